@@ -1,0 +1,3 @@
+"""Wildsage: Amazon SageMaker's API, served from your own machine and your own cluster."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,24 @@
+"""Identifiers in AWS's formats."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_SECRET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+def request_id() -> str:
+    """A request id: a lower-case UUID."""
+    return str(uuid.uuid4())
+
+
+def unique_id(prefix: str) -> str:
+    """An IAM unique id: ``AKIA``, ``ASIA``, ``AROA``, ``AIDA`` … and 16 more characters (IAM User Guide, "Unique ids")."""
+    return prefix + "".join(secrets.choice(_UPPER) for _ in range(16))
+
+
+def secret_key() -> str:
+    """A secret access key: 40 characters."""
+    return "".join(secrets.choice(_SECRET) for _ in range(40))

@@ -1,0 +1,121 @@
+"""Settings, read once at the start, and the layout of the data directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wildsage.core.errors import SettingsError
+
+DEFAULT_PORT = 4566
+DEFAULT_REGION = "us-east-1"
+DEFAULT_ACCOUNT = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Names every file the server keeps. All paths are absolute.
+
+    ``run`` is what only a running server needs (sockets, process ids); the rest is durable.
+    """
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "wildsage.db"
+
+    @property
+    def objects(self) -> Path:
+        """Bytes of S3 objects."""
+        return self.root / "objects"
+
+    @property
+    def instances(self) -> Path:
+        """One folder per running instance: its /opt/ml, log file, exit status."""
+        return self.root / "instances"
+
+    @property
+    def environments(self) -> Path:
+        """Python environments built for native images."""
+        return self.root / "environments"
+
+    @property
+    def tls(self) -> Path:
+        """ca.pem, bundle.pem (ours and the system's), server.pem, server.key."""
+        return self.root / "tls"
+
+    @property
+    def credentials(self) -> Path:
+        """JSON: root access key, master secret of session keys, execution role ARN (mode 0600)."""
+        return self.root / "credentials.json"
+
+    @property
+    def routes(self) -> Path:
+        """The router's newest snapshot, so that it starts without control."""
+        return self.root / "routes.json"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def server_file(self) -> Path:
+        """JSON: pid, host, port, start time of the server of this data directory."""
+        return self.run / "server.json"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def router_socket(self) -> Path:
+        """Where control tells the router of a new snapshot."""
+        return self.run / "router.sock"
+
+    @property
+    def logs(self) -> Path:
+        """The server's own logs."""
+        return self.root / "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one server was started with."""
+
+    data: DataDir
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    region: str = DEFAULT_REGION
+    account: str = DEFAULT_ACCOUNT
+    ephemeral: bool = False
+    database_url: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+def data_dir(environ: Mapping[str, str], option: str | None) -> DataDir:
+    """``--data``, else WILDSAGE_DATA, else ``~/.wildsage`` (``HOME`` must then be set)."""
+    chosen = option or environ.get("WILDSAGE_DATA")
+    if chosen:
+        return DataDir(Path(chosen).absolute())
+    home = environ.get("HOME")
+    if not home:
+        raise SettingsError("no data directory: HOME is not set; pass --data DIR or set WILDSAGE_DATA")
+    return DataDir(Path(home).absolute() / ".wildsage")
+
+
+def account_id(environ: Mapping[str, str]) -> str:
+    """WILDSAGE_ACCOUNT, twelve digits."""
+    account = environ.get("WILDSAGE_ACCOUNT", DEFAULT_ACCOUNT)
+    if len(account) != 12 or not account.isdigit():
+        raise SettingsError(f"WILDSAGE_ACCOUNT must be twelve digits, not {account!r}")
+    return account
+
+
+def region_name(environ: Mapping[str, str]) -> str:
+    """WILDSAGE_REGION: the region that clients under ``wildsage run`` get."""
+    return environ.get("WILDSAGE_REGION", DEFAULT_REGION)

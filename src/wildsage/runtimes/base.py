@@ -1,0 +1,135 @@
+"""What a runtime is: five verbs over containers, idempotent by handle.
+
+A *container* here is one instance's worth of work in AWS's sense: a process tree with its own ``/opt/ml``.  A runtime
+keeps no state of its own that control must not lose: everything it needs to find a container again is in the
+:class:`Handle`, JSON that is stored with the resource.  ``contract/`` tests bind one suite to every runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+Handle = Mapping[str, Any]
+
+
+class Capability(StrEnum):
+    """What a backend may or may not be able to do; see ``Runtime.capabilities``."""
+
+    OWN_ROOT = "own /opt/ml at its real path"
+    MEMORY_LIMIT = "memory limit"
+    CPU_LIMIT = "CPU limit"
+    PROCESS_TREE = "own process tree"
+    NETWORK_ISOLATION = "network isolation"
+    ANY_IMAGE = "any container image"
+    GPU = "GPU"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """``source`` on the host appears at ``target`` inside."""
+
+    source: Path
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """Everything a runtime needs to start one container; JSON-able but for paths.
+
+    ``name``: unique among live containers; launching the same name again finds the first.
+    ``directory``: host folder made by the caller; ``directory/ml`` is mounted writable at /opt/ml, the runtime puts its
+    log (``log``), exit status (``exit.json``) and sockets beside it.
+    ``argv``/``environment``: what is run; for a native image the interpreter is argv[0]. The environment is complete,
+    nothing is inherited.
+    ``image``: engine image for runtimes with ANY_IMAGE, else empty.
+    ``memory_bytes``/``cpus``: limits, 0 for none.
+    ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
+    ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where.
+    """
+
+    name: str
+    directory: Path
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    image: str = ""
+    working_directory: str = "/"
+    hostname: str = "algo-1"
+    mounts: tuple[Mount, ...] = ()
+    memory_bytes: int = 0
+    cpus: float = 0.0
+    network: str = "host"
+    serves: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Phase(StrEnum):
+    """Where a container is in its life."""
+
+    RUNNING = "running"
+    EXITED = "exited"
+    LOST = "lost"  # no process and no exit status: the machine or its keeper was killed
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is known of a container now.
+
+    ``exit_code``: 0-255, 128+n for signal n; only when EXITED. ``out_of_memory``: it was killed for exceeding its limit.
+    Times are epoch seconds.
+    """
+
+    phase: Phase
+    exit_code: int | None = None
+    out_of_memory: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line a container wrote (stdout and stderr merged), without its line end.
+
+    ``at``: epoch seconds it was seen; ``offset``: position after it, to go on from.
+    """
+
+    at: float
+    text: str
+    offset: int
+
+
+class Runtime(Protocol):
+    """The five verbs. All are safe to repeat with the same argument."""
+
+    name: str
+    capabilities: frozenset[Capability]
+
+    async def launch(self, spec: LaunchSpec) -> Handle:
+        """Starts the container and returns once its process exists. Raises RuntimeRefused, ClientFault, InternalFault."""
+        ...
+
+    async def inspect(self, handle: Handle) -> Inspection: ...
+
+    async def wait(self, handle: Handle) -> Inspection:
+        """Returns when the container is no longer RUNNING (at once, not at the next poll)."""
+        ...
+
+    def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
+        """Lines from byte ``offset`` on; with ``follow`` it goes on until the container has ended and all was read."""
+        ...
+
+    async def stop(self, handle: Handle, grace: float) -> None:
+        """SIGTERM to the whole process group, SIGKILL after ``grace`` seconds; returns when all processes are gone."""
+        ...
+
+    async def remove(self, handle: Handle) -> None:
+        """Stops at once if need be and takes away every process, mount, cgroup and file except ``directory``."""
+        ...
+
+    def address_of(self, handle: Handle) -> str:
+        """Where a serving container answers: ``unix:/path`` or ``tcp:host:port``."""
+        ...

@@ -1,0 +1,105 @@
+"""HTTP/1.1 requests and responses as values, shared by the control plane's door and the router.
+
+Header names are lower case; values are text in latin-1, as on the wire.  Bodies stream: nothing here gathers more than
+its caller asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+Headers = list[tuple[str, str]]
+
+
+class BodyTooLarge(Exception):
+    """``read`` met more bytes than its limit."""
+
+
+class ClientGone(Exception):
+    """The other side closed the connection before its message was whole."""
+
+
+class Body(Protocol):
+    """A message body that can be consumed once, as chunks or whole."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def read(self, limit: int) -> bytes:
+        """All of it; raises BodyTooLarge once more than ``limit`` bytes arrive."""
+        ...
+
+
+class BytesBody:
+    """A body already in memory."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self.data:
+            yield self.data
+
+    async def read(self, limit: int) -> bytes:
+        if len(self.data) > limit:
+            raise BodyTooLarge(f"{len(self.data)} bytes, over the limit of {limit}")
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """A slice of a file, sent by the server with sendfile where it can."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Request:
+    """``target``: the request target as sent (percent-encoded path and query), which signatures cover."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: Body
+    peer: str = ""
+    scheme: str = "http"
+
+    def header(self, name: str) -> str | None:
+        """The first value of ``name`` (given in lower case)."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    @property
+    def path(self) -> str:
+        """Still percent-encoded."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """Still percent-encoded."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(slots=True)
+class Response:
+    """``body``: bytes, a file slice, or an async iterator of chunks.
+
+    With an iterator and no content-length header the server uses chunked transfer encoding.
+    """
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes | FileBody | AsyncIterator[bytes] = b""
+
+    def header(self, name: str) -> str | None:
+        """The first value of ``name`` (given in lower case)."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
