@@ -1,0 +1,121 @@
+"""The routing snapshot: everything a router needs to answer InvokeEndpoint while control is away.
+
+Control compiles it from the store, writes it to ``DataDir.routes`` (one rename) and pushes it to every router; a router
+acts on the newest version it has seen.  As JSON:
+
+    {"version": 7, "account": "000000000000", "master": "<hex of the session master secret>",
+     "keys": {"AKIA…": {"secret": "…", "arn": "arn:aws:iam::…:root", "user_id": "…",
+                        "principal": "arn:aws:iam::…:root"}},
+     "permissions": {"arn:aws:iam::…:root": {"allow": ["*"], "deny": []}},
+     "endpoints": {"us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
+         "status": "InService", "config": "iris-config", "log_group": "/aws/sagemaker/Endpoints/iris",
+         "variants": [{"name": "AllTraffic", "weight": 1.0,
+                       "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock"}]}]}}}
+
+Secrets are in it: the file's mode is 0600.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One container that answers ``/invocations``. ``address``: ``unix:/path`` or ``tcp:host:port``."""
+
+    id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A production variant. ``weight`` as in DesiredWeightsAndCapacities: any number from 0; shares are relative."""
+
+    name: str
+    weight: float
+    instances: tuple[Instance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint. ``status``: EndpointStatus as DescribeEndpoint shows it; invoked while it has instances."""
+
+    name: str
+    region: str
+    arn: str
+    status: str
+    config: str
+    log_group: str
+    variants: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A long-lived access key and whom it stands for (see ``core.caller.Caller``)."""
+
+    secret: str
+    arn: str
+    user_id: str
+    principal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a principal may do with ``sagemaker:InvokeEndpoint``: endpoint ARN patterns with ``*`` and ``?``.
+
+    ``deny`` wins. A principal without a Permission may invoke nothing.
+    """
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """One version of the whole. ``version`` only ever grows. ``endpoints`` are keyed by :func:`endpoint_key`."""
+
+    version: int
+    account: str
+    master: str
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    permissions: Mapping[str, Permission] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+
+def endpoint_key(region: str, name: str) -> str:
+    """Endpoint names are unique within a region."""
+    return f"{region}/{name}"
+
+
+def from_json(text: str | bytes) -> Routes:
+    """The inverse of ``to_json``; raises ValueError, naming what is missing, for anything else."""
+    try:
+        data = json.loads(text)
+        return Routes(
+            version=int(data["version"]),
+            account=data["account"],
+            master=data["master"],
+            keys={name: Key(**key) for name, key in data["keys"].items()},
+            permissions={
+                name: Permission(tuple(rule["allow"]), tuple(rule["deny"]))
+                for name, rule in data["permissions"].items()
+            },
+            endpoints={name: _endpoint(endpoint) for name, endpoint in data["endpoints"].items()},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a routing snapshot: {error!r}") from error
+
+
+def _endpoint(data: Mapping[str, Any]) -> Endpoint:
+    variants = tuple(
+        Variant(item["name"], float(item["weight"]), tuple(Instance(**instance) for instance in item["instances"]))
+        for item in data["variants"]
+    )
+    return Endpoint(**{**data, "variants": variants})
