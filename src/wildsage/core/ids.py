@@ -15,7 +15,7 @@ def request_id() -> str:
 
 
 def unique_id(prefix: str) -> str:
-    """An IAM unique id: ``AKIA``, ``ASIA``, ``AROA``, ``AIDA`` … and 16 more characters (IAM User Guide, "Unique ids")."""
+    """An IAM unique id: ``AKIA``, ``ASIA``, ``AROA``, ``AIDA`` … and 16 characters (IAM User Guide, "Unique ids")."""
     return prefix + "".join(secrets.choice(_UPPER) for _ in range(16))
 
 

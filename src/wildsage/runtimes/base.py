@@ -79,8 +79,8 @@ class Phase(StrEnum):
 class Inspection:
     """What is known of a container now.
 
-    ``exit_code``: 0-255, 128+n for signal n; only when EXITED. ``out_of_memory``: it was killed for exceeding its limit.
-    Times are epoch seconds.
+    ``exit_code``: 0-255, 128+n for signal n; only when EXITED. ``out_of_memory``: it was killed for exceeding its
+    limit. Times are epoch seconds.
     """
 
     phase: Phase
@@ -109,7 +109,10 @@ class Runtime(Protocol):
     capabilities: frozenset[Capability]
 
     async def launch(self, spec: LaunchSpec) -> Handle:
-        """Starts the container and returns once its process exists. Raises RuntimeRefused, ClientFault, InternalFault."""
+        """Starts the container and returns once its process exists.
+
+        Raises RuntimeRefused, ClientFault or InternalFault.
+        """
         ...
 
     async def inspect(self, handle: Handle) -> Inspection: ...

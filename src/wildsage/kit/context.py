@@ -1,0 +1,67 @@
+"""What an operation or a controller has at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from wildsage.core.caller import Caller
+from wildsage.core.clock import Clock
+from wildsage.core.settings import Settings
+from wildsage.kit.hints import Hints
+from wildsage.runtimes.base import Runtime
+from wildsage.store.codec import Document
+from wildsage.store.database import Database
+from wildsage.store.facts import Facts
+from wildsage.store.resources import Resources
+from wildsage.wire.http.messages import Request
+
+
+class Calls(Protocol):
+    """Calls of one service by another, made as a principal: authorized and audited like a client's."""
+
+    async def call(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> Document:
+        """What a client of ``caller`` would get: the output document; raises ApiError as the client would see it.
+
+        A streaming input is a Body; a streaming output comes back as the service gave it (FileBody or async iterator).
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Platform:
+    """The parts of one control process, put together in ``compose``."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    resources: Resources
+    facts: Facts
+    hints: Hints
+    calls: Calls
+    runtimes: Mapping[str, Runtime]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One call of one operation. ``request`` is the HTTP request behind it; None for a call by another service."""
+
+    platform: Platform
+    caller: Caller
+    region: str
+    service: str
+    operation: str
+    request_id: str
+    request: Request | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def account(self) -> str:
+        return self.caller.account
+
+    @property
+    def now(self) -> float:
+        return self.platform.clock.now()

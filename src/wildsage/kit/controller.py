@@ -1,0 +1,159 @@
+"""One engine that brings every kind of resource from what is to what was wished.
+
+The engine claims due rows with a lease, runs one step of the kind's controller outside any transaction, and applies
+what the step found, guarded by the lease and by the generation.  If the wish moves while a step is under way the step
+is cancelled and a new one begins from the new wish; so steps must be safe to repeat.  Restart is the same path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from wildsage.core.errors import ApiError, JobFault
+from wildsage.kit.context import Platform
+from wildsage.kit.kind import CHANGED, DUE
+from wildsage.store.codec import Document
+from wildsage.store.resources import Key, Resource
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 30.0
+IDLE_SECONDS = 5.0
+_CLAIM = 16
+_RETRY_SECONDS = (0.2, 1.0, 5.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step found. ``after``: seconds until the next look (0: at once, None: never). ``gone``: take it away."""
+
+    phase: str
+    status: Document
+    state: Document
+    after: float | None = None
+    gone: bool = False
+
+
+class Controller(Protocol):
+    """Brings resources of ``kind`` one step further."""
+
+    kind: str
+
+    async def step(self, resource: Resource) -> Step:
+        """One step; ``resource`` is the controller's own copy. A raised error means: try again later."""
+        ...
+
+
+class Engine:
+    """Runs the controllers of one control process."""
+
+    def __init__(self, platform: Platform, controllers: Sequence[Controller]) -> None:
+        self._platform = platform
+        self._controllers = {controller.kind: controller for controller in controllers}
+        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._failures: dict[Key, int] = {}
+        platform.hints.listen(CHANGED, self._interrupt)
+
+    async def run(self) -> None:
+        """Until cancelled; steps under way are cancelled with it and give their leases back."""
+        try:
+            while True:
+                if not await self._claim():
+                    await self._rest()
+        finally:
+            tasks = list(self._steps.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _claim(self) -> bool:
+        now = self._platform.clock.now()
+        claimed = await self._platform.resources.claim(list(self._controllers), now, now + LEASE_SECONDS, _CLAIM)
+        for resource in claimed:
+            name = repr(resource.key)
+            task = asyncio.create_task(self._work(resource), name=f"step {name}")
+            self._steps[name] = task
+            task.add_done_callback(partial(self._forget, name))
+        return bool(claimed)
+
+    def _forget(self, name: str, done: asyncio.Task[None]) -> None:
+        if self._steps.get(name) is done:
+            del self._steps[name]
+
+    async def _rest(self) -> None:
+        """Waits for a hint or for the next due row."""
+        # Listening starts before the look at the table, so that a hint in between is not missed.
+        hint = asyncio.ensure_future(self._platform.hints.wait(DUE))
+        try:
+            due = await self._platform.resources.next_due(list(self._controllers))
+            wait = IDLE_SECONDS if due is None else min(max(due - self._platform.clock.now(), 0.0), IDLE_SECONDS)
+            alarm = asyncio.ensure_future(self._platform.clock.sleep(wait))
+            await asyncio.wait({hint, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            alarm.cancel()
+        finally:
+            hint.cancel()
+
+    def _interrupt(self, name: str) -> None:
+        task = self._steps.get(name)
+        if task is not None:
+            task.cancel()
+
+    async def _work(self, claimed: Resource) -> None:
+        keeper = asyncio.create_task(self._keep(claimed))
+        found = claimed
+        gone = False
+        try:
+            step = await self._controllers[claimed.key.kind].step(copy.deepcopy(claimed))
+            found, gone = self._found(claimed, step), step.gone
+            self._failures.pop(claimed.key, None)
+        except asyncio.CancelledError:
+            pass  # the wish moved, or the server stops: give the lease back so that whoever is next begins at once
+        except (ApiError, JobFault, OSError) as error:
+            found = self._postpone(claimed, error)
+        except Exception:
+            log.exception("step of %s failed", claimed.key)
+            found = self._postpone(claimed, None)
+        finally:
+            keeper.cancel()
+        await self._apply(claimed, found, gone)
+
+    def _found(self, claimed: Resource, step: Step) -> Resource:
+        now = self._platform.clock.now()
+        changed = (step.phase, step.status) != (claimed.phase, claimed.status)
+        return replace(
+            claimed,
+            phase=step.phase,
+            status=step.status,
+            state=step.state,
+            modified=now if changed else claimed.modified,
+            due=None if step.after is None else now + step.after,
+        )
+
+    def _postpone(self, claimed: Resource, error: Exception | None) -> Resource:
+        count = self._failures.get(claimed.key, 0)
+        self._failures[claimed.key] = count + 1
+        wait = _RETRY_SECONDS[min(count, len(_RETRY_SECONDS) - 1)]
+        if error is not None:
+            log.warning("step of %s: %s: %s; again in %s s", claimed.key, type(error).__name__, error, wait)
+        return replace(claimed, due=self._platform.clock.now() + wait)
+
+    async def _apply(self, claimed: Resource, found: Resource, gone: bool) -> None:
+        resources, now = self._platform.resources, self._platform.clock.now()
+        if gone:
+            await resources.apply_removal(claimed, now)
+        else:
+            await resources.apply(claimed, found, now)
+        self._platform.hints.notify(DUE)
+        self._platform.hints.notify(f"resource {claimed.key!r}")
+
+    async def _keep(self, claimed: Resource) -> None:
+        """Renews the lease while a long step works."""
+        while True:
+            await self._platform.clock.sleep(LEASE_SECONDS / 3)
+            await self._platform.resources.renew(claimed, self._platform.clock.now() + LEASE_SECONDS)

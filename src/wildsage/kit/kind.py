@@ -1,0 +1,184 @@
+"""A ``Kind`` says once what all operations of one resource share; Describe, List, Delete and tags follow from it.
+
+Describe returns the create document, the status fields, name, ARN and times.  List understands the fields that nearly
+all of AWS's List operations share: NameContains, CreationTimeAfter/Before, LastModifiedTimeAfter/Before, StatusEquals,
+SortBy, SortOrder, MaxResults, NextToken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from wildsage.core import arn, paging
+from wildsage.core.clock import to_datetime
+from wildsage.core.errors import ApiError, ValidationError
+from wildsage.kit.context import Context, Platform
+from wildsage.store.codec import Document
+from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource
+
+DUE = "due"
+CHANGED = "changed"
+
+
+def tag_map(tags: list[Mapping[str, str]] | None) -> dict[str, str]:
+    """``[{"Key": k, "Value": v}]`` as a dict."""
+    return {tag["Key"]: tag["Value"] for tag in tags or ()}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """A dict as ``[{"Key": k, "Value": v}]``."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of resource.
+
+    ``resource_type``: the ARN's resource type. ``noun``: the prefix of its fields (``TrainingJob`` gives
+    TrainingJobName, TrainingJobArn and, if ``phased``, TrainingJobStatus). ``summary``: fields of a list item, taken
+    from Describe's answer. ``missing``/``exists``: AWS's error for a name not found or taken, given the ARN.
+    ``sorts``: SortBy values → column.
+    """
+
+    name: str
+    service: str
+    resource_type: str
+    noun: str
+    missing: Callable[[str], ApiError]
+    exists: Callable[[str], ApiError]
+    list_member: str
+    summary: tuple[str, ...]
+    phased: bool = True
+    modified_field: str = "LastModifiedTime"
+    hidden: frozenset[str] = frozenset({"Tags"})
+    sorts: Mapping[str, str] = field(
+        default_factory=lambda: {"Name": "name", "CreationTime": "created", "Status": "phase"}
+    )
+
+    def key(self, account: str, region: str, name: str) -> Key:
+        return Key(self.name, account, region, name)
+
+    def arn(self, key: Key) -> str:
+        """Resource names in SageMaker's ARNs are lower case (API reference, "ARN formats")."""
+        return arn.build(self.service, key.region, key.account, f"{self.resource_type}/{key.name.lower()}")
+
+    def describe(self, resource: Resource) -> Document:
+        """The Describe answer."""
+        answer = {name: value for name, value in resource.spec.items() if name not in self.hidden}
+        answer.update(resource.status)
+        answer[f"{self.noun}Name"] = resource.key.name
+        answer[f"{self.noun}Arn"] = self.arn(resource.key)
+        answer["CreationTime"] = to_datetime(resource.created)
+        if self.modified_field:
+            answer[self.modified_field] = to_datetime(resource.modified)
+        if self.phased:
+            answer[f"{self.noun}Status"] = resource.phase
+        return answer
+
+
+async def create(
+    ctx: Context, kind: Kind, spec: Document, *, phase: str = "", status: Document | None = None, due: bool = False
+) -> Resource:
+    """Stores a new resource named by ``spec``; with ``due`` its controller looks at once. Raises ``kind.exists``."""
+    key = kind.key(ctx.account, ctx.region, spec[f"{kind.noun}Name"])
+    now = ctx.now
+    resource = Resource(
+        key=key,
+        spec=spec,
+        phase=phase,
+        status=status or {},
+        tags=tag_map(spec.get("Tags")),
+        created=now,
+        modified=now,
+        due=now if due else None,
+    )
+    try:
+        await ctx.platform.resources.create(resource)
+    except AlreadyExists as error:
+        raise kind.exists(kind.arn(error.existing.key)) from None
+    if due:
+        ctx.platform.hints.notify(DUE)
+    return resource
+
+
+async def fetch(ctx: Context, kind: Kind, name: str) -> Resource:
+    """The resource; raises ``kind.missing``."""
+    key = kind.key(ctx.account, ctx.region, name)
+    resource = await ctx.platform.resources.get(key)
+    if resource is None:
+        raise kind.missing(kind.arn(key))
+    return resource
+
+
+async def edit(ctx: Context, kind: Kind, name: str, change: Callable[[Resource], None]) -> Resource:
+    """Changes what is wished of a resource and has its controller look at once. Raises ``kind.missing``."""
+    return await edit_resource(ctx.platform, kind, kind.key(ctx.account, ctx.region, name), change)
+
+
+async def edit_resource(platform: Platform, kind: Kind, key: Key, change: Callable[[Resource], None]) -> Resource:
+    """As ``edit``, by key."""
+    now = platform.clock.now()
+
+    def work(resource: Resource) -> None:
+        change(resource)
+        resource.modified = now
+        resource.due = now
+
+    try:
+        resource = await platform.resources.edit(key, work)
+    except Missing:
+        raise kind.missing(kind.arn(key)) from None
+    platform.hints.notify(CHANGED, about=repr(key))
+    platform.hints.notify(DUE)
+    return resource
+
+
+async def delete(ctx: Context, kind: Kind, name: str) -> None:
+    """Takes away a resource that has nothing running behind it. Raises ``kind.missing``."""
+    key = kind.key(ctx.account, ctx.region, name)
+    try:
+        await ctx.platform.resources.remove(key)
+    except Missing:
+        raise kind.missing(kind.arn(key)) from None
+
+
+def _seconds(value: datetime | None) -> float | None:
+    return None if value is None else value.timestamp()
+
+
+async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: str = "CreationTime") -> Document:
+    """The List answer: summaries and NextToken."""
+    sort = kind.sorts[request.get("SortBy", default_sort)]
+    token = request.get("NextToken")
+    try:
+        after = paging.decode(token) if token else None
+    except ValueError:
+        raise ValidationError("The pagination token is not valid. Pass NextToken as the last answer gave it.") from None
+    status = request.get("StatusEquals")
+    page = await ctx.platform.resources.page(
+        Query(
+            kind=kind.name,
+            account=ctx.account,
+            region=ctx.region,
+            limit=request.get("MaxResults", 10 if kind.service == "sagemaker" else 100),
+            sort=sort,
+            descending=request.get("SortOrder", "Descending") == "Descending",
+            name_contains=request.get("NameContains", ""),
+            phases=(status,) if status else (),
+            created_after=_seconds(request.get("CreationTimeAfter")),
+            created_before=_seconds(request.get("CreationTimeBefore")),
+            modified_after=_seconds(request.get("LastModifiedTimeAfter")),
+            modified_before=_seconds(request.get("LastModifiedTimeBefore")),
+            after=after,
+        )
+    )
+    described = [kind.describe(resource) for resource in page.items]
+    answer: dict[str, Any] = {
+        kind.list_member: [{name: each[name] for name in kind.summary if name in each} for each in described]
+    }
+    if page.following is not None:
+        answer["NextToken"] = paging.encode(page.following)
+    return answer

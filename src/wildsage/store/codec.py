@@ -1,0 +1,44 @@
+"""Documents in API spelling as JSON text and back.
+
+A document holds what the wire layer yields: str, int, float, bool, None, list, dict, datetime and bytes.  The last two
+have no JSON form and are tagged, so that a timestamp read back is a timestamp again.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+Document = dict[str, Any]
+
+_TIME = "$time"
+_BYTES = "$bytes"
+
+
+def _tag(value: object) -> dict[str, Any]:
+    if isinstance(value, datetime):
+        return {_TIME: value.timestamp()}
+    if isinstance(value, bytes | bytearray):
+        return {_BYTES: base64.b64encode(value).decode()}
+    raise TypeError(f"a document cannot hold {type(value).__name__}")
+
+
+def _untag(value: dict[str, Any]) -> Any:
+    if len(value) == 1:
+        if _TIME in value:
+            return datetime.fromtimestamp(value[_TIME], UTC)
+        if _BYTES in value:
+            return base64.b64decode(value[_BYTES])
+    return value
+
+
+def dumps(document: Any) -> str:
+    """JSON text of a document."""
+    return json.dumps(document, default=_tag, separators=(",", ":"), ensure_ascii=False)
+
+
+def loads(text: str) -> Any:
+    """The document of ``text``."""
+    return json.loads(text, object_hook=_untag)

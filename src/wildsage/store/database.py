@@ -1,0 +1,148 @@
+"""One SQL database, used from asyncio through threads of its own.
+
+Writes are short functions of a connection.  A single writer thread runs whatever waits in one transaction, each inside
+a savepoint, and commits once for all (group commit): a write is acknowledged when it is on disk, and a burst of writes
+costs one flush.  Reads run beside it on reader threads and see the last commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+T = TypeVar("T")
+_READERS = 2
+_BATCH = 200
+
+metadata = MetaData()
+
+
+class _Job:
+    """One write that waits for its commit."""
+
+    __slots__ = ("future", "loop", "work")
+
+    def __init__(self, work: Callable[[Connection], Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        def deliver() -> None:
+            if self.future.done():
+                return
+            if error is None:
+                self.future.set_result(result)
+            else:
+                self.future.set_exception(error)
+
+        self.loop.call_soon_threadsafe(deliver)
+
+
+def _configure_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        # Transactions are begun by SQLAlchemy below, not guessed by the driver, so that savepoints work.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA busy_timeout=10000")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+class Database:
+    """``write`` and ``read`` take a function of a SQLAlchemy connection and return what it returns."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
+        self._writer = threading.Thread(target=self._write_loop, name="store-write", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    async def open(cls, path: Path) -> Database:
+        """Opens or creates the SQLite database at ``path`` with all tables."""
+        engine = create_engine(
+            f"sqlite:///{path}",
+            poolclass=QueuePool,
+            pool_size=_READERS + 1,
+            max_overflow=0,
+            connect_args={"check_same_thread": False},
+        )
+        _configure_sqlite(engine)
+        await asyncio.get_running_loop().run_in_executor(None, metadata.create_all, engine)
+        return cls(engine)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs ``work`` in a transaction; returns after the commit is on disk. If it raises, nothing of it is kept."""
+        job = _Job(work, asyncio.get_running_loop())
+        self._jobs.put(job)
+        result: T = await job.future
+        return result
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs ``work`` on a consistent snapshot."""
+
+        def run() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    async def close(self) -> None:
+        """Finishes what was accepted and closes every connection."""
+        self._jobs.put(None)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._writer.join)
+        self._readers.shutdown()
+        self._engine.dispose()
+
+    def _write_loop(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            batch = [job]
+            last = False
+            while len(batch) < _BATCH and not self._jobs.empty():
+                following = self._jobs.get()
+                if following is None:
+                    last = True
+                    break
+                batch.append(following)
+            self._write_batch(batch)
+            if last:
+                return
+
+    def _write_batch(self, batch: list[_Job]) -> None:
+        outcomes: list[tuple[_Job, Any, BaseException | None]] = []
+        try:
+            with self._engine.begin() as connection:
+                for job in batch:
+                    try:
+                        with connection.begin_nested():
+                            outcomes.append((job, job.work(connection), None))
+                    except Exception as error:
+                        outcomes.append((job, None, error))
+        except Exception as error:
+            # The commit itself failed (disk full, say): none of the batch was kept.
+            for job in batch:
+                job.settle(None, error)
+            return
+        for job, result, failure in outcomes:
+            job.settle(result, failure)
