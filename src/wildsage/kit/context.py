@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from wildsage.core.caller import Caller
 from wildsage.core.clock import Clock
+from wildsage.core.credentials import ServerCredentials
 from wildsage.core.settings import Settings
 from wildsage.kit.hints import Hints
 from wildsage.runtimes.base import Runtime
@@ -36,6 +37,7 @@ class Platform:
     """The parts of one control process, put together in ``compose``."""
 
     settings: Settings
+    credentials: ServerCredentials
     clock: Clock
     database: Database
     resources: Resources

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from wildsage.core import arn, paging
@@ -145,10 +144,6 @@ async def delete(ctx: Context, kind: Kind, name: str) -> None:
         raise kind.missing(kind.arn(key)) from None
 
 
-def _seconds(value: datetime | None) -> float | None:
-    return None if value is None else value.timestamp()
-
-
 async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: str = "CreationTime") -> Document:
     """The List answer: summaries and NextToken."""
     sort = kind.sorts[request.get("SortBy", default_sort)]
@@ -168,10 +163,10 @@ async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: s
             descending=request.get("SortOrder", "Descending") == "Descending",
             name_contains=request.get("NameContains", ""),
             phases=(status,) if status else (),
-            created_after=_seconds(request.get("CreationTimeAfter")),
-            created_before=_seconds(request.get("CreationTimeBefore")),
-            modified_after=_seconds(request.get("LastModifiedTimeAfter")),
-            modified_before=_seconds(request.get("LastModifiedTimeBefore")),
+            created_after=request.get("CreationTimeAfter"),
+            created_before=request.get("CreationTimeBefore"),
+            modified_after=request.get("LastModifiedTimeAfter"),
+            modified_before=request.get("LastModifiedTimeBefore"),
             after=after,
         )
     )

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from wildsage.core.clock import SystemClock
+from wildsage.core.credentials import create
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.core.settings import DataDir, Settings
 from wildsage.kit.context import Calls, Platform
@@ -38,6 +39,7 @@ async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
     database = await Database.open(tmp_path / "test.db")
     yield Platform(
         settings=Settings(DataDir(tmp_path)),
+        credentials=create(tmp_path / "credentials.json", "000000000000"),
         clock=SystemClock(),
         database=database,
         resources=Resources(database),
