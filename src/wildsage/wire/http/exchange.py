@@ -1,0 +1,179 @@
+"""One request on a server's connection, and the means to answer it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from wildsage.wire.http import heads
+from wildsage.wire.http.messages import Headers, Request
+from wildsage.wire.http.streams import StreamBody
+
+# A request body up to this size that nobody reads is swallowed to keep the connection; for more it is closed.
+_SWALLOWED = 1024 * 1024
+
+
+class Line(Protocol):
+    """What an exchange needs of its connection."""
+
+    transport: asyncio.Transport
+    closing: bool
+
+    def write(self, *parts: bytes) -> None: ...
+
+    def finished(self, exchange: Exchange) -> None: ...
+
+    def detach(self) -> bytes: ...
+
+    async def drain(self, exchange: Exchange) -> None: ...
+
+
+class Exchange:
+    """One request and its answer.
+
+    Answered by ``respond``, or by ``start``, any number of ``write`` and ``end``.  Once the client has gone (``gone``;
+    ``on_gone`` is then called) or the answer is whole, all of them do nothing.
+
+    ``whole``: the request has arrived to its end. ``expects``: its client waits for ``100 Continue``.
+    ``legacy``: HTTP/1.0.
+    """
+
+    __slots__ = (
+        "_chunked",
+        "_left",
+        "_line",
+        "chunks",
+        "expects",
+        "gone",
+        "keep_alive",
+        "legacy",
+        "on_gone",
+        "request",
+        "started",
+        "stream",
+        "whole",
+    )
+
+    def __init__(self, line: Line, request: Request, keep_alive: bool, legacy: bool) -> None:
+        self._line = line
+        self.request = request
+        self.keep_alive = keep_alive
+        self.legacy = legacy
+        self.expects = False
+        self.chunks: list[bytes] = []
+        self.stream: StreamBody | None = None
+        self.whole = False
+        self.gone = False
+        self.started = False
+        self.on_gone: Callable[[], object] | None = None
+        self._chunked = False
+        self._left: int | None = None
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        return self._line.transport
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer in one write; a HEAD request gets its head only.
+
+        Raises ValueError for headers that cannot be sent or a content-length that is not the body's.
+        """
+        if self.gone:
+            return
+        if heads.bodiless(self.request.method, status):
+            head = self._head(status, headers, _announced(headers, len(body)))
+            body = b""
+        else:
+            if _announced(headers, len(body)) != len(body):
+                raise ValueError("the content-length is not the body's")
+            head = self._head(status, headers, len(body))
+        self.started = True
+        self._line.write(head, body)
+        self._line.finished(self)
+
+    def start(self, status: int, headers: Headers, length: int | None) -> None:
+        """The head of an answer whose body follows; ``length`` None means chunked encoding."""
+        if self.gone:
+            return
+        if length is None and not heads.bodiless(self.request.method, status):
+            if self.legacy:
+                self.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
+            else:
+                self._chunked = True
+        head = self._head(status, headers, length)
+        self.started = True
+        self._left = 0 if heads.bodiless(self.request.method, status) else length
+        self._line.write(head)
+
+    def write(self, data: bytes) -> None:
+        """A piece of the body. Raises ValueError for more than the announced length."""
+        if self.gone or not data or self.request.method == "HEAD":
+            return
+        if self._chunked:
+            self._line.write(b"%x\r\n" % len(data), data, b"\r\n")
+        else:
+            self.count(len(data))
+            self._line.write(data)
+
+    def count(self, size: int) -> None:
+        """Notes ``size`` bytes of the body that are sent past ``write``."""
+        if self._left is not None:
+            self._left -= size
+            if self._left < 0:
+                raise ValueError("the body is longer than its content-length")
+
+    def end(self) -> None:
+        """The body is whole. Raises ValueError for less than the announced length."""
+        if self.gone:
+            return
+        if self._left:
+            raise ValueError("the body is shorter than its content-length")
+        if self._chunked:
+            self._line.write(b"0\r\n\r\n")
+        self._line.finished(self)
+
+    async def drain(self) -> None:
+        """Waits while the client reads more slowly than we write; raises ClientGone."""
+        await self._line.drain(self)
+
+    def abort(self) -> None:
+        """Cuts the connection, so that the client sees that the answer is not whole."""
+        self._line.transport.abort()
+
+    def detach(self) -> bytes:
+        """Takes the connection away from HTTP (CONNECT): its reading is paused, its protocol the caller's to set.
+
+        Returns what the client has already sent after its request.
+        """
+        self.gone = True
+        return self._line.detach()
+
+    def keeps(self) -> bool:
+        """Whether the connection goes on after this answer."""
+        if not self.keep_alive or self._line.closing:
+            return False
+        if self.whole:
+            return True
+        length = self.request.header("content-length")
+        return not self.expects and length is not None and int(length) <= _SWALLOWED
+
+    def _head(self, status: int, headers: Headers, length: int | None) -> bytes:
+        framing = f"date: {heads.date.text()}\r\n"
+        if self._chunked:
+            framing += "transfer-encoding: chunked\r\n"
+        elif length is not None and status >= 200 and status != 204 and _announced(headers, None) is None:
+            framing += f"content-length: {length}\r\n"
+        if not self.keeps():
+            self.keep_alive = False
+            framing += "connection: close\r\n"
+        elif self.legacy:
+            framing += "connection: keep-alive\r\n"
+        return heads.response_head(status, headers, framing)
+
+
+def _announced(headers: Headers, default: int | None) -> int | None:
+    for name, value in headers:
+        if name == "content-length":
+            return int(value)
+    return default
