@@ -1,0 +1,85 @@
+"""REST XML, spoken by S3 alone among the services here (Smithy 2.0, "AWS restXml protocol")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wildsage.core.errors import ApiError
+from wildsage.wire.http.messages import Headers, Response
+from wildsage.wire.model import Operation, ServiceModel, Shape
+from wildsage.wire.protocols import s3
+from wildsage.wire.protocols.base import Params, error_shape
+from wildsage.wire.protocols.errors import phrase
+from wildsage.wire.protocols.rest import RestProtocol
+from wildsage.wire.protocols.values import Malformed
+from wildsage.wire.protocols.xml_values import (
+    XmlWriter,
+    children,
+    from_element,
+    loads,
+    local_name,
+    text_element,
+)
+
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_BODILESS = (204, 304)
+_WRITER = XmlWriter(always_milliseconds=True)
+
+
+class RestXmlProtocol(RestProtocol):
+    name = "rest-xml"
+    body_type = "application/xml"
+    malformed_code = "MalformedXML"
+
+    def _body(self, operation: Operation, shape: Shape, value: Mapping[str, Any], outgoing: bool) -> bytes:
+        root = shape.wire_name or s3.ROOT_ELEMENTS.get(operation.name) or shape.name
+        if operation.name == "GetBucketLocation" and outgoing:
+            # The one answer whose root element is the value itself; us-east-1 is the empty one.
+            region = value.get("LocationConstraint") or ""
+            return f'{_DECLARATION}<{root} xmlns="{s3.NAMESPACE}">{region}</{root}>'.encode()
+        attributes, content = _WRITER.structure(shape, value)
+        if "xmlns=" not in attributes:
+            attributes = f' xmlns="{s3.NAMESPACE}"{attributes}'
+        return f"{_DECLARATION}<{root}{attributes}>{content}</{root}>".encode()
+
+    def _members(self, shape: Shape, data: bytes) -> Params:
+        root = loads(data)
+        if local_name(root) == "LocationConstraint" and "LocationConstraint" in shape.members:
+            return {"LocationConstraint": root.text} if root.text else {}
+        read: Params = from_element(shape, root)
+        return read
+
+    def _id_headers(self, request_id: str) -> Headers:
+        return [("x-amz-request-id", request_id), ("x-amz-id-2", _host_id(request_id))]
+
+    def serialize_error(self, scope: Operation | ServiceModel, error: ApiError, request_id: str) -> Response:
+        """``<Error>`` without a wrapper; further elements are the error's fields (BucketName, Key, …)."""
+        headers = self._id_headers(request_id)
+        without_body = isinstance(scope, Operation) and scope.http_method == "HEAD"
+        if without_body or error.status in _BODILESS:
+            return Response(error.status, headers)
+        shape = error_shape(scope, error.code)
+        elements = {"Code": error.code if shape is None else shape.error_code, "Message": error.message}
+        for name, value in error.fields.items():
+            elements[name] = str(value)
+        elements |= {"RequestId": request_id, "HostId": _host_id(request_id)}
+        content = "".join(text_element(name, text) for name, text in elements.items())
+        headers.append(("content-type", self.body_type))
+        return Response(error.status, headers, f"{_DECLARATION}<Error>{content}</Error>".encode())
+
+    def _read_error(self, operation: Operation, response: Response, body: bytes) -> ApiError:
+        if not body.strip():
+            return ApiError(str(response.status), phrase(response.status), response.status)
+        root = loads(body)
+        if local_name(root) != "Error":
+            raise Malformed("the error's body is not an <Error>")
+        texts = {name: elements[0].text or "" for name, elements in children(root).items()}
+        code, message = texts.pop("Code", str(response.status)), texts.pop("Message", phrase(response.status))
+        fields = {name: text for name, text in texts.items() if name not in ("RequestId", "HostId")}
+        return ApiError(code, message, response.status, fields)
+
+
+def _host_id(request_id: str) -> str:
+    """The extended request id; only its presence means anything to clients."""
+    return f"{request_id.replace('-', '')}/wildsage"
