@@ -11,6 +11,7 @@ from wildsage.core.clock import Clock
 from wildsage.core.credentials import ServerCredentials
 from wildsage.core.settings import Settings
 from wildsage.kit.hints import Hints
+from wildsage.objects.base import Objects
 from wildsage.runtimes.base import Runtime
 from wildsage.store.codec import Document
 from wildsage.store.database import Database
@@ -45,6 +46,7 @@ class Platform:
     hints: Hints
     calls: Calls
     runtimes: Mapping[str, Runtime]
+    objects: Objects
 
 
 @dataclass(frozen=True, slots=True)

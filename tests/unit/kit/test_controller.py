@@ -17,6 +17,7 @@ from wildsage.kit.context import Calls, Platform
 from wildsage.kit.controller import Engine, Step
 from wildsage.kit.hints import Hints
 from wildsage.kit.kind import Kind, edit_resource
+from wildsage.objects.local import LocalObjects
 from wildsage.store.database import Database
 from wildsage.store.facts import Facts
 from wildsage.store.resources import Resource, Resources
@@ -47,6 +48,7 @@ async def platform(tmp_path: Path) -> AsyncIterator[Platform]:
         hints=Hints(),
         calls=cast(Calls, None),
         runtimes={},
+        objects=LocalObjects(tmp_path / "objects"),
     )
     await database.close()
 

@@ -1,0 +1,81 @@
+"""What keeps the bytes of S3 objects: a small interface over named, immutable blobs.
+
+Who sees which blob under which key is the index's business (``store.objectindex``).  A write has three steps, so that
+a crash at any moment leaves neither a half-visible object nor a stray file:
+
+    blob = await objects.write(bucket, key, body)   durable, but known to nobody
+    … the row that names the blob is committed …    the object exists from here on
+    await objects.keep(blob.name)                   no longer a candidate of the start-up sweep
+
+If the second step does not happen, ``discard`` takes the blob away, and after a crash ``unsettled`` names what to ask
+the index about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from wildsage.core.errors import WildsageError
+
+
+class NoSpace(WildsageError):
+    """The disk that holds the objects is full; nothing of the write was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes that will not change. ``md5`` and the checksums are raw digests; ``size`` in bytes."""
+
+    name: str
+    size: int
+    md5: bytes = b""
+    checksums: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Objects(Protocol):
+    """``label`` is the object's key, so that a backend can choose names that people recognise."""
+
+    async def write(
+        self, bucket: str, label: str, body: AsyncIterable[bytes], algorithms: Collection[str] = ()
+    ) -> Blob:
+        """Stores what ``body`` yields; returns once it is on disk.
+
+        Takes its MD5 and the digests of ``algorithms`` (``digests.ALGORITHMS``) on the way.
+        Whatever ``body`` raises comes out again, with nothing kept. Raises NoSpace.
+        """
+        ...
+
+    async def join(self, bucket: str, label: str, names: Sequence[str]) -> Blob:
+        """A new blob of the bytes of others, in order; without digests. Raises NoSpace."""
+        ...
+
+    async def duplicate(self, bucket: str, label: str, name: str) -> Blob:
+        """A new blob of the same bytes as ``name``, which may cost no copying; without digests. Raises NoSpace."""
+        ...
+
+    def read(self, name: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """A slice as chunks of at most 1 MiB."""
+        ...
+
+    def path(self, name: str) -> Path:
+        """The blob as a file. It stays for as long as the object is not overwritten or deleted, and a while longer."""
+        ...
+
+    async def keep(self, name: str) -> None:
+        """The row that names the blob is committed."""
+        ...
+
+    async def discard(self, names: Sequence[str]) -> None:
+        """Takes blobs away; those already gone are no error. A reader that has one open goes on reading."""
+        ...
+
+    async def forget(self, bucket: str) -> None:
+        """Takes away what an empty bucket left on disk."""
+        ...
+
+    async def unsettled(self) -> list[str]:
+        """Names of blobs for which neither ``keep`` nor ``discard`` was done: after a crash, what it interrupted."""
+        ...

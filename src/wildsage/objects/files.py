@@ -1,0 +1,193 @@
+"""Blobs as plain files: names, drafts and durable renames. Synchronous; ``local`` runs it in threads.
+
+Layout under the root:
+
+    <bucket>/<two hex digits>/<32 hex digits>~<tail of the key>     a blob, once whole
+    .incoming/<bucket>~<32 hex digits>~<tail of the key>            its first name, until the index knows it
+
+The tail is for people (``find . -name '*~model.tar.gz'``): at most 64 harmless ASCII characters of the key's last
+segment.  The key itself never becomes a path, so ``..``, NUL or 1,024 bytes of UTF-8 in it cannot do harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from wildsage.objects.base import Blob, NoSpace
+from wildsage.objects.digests import Digests
+
+INCOMING = ".incoming"
+_HARMFUL = re.compile(r"[^A-Za-z0-9._-]")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[0-9a-f]{2}/[0-9a-f]{32}~[A-Za-z0-9._-]*")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_TAIL = 64
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def new_name(bucket: str, label: str) -> str:
+    """A fresh blob name; raises ValueError for a bucket name that cannot be a folder."""
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError(f"not a bucket name: {bucket!r}")
+    tail = _HARMFUL.sub("_", label.rstrip("/").rpartition("/")[2])[-_TAIL:]
+    identity = secrets.token_hex(16)
+    return f"{bucket}/{identity[:2]}/{identity}~{tail}"
+
+
+def checked(name: str) -> str:
+    """``name`` if it is a blob name; raises ValueError."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a blob name: {name!r}")
+    return name
+
+
+def incoming_of(root: Path, name: str) -> Path:
+    bucket, _, rest = checked(name).split("/", 2)
+    return root / INCOMING / f"{bucket}~{rest}"
+
+
+def name_of(incoming: str) -> str:
+    """The blob name of a file in the incoming folder."""
+    bucket, identity, tail = incoming.split("~", 2)
+    return checked(f"{bucket}/{identity[:2]}/{identity}~{tail}")
+
+
+def sync_directory(path: Path) -> None:
+    """Makes the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def ensure_directory(path: Path) -> None:
+    """Makes a folder and its parents, durably."""
+    if path.is_dir():
+        return
+    ensure_directory(path.parent)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+    sync_directory(path.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """Gives a file a second name, making the folder; the folder may be taken away by someone else meanwhile."""
+    for _ in range(10):
+        try:
+            os.link(source, target)
+        except FileNotFoundError:
+            ensure_directory(target.parent)
+        else:
+            return
+    os.link(source, target)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+class Draft:
+    """One blob in the making; its methods may come from different threads, one after another."""
+
+    def __init__(self, root: Path, bucket: str, label: str, algorithms: Collection[str]) -> None:
+        self.name = new_name(bucket, label)
+        self._incoming = incoming_of(root, self.name)
+        self._final = root / self.name
+        self._digests = Digests(algorithms)
+        self._file: BinaryIO | None = None
+        self._size = 0
+        self._lock = threading.Lock()
+        self._over = False
+
+    def absorb(self, chunks: Iterable[bytes]) -> None:
+        """Appends. Raises NoSpace."""
+        data = b"".join(chunks)
+        with self._lock, _space():
+            file = self._opened()
+            self._digests.update(data)
+            file.write(data)
+            self._size += len(data)
+
+    def append(self, source: Path) -> None:
+        """Appends a file's bytes, in the kernel where it can, without taking digests. Raises NoSpace."""
+        with self._lock, _space(), source.open("rb") as reading:
+            file = self._opened()
+            left = os.fstat(reading.fileno()).st_size
+            self._size += left
+            while left:
+                done = _transfer(reading, file, left)
+                if not done:
+                    raise OSError(errno.EIO, "the file ended early", str(source))
+                left -= done
+
+    def adopt(self, source: Path) -> None:
+        """Takes the bytes of a whole file by a link, or a copy where the disk has no links. Raises NoSpace."""
+        with self._lock, _space():
+            self._check()
+            try:
+                os.link(source, self._incoming)
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EXDEV):
+                    raise
+                shutil.copyfile(source, self._incoming)
+            self._file = self._incoming.open("rb", buffering=0)
+            self._size = os.fstat(self._file.fileno()).st_size
+
+    def finish(self, chunks: Iterable[bytes] = ()) -> Blob:
+        """Appends the rest, gives the file its final name and returns once both are on disk. Raises NoSpace."""
+        if chunks:
+            self.absorb(chunks)
+        with self._lock, _space():
+            file = self._opened()
+            link(self._incoming, self._final)
+            os.fsync(file.fileno())
+            sync_directory(self._final.parent)
+            file.close()
+            self._over = True
+        return Blob(self.name, self._size, self._digests.md5(), self._digests.checksums())
+
+    def abandon(self) -> None:
+        """Takes away whatever there is of it."""
+        with self._lock:
+            self._over = True
+            if self._file is not None:
+                self._file.close()
+            remove((self._final, self._incoming))
+
+    def _opened(self) -> BinaryIO:
+        self._check()
+        if self._file is None:
+            self._file = self._incoming.open("xb", buffering=0)
+        return self._file
+
+    def _check(self) -> None:
+        if self._over:
+            raise ValueError("the draft was finished or abandoned")
+
+
+def _transfer(reading: BinaryIO, writing: BinaryIO, count: int) -> int:
+    """Moves up to ``count`` bytes from file to file; shares the disk's blocks where the file system can."""
+    try:
+        return os.copy_file_range(reading.fileno(), writing.fileno(), count)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+            raise
+    return os.sendfile(writing.fileno(), reading.fileno(), None, count)
+
+
+class _space(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a statement
+    """Turns "disk full" into NoSpace."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise NoSpace("The disk that holds the objects is full.") from error

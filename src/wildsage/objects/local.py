@@ -1,0 +1,145 @@
+"""The bytes of S3 objects as plain files of this machine.
+
+Disk and hashing happen in threads, where both release the interpreter, so the event loop only ever moves chunks; at
+most two pieces of 1 MiB of one transfer are in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from wildsage.objects import files
+from wildsage.objects.base import Blob
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PIECE = 1024 * 1024
+_THREADS = 16  # most of them wait for the disk
+
+
+class LocalObjects:
+    """``base.Objects`` over a folder. One process at a time may own the folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
+        files.ensure_directory(root / files.INCOMING)
+
+    def close(self) -> None:
+        """Waits for what is under way."""
+        self._threads.shutdown()
+
+    async def write(
+        self, bucket: str, label: str, body: AsyncIterable[bytes], algorithms: Collection[str] = ()
+    ) -> Blob:
+        draft = files.Draft(self._root, bucket, label, algorithms)
+        busy: asyncio.Future[None] | None = None
+        chunks: list[bytes] = []
+        held = 0
+        try:
+            async for chunk in body:
+                chunks.append(chunk)
+                held += len(chunk)
+                if held >= PIECE:
+                    if busy is not None:
+                        await busy
+                    busy = self._run(draft.absorb, chunks)
+                    chunks, held = [], 0
+            if busy is not None:
+                await busy
+            return await self._run(draft.finish, chunks or (b"",))
+        except BaseException:
+            if busy is not None:
+                busy.add_done_callback(_ignore)
+            await self._abandon(draft)
+            raise
+
+    async def join(self, bucket: str, label: str, names: Sequence[str]) -> Blob:
+        if len(names) == 1:
+            return await self.duplicate(bucket, label, names[0])
+        sources = [self.path(name) for name in names]
+
+        def work(draft: files.Draft) -> Blob:
+            for source in sources:
+                draft.append(source)
+            return draft.finish()
+
+        return await self._make(bucket, label, work)
+
+    async def duplicate(self, bucket: str, label: str, name: str) -> Blob:
+        source = self.path(name)
+
+        def work(draft: files.Draft) -> Blob:
+            draft.adopt(source)
+            return draft.finish()
+
+        return await self._make(bucket, label, work)
+
+    async def read(self, name: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        file = await self._run(self.path(name).open, "rb", 0)
+        try:
+            end = offset + length
+            while offset < end:
+                chunk = await self._run(os.pread, file.fileno(), min(PIECE, end - offset), offset)
+                if not chunk:
+                    raise OSError(f"{name} is shorter than its index says")
+                offset += len(chunk)
+                yield chunk
+        finally:
+            file.close()
+
+    def path(self, name: str) -> Path:
+        return self._root / files.checked(name)
+
+    async def keep(self, name: str) -> None:
+        await self._run(files.remove, [files.incoming_of(self._root, name)])
+
+    async def discard(self, names: Sequence[str]) -> None:
+        paths = [path for name in names for path in (self.path(name), files.incoming_of(self._root, name))]
+        await self._run(files.remove, paths)
+
+    async def forget(self, bucket: str) -> None:
+        await self._run(_remove_empty, self._root / bucket)
+
+    async def unsettled(self) -> list[str]:
+        listed = await self._run(os.listdir, self._root / files.INCOMING)
+        return [files.name_of(each) for each in listed]
+
+    async def _make(self, bucket: str, label: str, work: Callable[[files.Draft], Blob]) -> Blob:
+        """Runs ``work`` over a new draft in a thread; a cancelled caller leaves nothing behind."""
+        draft = files.Draft(self._root, bucket, label, ())
+        try:
+            return await self._run(work, draft)
+        except BaseException:
+            await self._abandon(draft)
+            raise
+
+    async def _abandon(self, draft: files.Draft) -> None:
+        # The draft's lock puts this behind whatever a thread still does to it, and a cancelled caller does not stop it.
+        await asyncio.shield(self._run(draft.abandon))
+
+    def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
+
+
+def _ignore(done: asyncio.Future[None]) -> None:
+    """For a future whose outcome no longer matters."""
+    if not done.cancelled():
+        done.exception()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Removes a bucket's folder if no blob is left in it."""
+    if not folder.is_dir():
+        return
+    for shard in [*folder.iterdir(), folder]:
+        try:
+            shard.rmdir()
+        except OSError:
+            continue  # not empty: the bucket's name is in use again
