@@ -15,8 +15,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from wildsage.wire.http.connection import Limits, Members, ServerConnection
@@ -198,14 +197,16 @@ async def _send(exchange: Exchange, response: Response) -> None:
     if exchange.on_gone is None and task is not None:
         exchange.on_gone = task.cancel
     exchange.start(response.status, response.headers, None if announced is None else int(announced))
-    async with contextlib.AsyncExitStack() as stack:
-        if isinstance(body, AsyncGenerator):
-            await stack.enter_async_context(aclosing(body))
+    try:
         if exchange.request.method != "HEAD":
             async for chunk in body:
                 exchange.write(chunk)
                 await exchange.drain()
-    exchange.end()
+        exchange.end()
+    finally:
+        close = getattr(body, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _believe_router(request: Request) -> None:

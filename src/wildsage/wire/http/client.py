@@ -1,0 +1,198 @@
+"""An HTTP/1.1 client for neighbours: control behind its unix socket, model servers, registries on this machine.
+
+    client = Client()
+    response = await client.send("unix:/run/control.sock", request)
+
+Bodies stream both ways at once.  Nothing is ever sent twice: a kept connection that turns out closed before anything
+was written is replaced, any later failure is the caller's to judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from wildsage.wire.http import heads
+from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool
+from wildsage.wire.http.messages import Body, BytesBody, Headers, Request, Response
+from wildsage.wire.http.streams import HIGH_WATER, LOW_WATER, StreamBody
+
+_CONTINUE_SECONDS = 1.0  # RFC 9110 section 10.1.1: do not wait for 100 Continue for ever
+
+
+class Client:
+    """Keeps connections to any number of addresses. ``pool`` may be shared with others on the same event loop."""
+
+    def __init__(self, pool: Pool | None = None) -> None:
+        self._pool = pool or Pool()
+
+    async def send(self, address: str, request: Request, head_seconds: float | None = None) -> Response:
+        """Sends ``request`` and returns once the answer's head is here.
+
+        The body of the answer is bytes if it came along, else an iterator that must be read to its end or closed
+        (``aclose``).  A request body of unknown length, or whose headers say ``transfer-encoding``, is sent chunked.
+        Raises Unreachable, AnswerLost, TimeoutError after ``head_seconds``, and what reading the body raises.
+        """
+        connection = self._pool.take(address) or await self._pool.connect(address)
+        answer = _Answer(connection, self._pool)
+        connection.begin(answer, request.method)
+        try:
+            answer.send(request)
+            async with asyncio.timeout(head_seconds):
+                await answer.arrival()
+        except BaseException:
+            await answer.aclose()
+            raise
+        return answer.response()
+
+    def close(self) -> None:
+        """Closes the idle connections."""
+        self._pool.close()
+
+
+class _Answer:
+    """One answer on its way; the iterator that a streamed Response carries."""
+
+    def __init__(self, connection: ClientConnection, pool: Pool) -> None:
+        self._connection = connection
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Future[None] = self._loop.create_future()
+        self._stream = StreamBody(self, [])
+        self._status = 0
+        self._headers: Headers = []
+        self._over = False
+        self._paused = False
+        self._iterator: AsyncIterator[bytes] | None = None
+        self._proceed = asyncio.Event()
+        self._sending: asyncio.Task[None] | None = None
+
+    def send(self, request: Request) -> None:
+        """Writes the request: at once if it is all here, else beside the answer."""
+        body = request.body
+        headers = [(name, value) for name, value in request.headers if name != "transfer-encoding"]
+        sized = any(name == "content-length" for name, _ in headers)
+        if isinstance(body, BytesBody):
+            headers = [(name, value) for name, value in headers if name != "expect"]
+            framing = f"content-length: {len(body.data)}\r\n" if not sized and body.data else ""
+            head = heads.request_head(request.method, request.target, headers, framing)
+            self._connection.transport.write(head + body.data)
+            return
+        framing = "" if sized else "transfer-encoding: chunked\r\n"
+        self._connection.transport.write(heads.request_head(request.method, request.target, headers, framing))
+        waits = request.header("expect") is not None
+        self._sending = asyncio.create_task(self._send_body(body, not sized, waits))
+        self._sending.add_done_callback(self._sent)
+
+    async def arrival(self) -> None:
+        """Waits for the head; a request body that fails ends the wait."""
+        if self._sending is not None:
+            await asyncio.wait([self._sending, self._arrived], return_when=asyncio.FIRST_COMPLETED)
+            if self._sending.done() and not self._sending.cancelled():
+                self._sending.result()
+        await self._arrived
+
+    def response(self) -> Response:
+        if self._over:
+            return Response(self._status, self._headers, self._stream.take())
+        return Response(self._status, self._headers, self)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._iterator is None:
+            self._iterator = aiter(self._stream)
+        try:
+            return await anext(self._iterator)
+        except StopAsyncIteration:
+            raise
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Ends it: an answer that is not whole costs the connection."""
+        if self._sending is not None:
+            self._sending.cancel()
+        if not self._over:
+            self._over = True
+            self._connection.transport.abort()
+
+    # Receiver
+
+    def on_continue(self) -> None:
+        self._proceed.set()
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        self._status, self._headers = status, headers
+
+    def on_data(self, data: bytes) -> None:
+        self._stream.feed(data)
+
+    def on_pause(self) -> None:
+        if self._status:
+            self._announce()
+
+    def on_end(self) -> None:
+        if self._over:
+            return
+        if self._sending is not None and not self._sending.done():
+            self._sending.cancel()  # the other side has answered without wanting the rest
+            self._connection.reusable = False
+        self._over = True
+        self._stream.finish()
+        self._announce()
+        if self._paused:
+            self._connection.transport.resume_reading()
+        self._pool.give(self._connection)
+
+    def on_lost(self, error: AnswerLost) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self._sending is not None:
+            self._sending.cancel()
+        self._stream.fail(error)
+        if not self._arrived.done():
+            self._arrived.set_exception(error)
+
+    # streams.Source
+
+    def body_wanted(self) -> None:
+        """Nothing to do: servers do not wait to be asked."""
+
+    def body_level(self, buffered: int) -> None:
+        if self._over:
+            return
+        if buffered > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._connection.transport.pause_reading()
+        elif buffered < LOW_WATER and self._paused:
+            self._paused = False
+            self._connection.transport.resume_reading()
+
+    def _announce(self) -> None:
+        if not self._arrived.done():
+            self._arrived.set_result(None)
+        self._proceed.set()
+
+    async def _send_body(self, body: Body, chunked: bool, waits: bool) -> None:
+        write = self._connection.transport.write
+        if waits:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CONTINUE_SECONDS):
+                    await self._proceed.wait()
+            if self._status:  # answered without wanting the body
+                self._connection.reusable = False
+                return
+        async for chunk in body:
+            write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            await self._connection.drain()
+        if chunked:
+            write(b"0\r\n\r\n")
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._connection.transport.abort()

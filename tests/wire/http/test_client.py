@@ -1,0 +1,236 @@
+"""The client against our server and against raw sockets that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.messages import BytesBody, ClientGone, Request, Response
+from wildsage.wire.http.server import Handler, Server, start_server
+from wildsage.wire.http.streams import StreamBody
+
+
+class Pieces:
+    """A body of ``count`` pieces that ends with ``error`` if there is one."""
+
+    def __init__(self, piece: bytes, count: int, error: Exception | None = None) -> None:
+        self._piece, self._count, self._error = piece, count, error
+        self.given = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for _ in range(self._count):
+            self.given += 1
+            yield self._piece
+            await asyncio.sleep(0)
+        if self._error is not None:
+            raise self._error
+
+    async def read(self, limit: int) -> bytes:
+        return self._piece * self._count
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[tuple[str, Server]]:
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setblocking(False)
+    server = await start_server(handler, sock=sock)
+    try:
+        yield f"tcp:127.0.0.1:{server.port}", server
+    finally:
+        await server.close(grace=1.0)
+
+
+Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def raw(talk: Raw) -> AsyncIterator[str]:
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield f"tcp:127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def request(method: str = "GET", body: bytes = b"", *headers: tuple[str, str]) -> Request:
+    return Request(method, "/a?b", [("host", "x"), *headers], BytesBody(body))
+
+
+async def whole(response: Response) -> bytes:
+    if isinstance(response.body, bytes):
+        return response.body
+    assert not hasattr(response.body, "path")
+    return b"".join([chunk async for chunk in response.body])
+
+
+async def echo(request: Request) -> Response:
+    return Response(200, [("x-expect", request.header("expect") or "")], await request.body.read(1 << 30))
+
+
+async def test_connections_are_kept() -> None:
+    async with serving(echo) as (address, server):
+        client = Client()
+        for _ in range(5):
+            response = await client.send(address, request("POST", b"hello"))
+            assert (response.status, response.body) == (200, b"hello")
+        assert server.connections == 1
+        both = await asyncio.gather(*(client.send(address, request("POST", b"x")) for _ in range(3)))
+        assert [response.body for response in both] == [b"x"] * 3
+        client.close()
+
+
+async def test_head_and_unix_sockets(tmp_path: Path) -> None:
+    async def answer(request: Request) -> Response:
+        return Response(200, [("content-length", "77")] if request.method == "HEAD" else [], b"")
+
+    path = tmp_path / "s"
+    server = await start_server(answer, path=path)
+    client = Client()
+    for _ in range(2):
+        response = await client.send(f"unix:{path}", request("HEAD"))
+        assert response.header("content-length") == "77"
+        assert response.body == b""
+    assert server.connections == 1
+    client.close()
+    await server.close()
+
+
+@pytest.mark.parametrize("sized", [True, False])
+async def test_bodies_stream_both_ways(sized: bool) -> None:
+    async def turn(request: Request) -> Response:
+        assert isinstance(request.body, StreamBody)
+        return Response(200, [], aiter(request.body))
+
+    async with serving(turn) as (address, _):
+        client = Client()
+        framing = ("content-length", "20000000") if sized else ("transfer-encoding", "chunked")
+        headers = [("host", "x"), framing]
+        response = await client.send(address, Request("PUT", "/", headers, Pieces(b"ab" * 50_000, 200)))
+        assert await whole(response) == b"ab" * 10_000_000
+        client.close()
+
+
+async def test_a_refused_upload_is_not_sent() -> None:
+    async def refuse(request: Request) -> Response:
+        return Response(403, [], b"no")
+
+    async with serving(refuse) as (address, _):
+        client = Client()
+        body = Pieces(b"x" * 1000, 1000)
+        headers = [("host", "x"), ("content-length", "1000000"), ("expect", "100-continue")]
+        response = await client.send(address, Request("PUT", "/", headers, body))
+        assert (response.status, response.body, body.given) == (403, b"no", 0)
+        assert (await client.send(address, request())).status == 403
+        client.close()
+
+
+async def test_a_wanted_upload_is_sent_after_continue() -> None:
+    async with serving(echo) as (address, _):
+        client = Client()
+        headers = [("host", "x"), ("content-length", "3000"), ("expect", "100-continue")]
+        response = await client.send(address, Request("PUT", "/", headers, Pieces(b"x" * 1000, 3)))
+        assert (response.status, response.body) == (200, b"x" * 3000)
+        client.close()
+
+
+async def test_a_request_body_that_fails_is_told() -> None:
+    async with serving(echo) as (address, _):
+        client = Client()
+        body = Pieces(b"x", 3, ClientGone("gone"))
+        with pytest.raises(ClientGone):
+            await client.send(address, Request("PUT", "/", [("host", "x"), ("content-length", "10")], body))
+        client.close()
+
+
+async def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with pytest.raises(Unreachable):
+        await Client().send(f"tcp:127.0.0.1:{port}", request())
+    with pytest.raises(Unreachable):
+        await Client().send("unix:/nowhere/at/all", request())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+        b"rubbish\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+async def test_answers_that_are_none(answer: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with raw(talk) as address:
+        with pytest.raises(AnswerLost):
+            await Client().send(address, request())
+
+
+async def test_an_answer_cut_short_is_told_to_its_reader() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+        await writer.drain()
+        await reader.readexactly(1)
+        writer.close()
+
+    async with raw(talk) as address:
+        client = Client()
+        response = await client.send(address, Request("PUT", "/", [("host", "x")], Pieces(b"x", 1)))
+        with pytest.raises(AnswerLost):
+            await whole(response)
+
+
+async def test_an_answer_that_ends_with_its_connection() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nabc")
+        writer.close()
+
+    async with raw(talk) as address:
+        assert await whole(await Client().send(address, request())) == b"abc"
+
+
+async def test_slow_heads_time_out() -> None:
+    async def never(request: Request) -> Response:
+        await asyncio.sleep(30)
+        return Response(200)
+
+    async with serving(never) as (address, _):
+        with pytest.raises(TimeoutError):
+            await Client().send(address, request(), head_seconds=0.05)
+
+
+async def test_an_answer_nobody_reads_pauses_its_sender() -> None:
+    sent = 0
+
+    async def endless(request: Request) -> Response:
+        async def chunks() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while True:
+                yield bytes(100_000)
+                sent += 1
+
+        return Response(200, [], chunks())
+
+    async with serving(endless) as (address, _):
+        response = await Client().send(address, request())
+        before = -1
+        while sent != before:
+            before = sent
+            await asyncio.sleep(0.05)
+        assert sent < 200
+        assert not isinstance(response.body, bytes)
+        await response.body.aclose()  # type: ignore[union-attr]
