@@ -44,7 +44,7 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
+class Match:
     """A list of patterns, or the opposite of it (``NotAction`` and the like)."""
 
     patterns: tuple[Matcher, ...]
@@ -75,8 +75,8 @@ class Statement:
     """One statement. ``allow``: its Effect."""
 
     allow: bool
-    actions: _Match
-    resources: _Match | None
+    actions: Match
+    resources: Match | None
     principals: _Principals | None
     conditions: tuple[Condition, ...]
 
@@ -114,17 +114,17 @@ def _either(statement: Mapping[str, Any], name: str) -> tuple[tuple[str, ...], b
     return _strings(statement[given[0]], given[0]), given[0] != name
 
 
-def _actions(statement: Mapping[str, Any]) -> _Match:
+def _actions(statement: Mapping[str, Any]) -> Match:
     found = _either(statement, "Action")
     if found is None:
         raise PolicyError("a statement must have Action or NotAction")
     for word in found[0]:
         if word != "*" and ":" not in word:
             raise PolicyError(f"the action {word!r} must be * or start with a service and a colon")
-    return _Match(tuple(action_matcher(word) for word in found[0]), found[1], found[0])
+    return Match(tuple(action_matcher(word) for word in found[0]), found[1], found[0])
 
 
-def _resources(statement: Mapping[str, Any], use: Use) -> _Match | None:
+def _resources(statement: Mapping[str, Any], use: Use) -> Match | None:
     found = _either(statement, "Resource")
     if found is None:
         if use.value[1]:
@@ -135,7 +135,7 @@ def _resources(statement: Mapping[str, Any], use: Use) -> _Match | None:
     for word in found[0]:
         if word != "*" and not word.startswith(("arn:", "*", "${")):
             raise PolicyError(f"the resource {word!r} must be an ARN or *")
-    return _Match(tuple(matcher(word) for word in found[0]), found[1], found[0])
+    return Match(tuple(matcher(word) for word in found[0]), found[1], found[0])
 
 
 def _account_forms(name: str) -> set[str]:

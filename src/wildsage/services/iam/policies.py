@@ -211,9 +211,7 @@ async def get_policy_version(ctx: Context, request: Document) -> Document:
     managed = managed_policies().get(request["PolicyArn"])
     if managed is not None and wanted == "v1":
         document = policy_text(managed.document)
-        return {
-            "PolicyVersion": {"Document": document, "VersionId": "v1", "IsDefaultVersion": True, "CreateDate": 0}
-        }
+        return {"PolicyVersion": {"Document": document, "VersionId": "v1", "IsDefaultVersion": True, "CreateDate": 0}}
     policy = await _find(ctx, request["PolicyArn"])
     for version in policy.state["Versions"]:
         if version["VersionId"] == wanted:

@@ -1,0 +1,201 @@
+"""Who is who: access keys, the policies of principals, and roles, looked up for the door and cached.
+
+Whatever changes an entity says so (``IDENTITY_CHANGED``), and the next question reads the store again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wildsage.access.decisions import Identity
+from wildsage.access.managed import managed_policies
+from wildsage.access.policies import Policy, Principal, Use, compile_policy
+from wildsage.core import arn
+from wildsage.core.caller import Caller
+from wildsage.core.routes import Key as RouteKey
+from wildsage.core.routes import Permission
+from wildsage.kit.context import Platform
+from wildsage.kit.roles import IDENTITY_CHANGED, ROLE, find_role
+from wildsage.services.iam.entities import ACCESS_KEY, POLICY, USER
+from wildsage.store.resources import Key, Query, Resource
+
+INVOKE = "sagemaker:InvokeEndpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class LongKey:
+    """A long-lived access key: its secret and whom it stands for."""
+
+    secret: str
+    caller: Caller
+
+
+class Directory:
+    """One per control process."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._keys: dict[str, LongKey] = {}
+        self._identities: dict[str, Identity] = {}
+        self._trusts: dict[str, Policy] = {}
+        platform.hints.listen(IDENTITY_CHANGED, self._forget)
+
+    def _forget(self, _about: str) -> None:
+        self._keys.clear()
+        self._identities.clear()
+        self._trusts.clear()
+
+    async def key(self, access_key: str) -> LongKey | None:
+        """The key of that id; None if there is none or it is inactive."""
+        own = self._platform.credentials
+        if access_key == own.access_key:
+            return LongKey(own.secret, own.root)
+        known = self._keys.get(access_key)
+        if known is None:
+            found = await self._platform.resources.get(Key(ACCESS_KEY, own.account, "", access_key))
+            user = None if found is None else await self._user(found.spec["UserName"])
+            if found is None or user is None or found.phase != "Active":
+                return None
+            known = self._keys[access_key] = LongKey(found.state["Secret"], _user_caller(user, access_key))
+        return known
+
+    async def _user(self, name: str) -> Resource | None:
+        return await self._platform.resources.get(Key(USER, self._platform.settings.account, "", name))
+
+    async def identity(self, caller: Caller) -> Identity | None:
+        """The caller's policies without those of its session; None if its user or role is gone."""
+        known = self._identities.get(caller.arn)
+        if known is None:
+            known = await self._read_identity(caller)
+            if known is not None:
+                self._identities[caller.arn] = known
+        return known
+
+    async def _read_identity(self, caller: Caller) -> Identity | None:
+        account = f"arn:aws:iam::{caller.account}:root"
+        if caller.is_root:
+            context = {**_base_context(caller, "Account"), "aws:principalarn": (account,)}
+            return Identity(Principal("AWS", frozenset({account}), account), unrestricted=True, context=context)
+        bearer = await self._bearer(caller)
+        if bearer is None:
+            return None
+        is_role = bearer.key.kind == ROLE
+        context = _base_context(caller, "AssumedRole" if is_role else "User")
+        context["aws:principalarn"] = (_arn_of(bearer),)
+        if not is_role:
+            context["aws:username"] = (bearer.key.name,)
+        context |= {f"aws:principaltag/{name.lower()}": (value,) for name, value in bearer.tags.items()}
+        boundary = bearer.spec.get("PermissionsBoundary")
+        return Identity(
+            principal=Principal("AWS", frozenset({caller.arn, _arn_of(bearer)}), account),
+            policies=await self._policies(bearer),
+            boundary=None if boundary is None else await self._managed(boundary),
+            context=context,
+        )
+
+    async def _bearer(self, caller: Caller) -> Resource | None:
+        """The user or role behind a caller, by the unique id as well, so that one made anew is another."""
+        kind = ROLE if ":role/" in caller.principal else USER
+        name = caller.principal.rpartition("/")[2]
+        found = await self._platform.resources.get(Key(kind, caller.account, "", name))
+        if found is None or found.status["RoleId" if kind == ROLE else "UserId"] != caller.user_id.partition(":")[0]:
+            return None
+        return found
+
+    async def _policies(self, bearer: Resource) -> tuple[Policy, ...]:
+        inline = tuple(compile_policy(text) for text in bearer.state["Inline"].values())
+        attached = [await self._managed(policy) for policy in bearer.state["Attached"]]
+        return inline + tuple(attached)
+
+    async def _managed(self, policy: str) -> Policy:
+        shipped = managed_policies().get(policy)
+        if shipped is not None:
+            return compile_policy(shipped.document)
+        account = self._platform.settings.account
+        found = await self._platform.resources.get(Key(POLICY, account, "", policy.rpartition("/")[2]))
+        if found is None:
+            return Policy(())
+        document = next(v["Document"] for v in found.state["Versions"] if v["VersionId"] == found.state["Default"])
+        return compile_policy(document)
+
+    async def trust(self, role: str) -> Policy | None:
+        """The trust policy of the role of that ARN; None if there is none."""
+        known = self._trusts.get(role)
+        if known is None:
+            found = await find_role(self._platform, role)
+            if found is None:
+                return None
+            known = self._trusts[role] = compile_policy(found.spec["AssumeRolePolicyDocument"], Use.TRUST)
+        return known
+
+    async def route_keys(self) -> Mapping[str, RouteKey]:
+        """Every long-lived key, for the routing snapshot."""
+        own = self._platform.credentials
+        keys = {own.access_key: RouteKey(own.secret, own.root.arn, own.root.user_id, own.root.principal)}
+        for found in await self._all(ACCESS_KEY):
+            known = await self.key(found.key.name)
+            if known is not None:
+                caller = known.caller
+                keys[found.key.name] = RouteKey(known.secret, caller.arn, caller.user_id, caller.principal)
+        return keys
+
+    async def route_permissions(self) -> Mapping[str, Permission]:
+        """What each principal may invoke, for the routing snapshot.
+
+        Only statements without conditions and variables allow there, while such a deny denies: the router never lets
+        through what the door would refuse.
+        """
+        root = self._platform.credentials.root.principal
+        permissions = {root: Permission(allow=("*",))}
+        for kind in (ROLE, USER):
+            for bearer in await self._all(kind):
+                permissions[principal_arn(bearer)] = _permission(await self._policies(bearer))
+        return permissions
+
+    async def _all(self, kind: str) -> list[Resource]:
+        query = Query(kind, self._platform.settings.account, "", limit=100_000)
+        return (await self._platform.resources.page(query)).items
+
+
+def _arn_of(bearer: Resource) -> str:
+    """The ARN with its path, as policies name it."""
+    kind = "role" if bearer.key.kind == ROLE else "user"
+    return arn.build("iam", "", bearer.key.account, f"{kind}{bearer.spec['Path']}{bearer.key.name}")
+
+
+def principal_arn(bearer: Resource) -> str:
+    """What ``Caller.principal`` holds: for a role without its path, as a session's ARN does not tell it."""
+    if bearer.key.kind == ROLE:
+        return arn.build("iam", "", bearer.key.account, f"role/{bearer.key.name}")
+    return _arn_of(bearer)
+
+
+def _user_caller(user: Resource, access_key: str) -> Caller:
+    return Caller(user.key.account, _arn_of(user), user.status["UserId"], _arn_of(user), access_key)
+
+
+def _base_context(caller: Caller, kind: str) -> dict[str, tuple[str, ...]]:
+    return {
+        "aws:userid": (caller.user_id,),
+        "aws:principalaccount": (caller.account,),
+        "aws:principaltype": (kind,),
+    }
+
+
+def _permission(policies: tuple[Policy, ...]) -> Permission:
+    allow: list[str] = []
+    deny: list[str] = []
+    for policy in policies:
+        for statement in policy.statements:
+            if not statement.actions.holds(INVOKE, {}):
+                continue
+            resources = statement.resources
+            plain = (
+                resources is not None and not resources.opposite and not re.search(r"\$\{", " ".join(resources.words))
+            )
+            if not statement.allow:
+                deny += resources.words if resources is not None and plain else ("*",)
+            elif resources is not None and plain and not statement.conditions:
+                allow += resources.words
+    return Permission(tuple(allow), tuple(deny))
