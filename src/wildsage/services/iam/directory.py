@@ -191,11 +191,10 @@ def _permission(policies: tuple[Policy, ...]) -> Permission:
             if not statement.actions.holds(INVOKE, {}):
                 continue
             resources = statement.resources
-            plain = (
-                resources is not None and not resources.opposite and not re.search(r"\$\{", " ".join(resources.words))
-            )
+            words = () if resources is None else resources.words
+            plain = resources is not None and not resources.opposite and not any("${" in word for word in words)
             if not statement.allow:
-                deny += resources.words if resources is not None and plain else ("*",)
-            elif resources is not None and plain and not statement.conditions:
-                allow += resources.words
+                deny += words if plain else ("*",)
+            elif plain and not statement.conditions:
+                allow += words
     return Permission(tuple(allow), tuple(deny))
