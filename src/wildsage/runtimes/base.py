@@ -16,6 +16,15 @@ from typing import Any, Protocol
 Handle = Mapping[str, Any]
 
 
+class Inside:
+    """Paths inside every container of a native image."""
+
+    ML = "/opt/ml"
+    TOOLKIT = "/opt/wildsage/toolkit"  # the caller mounts it there, read-only
+    SOCKETS = "/run/wildsage"
+    HOME = "/root"
+
+
 class Capability(StrEnum):
     """What a backend may or may not be able to do; see ``Runtime.capabilities``."""
 
@@ -42,14 +51,17 @@ class LaunchSpec:
     """Everything a runtime needs to start one container; JSON-able but for paths.
 
     ``name``: unique among live containers; launching the same name again finds the first.
-    ``directory``: host folder made by the caller; ``directory/ml`` is mounted writable at /opt/ml, the runtime puts its
-    log (``log``), exit status (``exit.json``) and sockets beside it.
+    ``directory``: host folder made by the caller, one for each name; ``directory/ml`` is mounted writable at
+    /opt/ml, the runtime puts its log (``log``), exit status (``exit.json``) and private files
+    beside it. Until ``remove`` a launch with the same directory returns the first container, ended or not; after it,
+    a launch starts anew and the log goes on.
     ``argv``/``environment``: what is run; for a native image the interpreter is argv[0]. The environment is complete,
     nothing is inherited.
     ``image``: engine image for runtimes with ANY_IMAGE, else empty.
     ``memory_bytes``/``cpus``: limits, 0 for none.
     ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
-    ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where.
+    ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where, and inside
+    WILDSAGE_BIND does, if the runtime chose a socket for it (``unix:/path``).
     """
 
     name: str
@@ -126,7 +138,11 @@ class Runtime(Protocol):
         ...
 
     async def stop(self, handle: Handle, grace: float) -> None:
-        """SIGTERM to the whole process group, SIGKILL after ``grace`` seconds; returns when all processes are gone."""
+        """SIGTERM, then SIGKILL after ``grace`` seconds; returns when all processes are gone.
+
+        As with AWS the first process alone gets the SIGTERM, so that a handler can finish work that its child processes
+        take part in; when it has ended, whatever is left gets one too.
+        """
         ...
 
     async def remove(self, handle: Handle) -> None:
