@@ -1,0 +1,210 @@
+"""Memory and CPU limits: control groups where this process may make them, else measuring and killing.
+
+Groups are made below the group that this process is in (version 1), or below the nearest one that hands its
+controllers on (version 2), so limits set from outside hold as well.
+"""
+
+from __future__ import annotations
+
+import os
+
+PERIOD = 100_000  # microseconds, of the CPU quota
+
+
+class Limits:
+    """What was arranged for one container.
+
+    ``groups``: directories to remove at the end. ``memory_bytes``, ``cpus``: what no group enforces and the keeper
+    must see to itself, 0 for nothing.
+    """
+
+    def __init__(self, memory_bytes: int, cpus: float) -> None:
+        self.groups: list[str] = []
+        self.memory_bytes = memory_bytes
+        self.cpus = cpus
+        self._wanted_memory, self._wanted_cpus = memory_bytes, cpus
+        self._joins: list[int] = []
+        self._events: int | None = None
+
+    def add(self, group: str, memory: bool, cpu: bool, events: str) -> None:
+        """``group`` enforces the limits named; ``events`` is its file that counts kills, empty if none."""
+        self._joins.append(os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+        if events:
+            self._events = os.open(f"{group}/{events}", os.O_RDONLY | os.O_CLOEXEC)
+        if memory:
+            self.memory_bytes = 0
+        if cpu:
+            self.cpus = 0.0
+
+    def apply(self, pid: int) -> None:
+        """Puts a process that has not begun yet under the limits."""
+        try:
+            for descriptor in self._joins:
+                os.write(descriptor, b"%d" % pid)
+        except PermissionError:
+            # Version 2 forbids moving a process out of a part of the tree that is not ours: see to it ourselves.
+            self.memory_bytes, self.cpus, self._events = self._wanted_memory, self._wanted_cpus, None
+        if self.cpus:
+            os.sched_setaffinity(pid, _some_cpus(self.cpus, pid))
+
+    def killed(self) -> bool:
+        """Whether the kernel has killed a process of the container for want of memory."""
+        if self._events is None:
+            return False
+        for line in os.pread(self._events, 4096, 0).splitlines():
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1]) > 0
+        return False
+
+    def exceeded(self) -> bool:
+        """Measures the container's memory; to be called from within its process namespace."""
+        return bool(self.memory_bytes) and _resident() > self.memory_bytes and _proportional() > self.memory_bytes
+
+
+def _some_cpus(cpus: float, pid: int) -> list[int]:
+    allowed = sorted(os.sched_getaffinity(0))
+    count = min(len(allowed), max(1, -int(-cpus // 1)))
+    first = int.from_bytes(os.urandom(2), "little") % len(allowed)
+    return [allowed[(first + index) % len(allowed)] for index in range(count)]
+
+
+def _processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+
+
+def _resident() -> int:
+    """Cheap and at least as large as ``_proportional``: pages that processes share count once for each."""
+    pages = 0
+    for pid in _processes():
+        try:
+            with open(f"/proc/{pid}/statm", "rb") as file:
+                pages += int(file.read().split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _proportional() -> int:
+    kilobytes = 0
+    for pid in _processes():
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+                for line in file:
+                    if line.startswith(b"Pss:"):
+                        kilobytes += int(line.split()[1])
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return kilobytes * 1024
+
+
+def create(name: str, memory_bytes: int, cpus: float) -> Limits:
+    """Makes the groups that can be made; whatever could not be is left to the keeper (see ``Limits``)."""
+    limits = Limits(memory_bytes, cpus)
+    if not memory_bytes and not cpus:
+        return limits
+    for controllers, directory in own_groups():
+        try:
+            if not controllers:
+                _version_2(limits, directory, name, memory_bytes, cpus)
+            elif "memory" in controllers and memory_bytes:
+                _version_1_memory(limits, f"{directory}/{name}", memory_bytes)
+            elif "cpu" in controllers and cpus:
+                _version_1_cpu(limits, f"{directory}/{name}", cpus)
+        except OSError:
+            continue  # not ours to use; the keeper measures instead, and probe() tells the person
+    return limits
+
+
+def own_groups() -> list[tuple[list[str], str]]:
+    """This process's groups as (controllers, directory); no controllers means version 2."""
+    mounted: dict[str, tuple[str, str]] = {}
+    with open("/proc/self/mountinfo") as file:
+        for line in file:
+            left, _, right = line.partition(" - ")
+            kind, _, options = right.split()[:3]
+            if kind in ("cgroup", "cgroup2"):
+                root, point = left.split()[3:5]
+                for controller in options.split(",") if kind == "cgroup" else [""]:
+                    mounted[controller] = (root, point)
+    found = []
+    with open("/proc/self/cgroup") as file:
+        for line in file:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            names = [name for name in controllers.split(",") if name]
+            root, point = mounted.get(names[0] if names else "", ("", ""))
+            if point:
+                below = path.removeprefix(root) if root != "/" else path
+                found.append((names, (point + below).rstrip("/")))
+    return found
+
+
+def _write(path: str, value: int | str) -> None:
+    with open(path, "w") as file:
+        file.write(str(value))
+
+
+def _make(limits: Limits, group: str) -> None:
+    # There may be one of the same name, left behind when keeper and control were killed together.
+    if os.path.isdir(group):
+        os.rmdir(group)
+    os.mkdir(group)
+    limits.groups.append(group)
+
+
+def _version_1_memory(limits: Limits, group: str, memory_bytes: int) -> None:
+    _make(limits, group)
+    _write(f"{group}/memory.limit_in_bytes", memory_bytes)
+    if os.path.exists(f"{group}/memory.memsw.limit_in_bytes"):
+        _write(f"{group}/memory.memsw.limit_in_bytes", memory_bytes)
+    limits.add(group, memory=True, cpu=False, events="memory.oom_control")
+
+
+def _version_1_cpu(limits: Limits, group: str, cpus: float) -> None:
+    _make(limits, group)
+    _write(f"{group}/cpu.cfs_period_us", PERIOD)
+    _write(f"{group}/cpu.cfs_quota_us", int(cpus * PERIOD))
+    limits.add(group, memory=False, cpu=True, events="")
+
+
+def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: float) -> None:
+    parent = _delegating(own)
+    if not parent:
+        return
+    group = f"{parent}/{name}"
+    _make(limits, group)
+    memory, cpu = os.path.exists(f"{group}/memory.max"), os.path.exists(f"{group}/cpu.max")
+    if memory and memory_bytes:
+        _write(f"{group}/memory.max", memory_bytes)
+        if os.path.exists(f"{group}/memory.swap.max"):
+            _write(f"{group}/memory.swap.max", 0)
+    if cpu and cpus:
+        _write(f"{group}/cpu.max", f"{int(cpus * PERIOD)} {PERIOD}")
+    limits.add(group, memory, cpu, "memory.events" if memory else "")
+
+
+def _delegating(own: str) -> str:
+    """The nearest group from ``own`` upwards that hands the memory controller on and is writable; empty if none.
+
+    A group with processes of its own cannot hand controllers on, so it is mostly not ``own`` itself.
+    """
+    directory = own
+    while os.path.exists(f"{directory}/cgroup.controllers"):
+        if os.access(directory, os.W_OK) and os.access(f"{directory}/cgroup.procs", os.W_OK) and _hands_on(directory):
+            return directory
+        directory = os.path.dirname(directory)
+    return ""
+
+
+def _hands_on(directory: str) -> bool:
+    with open(f"{directory}/cgroup.subtree_control") as file:
+        if "memory" in file.read().split():
+            return True
+    with open(f"{directory}/cgroup.controllers") as file:
+        offered = [name for name in file.read().split() if name in ("memory", "cpu")]
+    if "memory" not in offered:
+        return False
+    try:
+        _write(f"{directory}/cgroup.subtree_control", " ".join(f"+{name}" for name in offered))
+    except OSError:
+        return False  # it has processes of its own
+    return True

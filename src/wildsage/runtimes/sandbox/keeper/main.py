@@ -1,0 +1,241 @@
+"""Launches one container and stays with it to its end.
+
+Control starts this program, writes the order (marshal) to its standard input and reads the outcome from its standard
+output: ``key value`` lines as in the state file, or one line ``refused|client|internal: words``.  In between:
+
+    launcher  takes the directory's lock; a state file there means the container exists already
+      └─ keeper    process 1 of the new process namespace: builds the root, reaps, writes exit.json
+           └─ container   argv, in a session of its own
+
+The launcher writes the state file before it lets the container begin, so none can run unrecorded, and ends as soon as
+argv runs; the keeper goes on alone.  Killing the keeper kills the namespace and with it all of the container.
+"""
+
+from __future__ import annotations
+
+# signal itself brings enum: a megabyte and milliseconds for each container
+import _signal as signal  # type: ignore[import-not-found]
+import fcntl
+import os
+import sys
+import time
+
+from wildsage.runtimes.sandbox.keeper import identity, kernel, limits, root
+from wildsage.runtimes.sandbox.keeper.order import Order, load
+
+STATE = "keeper"
+EXIT = "exit.json"
+_KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10})  # chown, dac, fowner, fsetid, kill, setgid, setuid, bind
+_MEASURE_EVERY = 0.1  # seconds
+_FOR_EVER = 3600.0
+
+
+def main() -> None:
+    """Entry: see the module's text."""
+    order = load(sys.stdin.buffer.read())
+    lock = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    state = _read(f"{order.directory}/{STATE}") or _launch(order, lock)
+    sys.stdout.write(state)
+    sys.stdout.flush()
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _launch(order: Order, lock: int) -> str:
+    directory = order.directory
+    if os.path.exists(f"{directory}/{EXIT}"):
+        os.unlink(f"{directory}/{EXIT}")
+    arranged = limits.create(order.group, order.memory_bytes, order.cpus)
+    try:
+        in_user_namespace = _separate()
+    except OSError as error:
+        _remove_groups(arranged)
+        return f"refused: the kernel does not let this user make namespaces ({error.strerror}); see: wildsage doctor\n"
+    outcome, tell = os.pipe()
+    gate, go = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(lock)
+        os.close(outcome)
+        os.close(go)
+        Keeper(order, arranged, in_user_namespace).run(tell, gate)
+    os.close(tell)
+    os.close(gate)
+    state = f"pid {pid}\nstarted {identity.start_time(pid)}\nboot {identity.boot_id()}\n"
+    state += "".join(f"group {group}\n" for group in arranged.groups)
+    with open(f"{directory}/{STATE}.new", "w") as file:
+        file.write(state)
+    os.rename(f"{directory}/{STATE}.new", f"{directory}/{STATE}")
+    os.write(go, b"1")
+    with open(outcome) as pipe:
+        complaint = pipe.read()
+    if complaint:
+        os.waitpid(pid, 0)
+        _remove_groups(arranged)
+        os.unlink(f"{directory}/{STATE}")
+        return complaint
+    return state
+
+
+def _remove_groups(arranged: limits.Limits) -> None:
+    for group in arranged.groups:
+        os.rmdir(group)
+
+
+def _separate() -> bool:
+    """New process namespace for the child to come; True if that took a user namespace as well."""
+    user, group = os.geteuid(), os.getegid()
+    try:
+        kernel.unshare(kernel.CLONE_NEWPID)
+    except PermissionError:
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        return True
+    return False
+
+
+class Keeper:
+    """Process 1 of a container."""
+
+    def __init__(self, order: Order, arranged: limits.Limits, in_user_namespace: bool) -> None:
+        self._order = order
+        self._limits = arranged
+        self._in_user_namespace = in_user_namespace
+        self._stopping = False
+        self._out_of_memory = False
+        self._main = 0
+        self._started = 0.0
+        directory = order.directory
+        self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._log = os.open(f"{directory}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def run(self, tell: int, gate: int) -> None:
+        """Never returns. Writes what went wrong before argv ran to ``tell``; begins only when ``gate`` has a byte."""
+        try:
+            os.setsid()
+            self._prepare()
+            if os.read(gate, 1) != b"1":
+                os._exit(1)
+            self._begin(tell)
+        except OSError as error:
+            os.write(tell, f"internal: the container's root could not be made: {error}\n".encode())
+            os._exit(1)
+        os.close(tell)
+        self._detach()
+        self._supervise()
+        os._exit(0)
+
+    def _prepare(self) -> None:
+        flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
+        kernel.unshare(flags | kernel.CLONE_NEWNET if self._order.isolated else flags)
+        if self._order.isolated:
+            kernel.loopback_up()
+        kernel.set_hostname(self._order.hostname)
+        root.build(self._order.directory, self._order.steps, self._in_user_namespace)
+
+    def _begin(self, tell: int) -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGUSR1, self._on_kill)
+        gate, go = os.pipe()
+        self._started = time.time()
+        self._main = os.fork()
+        if self._main == 0:
+            os.close(go)
+            os.read(gate, 1)
+            self._execute(tell)
+        os.close(gate)
+        self._limits.apply(self._main)
+        os.write(go, b"1")
+        os.close(go)
+
+    def _execute(self, tell: int) -> None:
+        """In the container's first process: becomes argv."""
+        argv = self._order.argv
+        try:
+            os.setsid()
+            os.umask(0o022)
+            null = os.open("/dev/null", os.O_RDONLY)
+            os.dup2(null, 0)
+            os.dup2(self._log, 1)
+            os.dup2(self._log, 2)
+            for number in range(1, signal.NSIG):
+                if signal.getsignal(number) not in (signal.SIG_DFL, None):
+                    signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.chdir(self._order.working_directory)
+            if os.geteuid() == 0:
+                with open("/proc/sys/kernel/cap_last_cap") as file:
+                    kernel.keep_only(_KEPT_CAPABILITIES, int(file.read()))
+            kernel.forbid_new_privileges()
+            os.execvpe(argv[0], argv, self._order.environment)
+        except OSError as error:
+            os.write(tell, f"client: {argv[0]} cannot be run in the container: {error}\n".encode())
+        os._exit(127)
+
+    def _detach(self) -> None:
+        """Lets go of what control gave; what a bug of the keeper has to say goes to the container's log."""
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        os.dup2(self._log, 2)
+        os.close(null)
+
+    def _on_stop(self, number: int, frame: object) -> None:
+        """SIGTERM to the first process, as AWS does; whoever outlives it gets the signal then."""
+        self._stopping = True
+        self._signal(self._main or -1, signal.SIGTERM)
+
+    def _on_kill(self, number: int, frame: object) -> None:
+        self._signal(-1, signal.SIGKILL)
+
+    def _signal(self, pid: int, number: int) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _supervise(self) -> None:
+        """Reaps until no process is left, then writes how it ended."""
+        status = 0
+        pause = _MEASURE_EVERY if self._limits.memory_bytes else _FOR_EVER
+        while True:
+            try:
+                pid, ended = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                signal.sigtimedwait({signal.SIGCHLD}, pause)
+                if self._limits.exceeded():
+                    self._out_of_memory = True
+                    self._signal(-1, signal.SIGKILL)
+            elif pid == self._main:
+                self._main, status = 0, ended
+                self._signal(-1, signal.SIGTERM if self._stopping else signal.SIGKILL)
+        self._report(os.waitstatus_to_exitcode(status))
+
+    def _report(self, code: int) -> None:
+        """``exit.json``, whole or not at all, on the disk before this process ends."""
+        killed = code != 0 and (self._out_of_memory or self._limits.killed())
+        text = (
+            f'{{"exit_code": {code if code >= 0 else 128 - code}, "out_of_memory": {"true" if killed else "false"}, '
+            f'"started_at": {self._started!r}, "ended_at": {time.time()!r}}}\n'
+        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        descriptor = os.open(f"{EXIT}.new", flags, 0o644, dir_fd=self._directory)
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+        os.close(descriptor)
+        os.rename(f"{EXIT}.new", EXIT, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        os.fsync(self._directory)

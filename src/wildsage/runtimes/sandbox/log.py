@@ -1,0 +1,131 @@
+"""Reading a growing log file, line by line, without missing or inventing one."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+
+from wildsage.core.clock import Clock
+from wildsage.runtimes.base import Inspection, LogLine
+
+_CHUNK = 1 << 18
+LONGEST = 1 << 18
+"""Bytes of the longest line; what is longer comes in pieces (CloudWatch's largest event is 256 KiB)."""
+
+_IN_MODIFY = 0x2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Changes:
+    """Wakes whoever waits when a file has grown (inotify). The watch holds from ``__enter__`` on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._happened = asyncio.Event()
+
+    def __enter__(self) -> Changes:
+        self._descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._descriptor < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"{os.strerror(number)} (see /proc/sys/fs/inotify/max_user_instances)", "inotify")
+        if _libc.inotify_add_watch(self._descriptor, os.fsencode(self._path), _IN_MODIFY) < 0:
+            number = ctypes.get_errno()
+            os.close(self._descriptor)
+            raise OSError(number, os.strerror(number), str(self._path))
+        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+    def _read(self) -> None:
+        os.read(self._descriptor, 1 << 16)
+        self._happened.set()
+
+    def wake(self) -> None:
+        self._happened.set()
+
+    async def wait(self) -> None:
+        """Returns once something has happened since the last call."""
+        await self._happened.wait()
+        self._happened.clear()
+
+
+class Lines:
+    """Cuts the bytes of a file into lines, from ``offset`` on."""
+
+    def __init__(self, file: int, offset: int, clock: Clock) -> None:
+        self._file = file
+        self._position = offset  # of the first byte of ``_rest``
+        self._rest = b""
+        self._clock = clock
+
+    async def more(self) -> list[LogLine] | None:
+        """The lines of the next piece of the file, maybe none yet; None at its present end."""
+        data = await asyncio.to_thread(os.pread, self._file, _CHUNK, self._position + len(self._rest))
+        if not data:
+            return None
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        now = self._clock.now()
+        lines = [line for text in whole for line in self._cut(text, now, 1)]
+        while len(self._rest) >= LONGEST:
+            piece, self._rest = self._rest[:LONGEST], self._rest[LONGEST:]
+            lines += self._cut(piece, now, 0)
+        return lines
+
+    def last(self) -> list[LogLine]:
+        """What stands after the last line end; to be asked when nothing more will be written."""
+        rest, self._rest = self._rest, b""
+        return self._cut(rest, self._clock.now(), 0) if rest else []
+
+    def _cut(self, text: bytes, now: float, end: int) -> list[LogLine]:
+        pieces = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)] or [b""]
+        lines = []
+        for number, piece in enumerate(pieces, 1):
+            self._position += len(piece) + (end if number == len(pieces) else 0)
+            lines.append(LogLine(now, piece.decode("utf-8", "replace").rstrip("\r"), self._position))
+        return lines
+
+
+async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool]) -> AsyncIterator[LogLine]:
+    """The lines there are now; one without its end only if ``ended``."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        complete = ended()
+        lines = Lines(file, offset, clock)
+        while (found := await lines.more()) is not None:
+            for line in found:
+                yield line
+        if complete:
+            for line in lines.last():
+                yield line
+    finally:
+        os.close(file)
+
+
+async def follow(path: Path, offset: int, clock: Clock, end: asyncio.Future[Inspection]) -> AsyncIterator[LogLine]:
+    """The lines there are and those to come, until ``end`` is done and all was read."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        lines = Lines(file, offset, clock)
+        with Changes(path) as changes:
+            end.add_done_callback(lambda _: changes.wake())
+            while True:
+                complete = end.done()
+                while (found := await lines.more()) is not None:
+                    for line in found:
+                        yield line
+                if complete:
+                    break
+                await changes.wait()
+        for line in lines.last():
+            yield line
+    finally:
+        os.close(file)

@@ -1,0 +1,176 @@
+"""What a container's root is made of: pure planning over the host's directories; the keeper carries it out.
+
+The host's system directories appear read-only; homes, /tmp, /run and whatever ``hidden`` names do not appear at all,
+except for the Python environment that the container runs, which gets a private writable layer, so that ``pip install``
+works as it does in an image and leaves no trace.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from wildsage.runtimes.base import Inside, LaunchSpec, Mount
+from wildsage.runtimes.sandbox.keeper.order import Step
+
+_OWN = frozenset({"dev", "home", "lost+found", "opt", "proc", "root", "run", "tmp"})
+_NOT_A_HOME = ("/bin", "/dev", "/etc", "/lib", "/proc", "/sbin", "/sys", "/usr", "/var/run")
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_ACCELERATORS = ("nvidia*", "dri", "kfd", "infiniband", "neuron*", "fuse")
+_SCRATCH = "scratch"
+
+
+def scratch(directory: Path) -> Path:
+    """Where a container's private files are while it exists: /tmp, the home, the layer over its environment."""
+    return directory / _SCRATCH
+
+
+def root_of(spec: LaunchSpec, sockets: Path, hidden: Iterable[Path]) -> list[Step]:
+    """The steps, in order. ``sockets``: host folder of the container's sockets; ``hidden``: what must not be seen."""
+    private = scratch(spec.directory)
+    concealed = sorted({os.path.realpath(path) for path in (*map(str, hidden), *_homes(os.environ))})
+    steps: list[Step] = [*_top_level(), *_own_places(private, sockets), *_devices(), ("processes",)]
+    steps += [("empty", path, "mode=755") for path in concealed if Path(path).is_dir() and _visible(path)]
+    steps += _environments(spec, private, concealed)
+    steps += _names(private)
+    steps.append(("writable", os.path.realpath(spec.directory / "ml"), Inside.ML))
+    steps += _mounts(spec.mounts)
+    return steps
+
+
+def write_private_files(spec: LaunchSpec) -> None:
+    """Makes what ``root_of`` takes from the scratch folder."""
+    private = scratch(spec.directory)
+    for name, mode in (("tmp", 0o1777), ("home", 0o700)):
+        (private / name).mkdir(parents=True, exist_ok=True)
+        (private / name).chmod(mode)
+    (private / "hostname").write_text(spec.hostname + "\n")
+    try:
+        known = Path("/etc/hosts").read_text()
+    except FileNotFoundError:
+        known = "127.0.0.1 localhost\n"
+    (private / "hosts").write_text(f"127.0.0.1 {spec.hostname}\n{known}")
+
+
+def _top_level() -> Iterator[Step]:
+    for entry in sorted(os.scandir("/"), key=lambda each: each.name):
+        if entry.name in _OWN:
+            continue
+        if entry.is_symlink():
+            yield ("link", entry.path, str(Path(entry.path).readlink()))
+        elif entry.is_dir():
+            yield ("read-only", entry.path, entry.path)
+
+
+def _own_places(private: Path, sockets: Path) -> Iterator[Step]:
+    yield ("directory", "/opt", "755")
+    if Path("/opt").is_dir():
+        for entry in sorted(os.scandir("/opt"), key=lambda each: each.name):
+            if entry.name not in ("ml", "wildsage"):
+                yield ("read-only", os.path.realpath(entry.path), entry.path)
+    yield ("directory", "/home", "755")
+    yield ("writable", str(private / "home"), Inside.HOME)
+    yield ("writable", str(private / "tmp"), "/tmp")
+    if Path("/var/tmp").is_dir():
+        yield ("writable", str(private / "tmp"), "/var/tmp")
+    yield ("directory", "/run/lock", "1777")
+    yield ("writable", str(sockets), Inside.SOCKETS)
+
+
+def _devices() -> Iterator[Step]:
+    yield ("directory", "/dev", "755")
+    for name in _DEVICES:
+        yield ("device", f"/dev/{name}", f"/dev/{name}")
+    for pattern in _ACCELERATORS:
+        for path in sorted(Path("/dev").glob(pattern)):
+            yield ("device", str(path), str(path))
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        yield ("link", f"/dev/{name}", f"/proc/self/fd/{number}")
+    yield ("link", "/dev/fd", "/proc/self/fd")
+    yield ("directory", "/dev/shm", "1777")
+    yield ("empty", "/dev/shm", "mode=1777")
+    yield ("directory", "/dev/pts", "755")
+    yield ("terminals",)
+    yield ("link", "/dev/ptmx", "pts/ptmx")
+
+
+def _homes(environ: Mapping[str, str]) -> Iterator[str]:
+    home = environ.get("HOME", "")
+    if home.startswith("/") and home != "/" and not f"{home}/".startswith(tuple(f"{path}/" for path in _NOT_A_HOME)):
+        yield home
+
+
+def _visible(path: str) -> bool:
+    """Whether the host's ``path`` shows in the new root before anything is concealed."""
+    parts = Path(path).parts
+    return len(parts) > 1 and (parts[1] not in _OWN or parts[1] == "opt")
+
+
+def _environments(spec: LaunchSpec, private: Path, concealed: list[str]) -> Iterator[Step]:
+    """The Python environments that argv and PATH name: the first gets a writable layer, the rest are read-only."""
+    done: set[str] = set()
+    for program in _programs(spec):
+        for prefix in _prefixes(program):
+            source = os.path.realpath(prefix)
+            if prefix in done or not _may_show(source, concealed):
+                continue
+            reachable = _visible(source) and not _within(source, concealed)
+            if not done and _can_be_layered(source):
+                yield ("layered", source, prefix, str(private / "layer"))
+            elif not reachable or source != prefix:
+                yield ("read-only", source, prefix)
+            done.add(prefix)
+
+
+def _programs(spec: LaunchSpec) -> Iterator[Path]:
+    if spec.argv[0].startswith("/"):
+        yield Path(spec.argv[0])
+    for folder in spec.environment.get("PATH", "").split(":"):
+        if folder.startswith("/"):
+            yield Path(folder) / "python3"
+
+
+def _prefixes(program: Path) -> Iterator[str]:
+    """The prefix of the environment that ``program`` is the interpreter of, then what that one rests on."""
+    if not program.name.startswith("python") or not program.exists() or program.parent.name != "bin":
+        return
+    prefix = program.parent.parent
+    if (prefix / "pyvenv.cfg").is_file():
+        yield str(prefix)
+        for line in (prefix / "pyvenv.cfg").read_text().splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() == "home":
+                yield str(Path(value.strip()).parent)
+    elif not program.is_symlink() or Path(os.path.realpath(program)).parent == program.parent:
+        yield str(prefix)
+    yield str(Path(os.path.realpath(program)).parent.parent)
+
+
+def _may_show(prefix: str, concealed: list[str]) -> bool:
+    """An environment, not the whole system and not a folder that has concealed ones inside."""
+    if prefix in ("/", "/usr", "/home", "/root", "/tmp", "/run"):
+        return False
+    return not any(f"{path}/".startswith(f"{prefix}/") for path in concealed)
+
+
+def _within(path: str, folders: list[str]) -> bool:
+    return any(f"{path}/".startswith(f"{folder}/") for folder in folders)
+
+
+def _can_be_layered(path: str) -> bool:
+    return not set(path) & set(",:\\")  # these have a meaning in the options of overlayfs
+
+
+def _names(private: Path) -> Iterator[Step]:
+    for name in ("hosts", "hostname"):
+        if Path(f"/etc/{name}").is_file():
+            yield ("read-only", str(private / name), os.path.realpath(f"/etc/{name}"))
+    resolver = os.path.realpath("/etc/resolv.conf")
+    if resolver.startswith("/run/") and Path(resolver).is_file():
+        yield ("read-only", resolver, resolver)
+
+
+def _mounts(mounts: Iterable[Mount]) -> Iterator[Step]:
+    for mount in sorted(mounts, key=lambda each: each.target.count("/")):
+        yield ("read-only" if mount.read_only else "writable", os.path.realpath(mount.source), mount.target)

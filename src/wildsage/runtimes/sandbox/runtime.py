@@ -1,0 +1,208 @@
+"""The native sandbox: containers made of Linux namespaces, without a daemon and without images."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+from wildsage.core.clock import Clock, SystemClock
+from wildsage.core.errors import ClientFault, InternalFault, RuntimeRefused
+from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine
+from wildsage.runtimes.sandbox import log, plan, state
+from wildsage.runtimes.sandbox.keeper.order import Order
+
+_LONGEST_SOCKET_PATH = 107  # sockaddr_un
+_SOCKET = "http.sock"
+_KILL_TAKES_AT_MOST = 10.0  # seconds for the keeper to kill and report, before it is killed itself
+_PACKAGE_ROOT = str(Path(__file__).parents[3])
+_KEEPER = (
+    os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
+    *("-I", "-S", "-X", "frozen_modules=on", "-c"),
+    "import sys; sys.path.append(sys.argv[1]); from wildsage.runtimes.sandbox.keeper.main import main; main()",
+    _PACKAGE_ROOT,
+)
+
+
+class Sandbox:
+    """See ``runtimes.base.Runtime`` for the verbs; ``docs/design/runtimes.md`` for what a container consists of.
+
+    ``hidden``: host folders that no container may see but for what is mounted (the data directory).
+    """
+
+    name = "sandbox"
+    capabilities = frozenset(
+        {
+            Capability.OWN_ROOT,
+            Capability.MEMORY_LIMIT,
+            Capability.CPU_LIMIT,
+            Capability.PROCESS_TREE,
+            Capability.NETWORK_ISOLATION,
+            Capability.GPU,
+        }
+    )
+
+    def __init__(self, hidden: Iterable[Path] = (), clock: Clock | None = None) -> None:
+        self._hidden = tuple(hidden)
+        self._clock = clock or SystemClock()
+
+    async def launch(self, spec: LaunchSpec) -> Handle:
+        """About 60 ms. Raises RuntimeRefused (an engine image, no namespaces), ClientFault (argv cannot be run)."""
+        self._refuse(spec)
+        order, sockets = await asyncio.to_thread(self._prepare, spec)
+        process = await asyncio.create_subprocess_exec(
+            *_KEEPER,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        answer, errors = await process.communicate(order)
+        text = answer.decode("utf-8", "replace")
+        if text.startswith("pid "):
+            return state.of_report(spec.name, spec.directory, sockets, text).handle()
+        await asyncio.to_thread(_remove_private_files, spec.directory, sockets)
+        kind, _, words = text.strip().partition(": ")
+        if kind == "refused":
+            raise RuntimeRefused(f"The native sandbox cannot run {spec.name}: {words}")
+        if kind == "client":
+            raise ClientFault(f"AlgorithmError: {words}")
+        raise InternalFault(f"InternalServerError: {spec.name} could not be started: {words or _tail(errors)}")
+
+    def _refuse(self, spec: LaunchSpec) -> None:
+        if not sys.platform.startswith("linux"):
+            raise RuntimeRefused("The native sandbox needs Linux. Use a container engine; see: wildsage doctor")
+        if spec.image:
+            raise RuntimeRefused(f"The native sandbox cannot run the container image {spec.image}; an engine can.")
+        if spec.network not in ("host", "isolated"):
+            raise RuntimeRefused(f"The native sandbox has no network {spec.network!r}, only host and isolated.")
+
+    def _prepare(self, spec: LaunchSpec) -> tuple[bytes, Path]:
+        """Makes the container's private files; returns the keeper's order and the folder of the sockets."""
+        (spec.directory / "ml").mkdir(exist_ok=True)
+        plan.write_private_files(spec)
+        sockets = _socket_folder(spec.directory)
+        sockets.mkdir(mode=0o700, exist_ok=True)
+        environment = {"HOME": Inside.HOME, "HOSTNAME": spec.hostname, **spec.environment}
+        if spec.serves:
+            environment["WILDSAGE_BIND"] = f"unix:{Inside.SOCKETS}/{_SOCKET}"
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        order = Order(
+            directory=os.path.realpath(spec.directory),
+            group=f"wildsage-{_digest(spec.directory)}",
+            command=(tuple(spec.argv), environment, spec.working_directory),
+            hostname=spec.hostname,
+            isolated=spec.network == "isolated",
+            memory_bytes=spec.memory_bytes if spec.memory_bytes < total else 0,
+            cpus=float(spec.cpus) if spec.cpus < len(os.sched_getaffinity(0)) else 0.0,
+            steps=plan.root_of(spec, sockets, self._hidden),
+        )
+        return order.dump(), sockets
+
+    async def inspect(self, handle: Handle) -> Inspection:
+        return state.of_handle(handle).inspect()
+
+    async def wait(self, handle: Handle) -> Inspection:
+        container = state.of_handle(handle)
+        descriptor = container.open()
+        if descriptor is not None:
+            loop = asyncio.get_running_loop()
+            gone = asyncio.Event()
+            loop.add_reader(descriptor, gone.set)
+            try:
+                await gone.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+        return container.inspect()
+
+    async def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
+        container = state.of_handle(handle)
+        path = container.directory / "log"
+        if not follow:
+            async for line in log.read(path, offset, self._clock, lambda: not container.alive()):
+                yield line
+            return
+        end = asyncio.ensure_future(self.wait(handle))
+        try:
+            async for line in log.follow(path, offset, self._clock, end):
+                yield line
+        finally:
+            end.cancel()
+
+    async def stop(self, handle: Handle, grace: float) -> None:
+        container = state.of_handle(handle)
+        if grace > 0:
+            container.signal(signal.SIGTERM)
+            if await self._ends_within(handle, grace):
+                return
+        container.signal(signal.SIGUSR1)
+        if not await self._ends_within(handle, _KILL_TAKES_AT_MOST):
+            container.signal(signal.SIGKILL)
+            await self.wait(handle)
+
+    async def _ends_within(self, handle: Handle, seconds: float) -> bool:
+        end = asyncio.ensure_future(self.wait(handle))
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({end, timer}, return_when=asyncio.FIRST_COMPLETED)
+            return end.done()
+        finally:
+            end.cancel()
+            timer.cancel()
+
+    async def remove(self, handle: Handle) -> None:
+        await self.stop(handle, 0)
+        container = state.of_handle(handle)
+        for group in container.groups:
+            await self._remove_group(group)
+        await asyncio.to_thread(_remove_private_files, container.directory, container.sockets)
+
+    async def _remove_group(self, group: str) -> None:
+        while True:
+            try:
+                os.rmdir(group)  # noqa: PTH106  a control group, not a folder of files: it never blocks
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                # A killed process counts until the kernel has taken it apart, a moment after its keeper's end.
+                if error.errno != errno.EBUSY:
+                    raise
+                await self._clock.sleep(0.01)
+            else:
+                return
+
+    def address_of(self, handle: Handle) -> str:
+        return f"unix:{state.of_handle(handle).sockets / _SOCKET}"
+
+
+def _digest(directory: Path) -> str:
+    return hashlib.sha256(os.path.realpath(directory).encode()).hexdigest()[:16]
+
+
+def _socket_folder(directory: Path) -> Path:
+    """In the scratch folder, or, where that makes a path longer than a socket's may be, in the system's /tmp."""
+    near = plan.scratch(directory) / "run"
+    if len(os.fsencode(near / _SOCKET)) <= _LONGEST_SOCKET_PATH:
+        return near
+    return Path(tempfile.gettempdir()) / f"wildsage-{os.geteuid()}-{_digest(directory)}"
+
+
+def _remove_private_files(directory: Path, sockets: Path) -> None:
+    layer = plan.scratch(directory) / "layer" / "work" / "work"
+    if layer.exists():
+        layer.chmod(0o700)  # overlayfs leaves it without any permission
+    for folder in (plan.scratch(directory), sockets):
+        if folder.exists():
+            shutil.rmtree(folder)
+    (directory / "keeper").unlink(missing_ok=True)
+
+
+def _tail(errors: bytes) -> str:
+    return errors.decode("utf-8", "replace").strip().rpartition("\n")[2] or "its keeper said nothing"

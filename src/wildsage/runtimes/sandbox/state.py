@@ -1,0 +1,97 @@
+"""A container as the sandbox's files describe it: the handle, the keeper's identity, the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wildsage.runtimes.base import Handle, Inspection, Phase
+from wildsage.runtimes.sandbox.keeper import identity
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container; ``started`` is the keeper's start in clock ticks since the boot named ``boot``."""
+
+    name: str
+    directory: Path
+    pid: int
+    started: int
+    boot: str
+    groups: tuple[str, ...]
+    sockets: Path
+
+    def handle(self) -> Handle:
+        return {
+            "runtime": "sandbox",
+            "name": self.name,
+            "directory": str(self.directory),
+            "pid": self.pid,
+            "started": self.started,
+            "boot": self.boot,
+            "groups": list(self.groups),
+            "sockets": str(self.sockets),
+        }
+
+    def alive(self) -> bool:
+        """Whether this very keeper still runs (and not another process that was given its number)."""
+        return identity.start_time(self.pid) == self.started and identity.boot_id() == self.boot
+
+    def open(self) -> int | None:
+        """A process file descriptor of the keeper; None when it is gone."""
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return None
+        if self.alive():
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends to the keeper, if it lives."""
+        descriptor = self.open()
+        if descriptor is None:
+            return
+        try:
+            signal.pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(descriptor)
+
+    def inspect(self) -> Inspection:
+        # Alive is asked before the exit status is read: the keeper writes it and then ends.
+        alive = self.alive()
+        try:
+            report: dict[str, Any] = json.loads((self.directory / "exit.json").read_text())
+        except FileNotFoundError:
+            return Inspection(Phase.RUNNING if alive else Phase.LOST)
+        return Inspection(
+            Phase.EXITED, report["exit_code"], report["out_of_memory"], report["started_at"], report["ended_at"]
+        )
+
+
+def of_handle(handle: Handle) -> Container:
+    """The container that ``handle`` names."""
+    return Container(
+        handle["name"],
+        Path(handle["directory"]),
+        handle["pid"],
+        handle["started"],
+        handle["boot"],
+        tuple(handle["groups"]),
+        Path(handle["sockets"]),
+    )
+
+
+def of_report(name: str, directory: Path, sockets: Path, text: str) -> Container:
+    """The container that the launcher's answer ``text`` describes: lines of ``key value``."""
+    pairs = [line.split(" ", 1) for line in text.splitlines()]
+    single = dict(pairs)
+    groups = tuple(value for key, value in pairs if key == "group")
+    return Container(name, directory, int(single["pid"]), int(single["started"]), single["boot"], groups, sockets)
