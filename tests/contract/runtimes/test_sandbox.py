@@ -1,0 +1,172 @@
+"""The contract suite over the native sandbox, and what is the sandbox's alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.contract.runtimes.suite import PYTHON, Launch, Suite, existing, processes_with, text_of, until
+from wildsage.core.errors import RuntimeRefused
+from wildsage.runtimes.base import Handle, LaunchSpec, Phase, Runtime
+from wildsage.runtimes.sandbox.runtime import Sandbox
+
+
+def _mounts() -> str:
+    return Path("/proc/self/mounts").read_text()
+
+
+def _groups() -> set[str]:
+    root = Path("/sys/fs/cgroup")
+    return {str(path) for path in root.glob("**/wildsage-*")} if root.is_dir() else set()
+
+
+class TestSandbox(Suite):
+    """As the user who runs the tests."""
+
+    @pytest.fixture
+    def runtime(self, tmp_path: Path) -> Sandbox:
+        return Sandbox(hidden=[tmp_path])
+
+    @pytest.fixture
+    def other(self, tmp_path: Path) -> Sandbox:
+        return Sandbox(hidden=[tmp_path])
+
+    @pytest.fixture(autouse=True)
+    def nothing_left(self, launch: Launch) -> Iterator[None]:
+        """Runs before ``launch`` has cleaned up; the mounts of the host must not even change meanwhile."""
+        before = _mounts()
+        yield
+        assert _mounts() == before
+
+    async def test_handle_is_json(self, launch: Launch) -> None:
+        handle = await launch("pass")
+        assert json.loads(json.dumps(handle)) == handle
+
+    async def test_keeper_killed_means_lost_and_nothing_lingers(self, runtime: Runtime, launch: Launch) -> None:
+        marker = f"marker-{os.getpid()}-keeper"
+        handle = await launch(f"'{marker}'; import time; print('ready'); time.sleep(600)", memory_bytes=1 << 28, cpus=1)
+        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        os.kill(handle["pid"], signal.SIGKILL)
+        assert (await runtime.wait(handle)).phase is Phase.LOST
+        await until(lambda: processes_with(marker) == [])
+        await runtime.remove(handle)
+        assert existing(handle["groups"]) == []
+
+    async def test_a_later_process_with_the_same_number_is_another(self, runtime: Runtime, launch: Launch) -> None:
+        handle = await launch("import time; time.sleep(600)")
+        later: Handle = {**handle, "started": handle["started"] - 1}
+        assert (await runtime.inspect(later)).phase is Phase.LOST
+        await runtime.stop(later, 0)
+        assert (await runtime.inspect(handle)).phase is Phase.RUNNING
+
+    async def test_control_killed_and_started_again(self, runtime: Runtime, spec: LaunchSpec, tmp_path: Path) -> None:
+        """A process launches and is killed; the container goes on and this process takes it over."""
+        program = (
+            "import asyncio, json, pathlib, os, signal, sys\n"
+            "from wildsage.runtimes.base import LaunchSpec\n"
+            "from wildsage.runtimes.sandbox.runtime import Sandbox\n"
+            "code = \"import os\\nwhile not os.path.exists('/opt/ml/go'): os.sched_yield()\\nprint('finished')\"\n"
+            "spec = LaunchSpec('c', pathlib.Path(sys.argv[1]), (sys.argv[2], '-c', code), {})\n"
+            "print(json.dumps(asyncio.run(Sandbox().launch(spec))), flush=True)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        control = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program, str(spec.directory), PYTHON),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        printed, _ = await control.communicate()
+        handle: Handle = json.loads(printed)
+        assert (await runtime.inspect(handle)).phase is Phase.RUNNING
+        assert await runtime.launch(replace(spec, argv=("false",), name="c")) == handle
+        (spec.directory / "ml" / "go").touch()
+        assert await text_of(runtime, handle) == "finished"
+        assert (await runtime.wait(handle)).exit_code == 0
+        await runtime.remove(handle)
+
+    async def test_hidden_folders_and_homes_cannot_be_seen(
+        self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, visible_folder: Path
+    ) -> None:
+        data, home = visible_folder / "data", visible_folder / "home"
+        for folder in (data, home / ".aws"):
+            folder.mkdir(parents=True)
+            (folder / "credentials").write_text("secret")
+        (visible_folder / "seen").write_text("seen")
+        monkeypatch.setenv("HOME", str(home))
+        code = (
+            "import os, sys\n"
+            f"for folder in ('{visible_folder}', '{data}', '{home}'):\n"
+            "    print(os.path.isdir(folder) and os.listdir(folder))"
+        )
+        (visible_folder / "instance").mkdir()
+        spec = LaunchSpec("c", visible_folder / "instance", (PYTHON, "-c", code), {})
+        handle = await Sandbox(hidden=[data]).launch(spec)
+        text = await text_of(runtime, handle)
+        await runtime.remove(handle)
+        assert "credentials" not in text
+        assert "'seen'" in text.splitlines()[0]
+
+    @pytest.fixture
+    def visible_folder(self) -> Iterator[Path]:
+        """A folder at a place whose contents containers can see."""
+        parents = [path for path in (Path("/srv"), Path("/mnt"), Path.cwd()) if os.access(path, os.W_OK)]
+        if not parents:
+            pytest.skip("no writable folder outside of /tmp and the homes")
+        with tempfile.TemporaryDirectory(dir=parents[0], prefix="wildsage-test-") as folder:
+            yield Path(folder)
+
+    async def test_pip_installs_into_a_layer_of_its_own(self, runtime: Runtime, launch: Launch) -> None:
+        code = (
+            "import sysconfig, pathlib; p = pathlib.Path(sysconfig.get_path('purelib'), 'x.py'); p.write_text('x = 1')"
+        )
+        handle = await launch(code)
+        end = await runtime.wait(handle)
+        if sys.prefix != "/usr":
+            assert end.exit_code == 0, await text_of(runtime, handle)
+        assert existing(f"{path}/x.py" for path in sys.path) == []
+
+    async def test_control_groups_are_removed(self, runtime: Runtime, launch: Launch) -> None:
+        handle = await launch("pass", memory_bytes=1 << 28, cpus=1)
+        assert set(handle["groups"]) <= _groups()
+        await runtime.remove(handle)
+        assert not set(handle["groups"]) & _groups()
+
+    async def test_no_way_back_to_the_host(self, runtime: Runtime, launch: Launch) -> None:
+        """Not even root inside can mount, remount, make devices or look through the keeper's files."""
+        code = (
+            "import ctypes, os\n"
+            "libc = ctypes.CDLL(None)\n"
+            "print(libc.mount(b'none', b'/mnt', b'tmpfs', 0, None), libc.mount(None, b'/etc', None, 32 | 4096, None))\n"
+            "print(libc.umount2(b'/etc', 2))\n"
+            "attempts = [lambda: os.mknod('/tmp/d', 0o60600, os.makedev(8, 0)), lambda: os.listdir('/proc/1/root/')]\n"
+            "for file in os.listdir('/proc/1/fd/') if os.access('/proc/1/fd', os.R_OK) else []:\n"
+            "    attempts.append(lambda: os.stat('/proc/1/fd/' + file))\n"
+            "for attempt in attempts:\n"
+            "    try: attempt(); print('done')\n"
+            "    except OSError: pass\n"
+        )
+        assert await text_of(runtime, await launch(code)) == "-1 -1\n-1"
+
+    async def test_refusals(self, runtime: Runtime, spec: LaunchSpec) -> None:
+        with pytest.raises(RuntimeRefused, match=r"image.*engine"):
+            await runtime.launch(replace(spec, image="busybox"))
+        with pytest.raises(RuntimeRefused, match="none"):
+            await runtime.launch(replace(spec, network="none"))
+
+    async def test_long_socket_paths(self, runtime: Runtime, spec: LaunchSpec, tmp_path: Path) -> None:
+        deep = tmp_path / ("x" * 120)
+        deep.mkdir()
+        handle = await runtime.launch(replace(spec, directory=deep, argv=("true",), serves=True))
+        address = runtime.address_of(handle).removeprefix("unix:")
+        assert len(address) < 108
+        await runtime.remove(handle)
+        assert not Path(address).parent.exists()
