@@ -248,6 +248,9 @@ class ServiceModel:
             found = self._shapes[name] = Shape(self, name, self._raw_shapes[name])
         return found
 
+    def shape_names(self) -> Iterator[str]:
+        return iter(self._raw_shapes)
+
     def resolve(self, ref: Mapping[str, Any]) -> Shape:
         """The shape that a reference names, with the reference's own traits."""
         name = ref["shape"]
