@@ -1,0 +1,177 @@
+"""Buckets: create, head, list, delete, location, versioning, access control lists."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wildsage.core import arn, paging
+from wildsage.core.errors import ApiError
+from wildsage.kit.context import Context
+from wildsage.kit.operation import operation
+from wildsage.services.s3 import errors, names
+from wildsage.services.s3.access import GARBAGE, bucket_of
+from wildsage.services.s3.acl import owner_only, refuse_acl
+from wildsage.store.buckets import Bucket, BucketExists, Buckets, NotEmpty
+from wildsage.store.codec import Document
+
+_FIRST_REGION = "us-east-1"
+_MOST_BUCKETS = 10_000
+
+
+@operation("CreateBucket")
+async def create_bucket(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
+    name = request["Bucket"]
+    names.check_bucket(name)
+    refuse_acl(request)
+    if request.get("ObjectLockEnabledForBucket"):
+        raise errors.not_implemented("object lock")
+    configuration = request.get("CreateBucketConfiguration") or {}
+    region = _region(ctx.region, configuration.get("LocationConstraint"))
+    settings: Document = {}
+    if request.get("ObjectOwnership"):
+        settings["OwnershipControls"] = {"Rules": [{"ObjectOwnership": request["ObjectOwnership"]}]}
+    if configuration.get("Tags"):
+        settings["Tagging"] = {"TagSet": configuration["Tags"]}
+    try:
+        await Buckets(ctx.platform.database).create(Bucket(name, ctx.account, region, ctx.now, settings=settings))
+    except BucketExists as error:
+        _explain_taken(error.existing, ctx.account, region)
+    return {"Location": f"/{name}", "BucketArn": arn.build("s3", "", "", name)}
+
+
+def _region(signed: str, constraint: str | None) -> str:
+    """Where a bucket goes: us-east-1 makes buckets anywhere, the other regions only their own."""
+    if constraint == _FIRST_REGION:
+        raise ApiError("InvalidLocationConstraint", "The specified location-constraint is not valid", 400)
+    wanted = "eu-west-1" if constraint == "EU" else constraint
+    if signed == _FIRST_REGION:
+        return wanted or signed
+    if wanted != signed:
+        raise ApiError(
+            "IllegalLocationConstraintException",
+            f"The {constraint or 'unspecified'} location constraint is incompatible for the region specific endpoint "
+            "this request was sent to.",
+            400,
+        )
+    return signed
+
+
+def _explain_taken(existing: Bucket, account: str, region: str) -> None:
+    if existing.account != account:
+        raise ApiError(
+            "BucketAlreadyExists",
+            "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
+            "Please select a different name and try again.",
+            409,
+            {"BucketName": existing.name},
+        )
+    # Creating one's own bucket again is no error in us-east-1 (API reference, BucketAlreadyOwnedByYou).
+    if existing.region != _FIRST_REGION or region != _FIRST_REGION:
+        raise ApiError(
+            "BucketAlreadyOwnedByYou",
+            "Your previous request to create the named bucket succeeded and you already own it.",
+            409,
+            {"BucketName": existing.name},
+        )
+
+
+@operation("HeadBucket")
+async def head_bucket(ctx: Context, request: Document) -> Document:
+    """Answers from every region, with the bucket's: that is how clients that were redirected find it."""
+    with errors.store_errors(request["Bucket"]):
+        bucket = await Buckets(ctx.platform.database).get(request["Bucket"])
+    if bucket.account != ctx.account or request.get("ExpectedBucketOwner", ctx.account) != bucket.account:
+        raise errors.access_denied()
+    return {"BucketRegion": bucket.region, "BucketArn": arn.build("s3", "", "", bucket.name), "AccessPointAlias": False}
+
+
+@operation("GetBucketLocation")
+async def get_bucket_location(ctx: Context, request: Document) -> Document:
+    """us-east-1 has no location constraint. Answers from every region."""
+    region = (await head_bucket(ctx, request))["BucketRegion"]
+    return {} if region == _FIRST_REGION else {"LocationConstraint": region}
+
+
+@operation("ListBuckets")
+async def list_buckets(ctx: Context, request: Document) -> Document:
+    token = request.get("ContinuationToken")
+    try:
+        after = paging.decode(token) if token else ""
+    except ValueError:
+        raise errors.invalid_argument(
+            "The continuation token provided is incorrect", "continuation-token", str(token)
+        ) from None
+    limit = request.get("MaxBuckets") or _MOST_BUCKETS
+    prefix, region = request.get("Prefix", ""), request.get("BucketRegion", "")
+    found = await Buckets(ctx.platform.database).page(ctx.account, prefix, region, after, limit + 1)
+    listed = [
+        {
+            "Name": each.name,
+            "CreationDate": each.created,
+            "BucketRegion": each.region,
+            "BucketArn": arn.build("s3", "", "", each.name),
+        }
+        for each in found[:limit]
+    ]
+    answer: Document = {"Buckets": listed, "Owner": {"ID": names.owner_id(ctx.account)}}
+    if prefix:
+        answer["Prefix"] = prefix
+    if len(found) > limit:
+        answer["ContinuationToken"] = paging.encode(found[limit - 1].name)
+    return answer
+
+
+@operation("DeleteBucket")
+async def delete_bucket(ctx: Context, request: Document) -> Document:
+    bucket = await bucket_of(ctx, request)
+    try:
+        with errors.store_errors(bucket.name):
+            await Buckets(ctx.platform.database).remove(bucket.name, ctx.now)
+    except NotEmpty:
+        raise ApiError(
+            "BucketNotEmpty",
+            "The bucket you tried to delete is not empty"
+            + (". You must delete all versions in the bucket." if bucket.versioning else ""),
+            409,
+            {"BucketName": bucket.name},
+        ) from None
+    ctx.platform.hints.notify(GARBAGE)
+    return {}
+
+
+@operation("GetBucketVersioning")
+async def get_bucket_versioning(ctx: Context, request: Document) -> Document:
+    """Nothing at all for a bucket that never had versioning."""
+    bucket = await bucket_of(ctx, request)
+    return {"Status": bucket.versioning} if bucket.versioning else {}
+
+
+@operation("PutBucketVersioning")
+async def put_bucket_versioning(ctx: Context, request: Document) -> Document:
+    bucket = await bucket_of(ctx, request)
+    configuration = request["VersioningConfiguration"]
+    status = configuration.get("Status")
+    if status not in ("Enabled", "Suspended"):
+        raise ApiError(
+            "IllegalVersioningConfigurationException",
+            "The Versioning element must be specified",
+            400,
+        )
+    if configuration.get("MFADelete") == "Enabled":
+        raise errors.not_implemented("MFA delete")
+    with errors.store_errors(bucket.name):
+        await Buckets(ctx.platform.database).edit(bucket.name, lambda found: replace(found, versioning=status))
+    return {}
+
+
+@operation("GetBucketAcl")
+async def get_bucket_acl(ctx: Context, request: Document) -> Document:
+    return owner_only((await bucket_of(ctx, request)).account)
+
+
+@operation("PutBucketAcl")
+async def put_bucket_acl(ctx: Context, request: Document) -> Document:
+    await bucket_of(ctx, request)
+    refuse_acl(request)
+    return {}

@@ -1,0 +1,169 @@
+"""Configuration documents of buckets: put, get and delete, told in one table.
+
+Those marked as not running are kept and given back, and nothing acts on them yet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from wildsage.core.errors import ApiError
+from wildsage.kit.context import Context
+from wildsage.kit.operation import Handler, Operation
+from wildsage.services.s3 import errors
+from wildsage.services.s3.access import bucket_of
+from wildsage.store.buckets import Buckets
+from wildsage.store.codec import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One document: its operations, and the ``member`` that carries it in the Put request.
+
+    ``wrapped``: the Get answer has it under ``member``; otherwise its members are the answer's. ``missing``: code and
+    message where there is none, or the document that then counts. ``deletes``: the delete operation, if there is one.
+    """
+
+    put: str
+    get: str
+    member: str
+    missing: tuple[str, str] | Document
+    deletes: str = ""
+    wrapped: bool = False
+    runs: bool = False
+
+
+_ENCRYPTION: Document = {
+    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]
+}
+
+SETTINGS = (
+    Setting(
+        "PutBucketTagging",
+        "GetBucketTagging",
+        "Tagging",
+        ("NoSuchTagSet", "The TagSet does not exist"),
+        "DeleteBucketTagging",
+        runs=True,
+    ),
+    Setting(
+        "PutBucketPolicy",
+        "GetBucketPolicy",
+        "Policy",
+        ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+        "DeleteBucketPolicy",
+        wrapped=True,
+    ),
+    Setting(
+        "PutBucketCors",
+        "GetBucketCors",
+        "CORSConfiguration",
+        ("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
+        "DeleteBucketCors",
+    ),
+    Setting(
+        "PutBucketLifecycleConfiguration",
+        "GetBucketLifecycleConfiguration",
+        "LifecycleConfiguration",
+        ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+        "DeleteBucketLifecycle",
+    ),
+    Setting(
+        "PutBucketEncryption",
+        "GetBucketEncryption",
+        "ServerSideEncryptionConfiguration",
+        _ENCRYPTION,
+        "DeleteBucketEncryption",
+        wrapped=True,
+    ),
+    Setting(
+        "PutPublicAccessBlock",
+        "GetPublicAccessBlock",
+        "PublicAccessBlockConfiguration",
+        ("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
+        "DeletePublicAccessBlock",
+        wrapped=True,
+    ),
+    Setting(
+        "PutBucketOwnershipControls",
+        "GetBucketOwnershipControls",
+        "OwnershipControls",
+        {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        "DeleteBucketOwnershipControls",
+        wrapped=True,
+    ),
+    Setting(
+        "PutBucketNotificationConfiguration", "GetBucketNotificationConfiguration", "NotificationConfiguration", {}
+    ),
+)
+
+
+def _check(setting: Setting, value: Any) -> None:
+    """What a document must be beyond its shape."""
+    if setting.member == "Policy":
+        try:
+            if not isinstance(json.loads(value), dict):
+                raise ValueError("not an object")
+        except ValueError:
+            raise ApiError(
+                "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'", 400
+            ) from None
+    if setting.member == "Tagging":
+        keys = [tag["Key"] for tag in value.get("TagSet", ())]
+        if len(keys) > 50 or len(set(keys)) < len(keys):
+            raise ApiError("InvalidTag", "A bucket takes at most 50 tags, each key once", 400)
+    if setting.member == "ServerSideEncryptionConfiguration":
+        for rule in value.get("Rules", ()):
+            algorithm = rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256")
+            if algorithm != "AES256":
+                raise errors.not_implemented(f"default encryption with {algorithm}")
+
+
+def _put(setting: Setting) -> Handler:
+    async def handler(ctx: Context, request: Document) -> Document:
+        bucket = await bucket_of(ctx, request)
+        value = request.get(setting.member)
+        if value is None:
+            raise errors.malformed_xml()
+        _check(setting, value)
+        with errors.store_errors(bucket.name):
+            await Buckets(ctx.platform.database).set(bucket.name, setting.member, value)
+        return {}
+
+    return handler
+
+
+def _get(setting: Setting) -> Handler:
+    async def handler(ctx: Context, request: Document) -> Document:
+        bucket = await bucket_of(ctx, request)
+        value = bucket.settings.get(setting.member)
+        if value is None:
+            if isinstance(setting.missing, tuple):
+                code, message = setting.missing
+                raise ApiError(code, message, 404, {"BucketName": bucket.name})
+            value = setting.missing
+        return {setting.member: value} if setting.wrapped else dict(value)
+
+    return handler
+
+
+def _delete(setting: Setting) -> Handler:
+    async def handler(ctx: Context, request: Document) -> Document:
+        bucket = await bucket_of(ctx, request)
+        with errors.store_errors(bucket.name):
+            await Buckets(ctx.platform.database).set(bucket.name, setting.member, None)
+        return {}
+
+    return handler
+
+
+def operations() -> Iterator[Operation]:
+    """The operations of all settings."""
+    for setting in SETTINGS:
+        yield Operation(setting.put, _put(setting), setting.runs)
+        yield Operation(setting.get, _get(setting), setting.runs)
+        if setting.deletes:
+            yield Operation(setting.deletes, _delete(setting), setting.runs)

@@ -1,0 +1,68 @@
+"""Conditional requests (S3 User Guide, "Conditional requests"; RFC 9110, section 13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wildsage.core.errors import ApiError
+from wildsage.services.s3 import errors
+from wildsage.store.codec import Document
+from wildsage.store.objectindex import ObjectVersion
+
+Check = Callable[[ObjectVersion | None], None]
+
+
+def matches(condition: str, etag: str) -> bool:
+    """Whether an If-Match or If-None-Match header names ``etag`` (given without quotes)."""
+    if condition.strip() == "*":
+        return True
+    return any(each.strip().removeprefix("W/").strip('"') == etag for each in condition.split(","))
+
+
+def check_read(request: Document, found: ObjectVersion) -> None:
+    """Raises PreconditionFailed or NotModified as GetObject and HeadObject do."""
+    if _unwanted(request, "", found):
+        raise ApiError("NotModified", "Not Modified", 304)
+
+
+def check_copy_source(request: Document, found: ObjectVersion) -> None:
+    """Raises PreconditionFailed as CopyObject and UploadPartCopy do."""
+    if _unwanted(request, "CopySource", found):
+        raise errors.precondition_failed("x-amz-copy-source-If-None-Match")
+
+
+def _unwanted(request: Document, prefix: str, found: ObjectVersion) -> bool:
+    """True if the caller has it already; raises PreconditionFailed."""
+    # Times have whole seconds on the wire.
+    modified = int(found.modified)
+    match, since = request.get(f"{prefix}IfMatch"), request.get(f"{prefix}IfUnmodifiedSince")
+    if match is not None:
+        if not matches(match, found.etag):
+            raise errors.precondition_failed("If-Match")
+    elif since is not None and modified > since:
+        raise errors.precondition_failed("If-Unmodified-Since")
+    none_match, modified_since = request.get(f"{prefix}IfNoneMatch"), request.get(f"{prefix}IfModifiedSince")
+    if none_match is not None:
+        return matches(none_match, found.etag)
+    return modified_since is not None and modified <= modified_since
+
+
+def write_check(request: Document) -> Check | None:
+    """What a conditional write demands of the current object; None if the write has no condition."""
+    match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
+    if match is None and none_match is None:
+        return None
+    if none_match not in (None, "*"):
+        raise errors.not_implemented('If-None-Match takes only "*" in a write')
+
+    def check(current: ObjectVersion | None) -> None:
+        if none_match is not None and current is not None:
+            raise errors.precondition_failed("If-None-Match")
+        if match is None:
+            return
+        if current is None:
+            raise errors.no_such_key(request["Key"])
+        if not matches(match, current.etag):
+            raise errors.precondition_failed("If-Match")
+
+    return check

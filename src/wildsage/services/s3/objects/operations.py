@@ -1,0 +1,214 @@
+"""Objects: put, get, head, delete."""
+
+from __future__ import annotations
+
+from wildsage.core.errors import ApiError
+from wildsage.kit.context import Context
+from wildsage.kit.operation import operation
+from wildsage.services.s3 import checksums, conditions, errors, names, ranges
+from wildsage.services.s3.access import GARBAGE, admit, bucket_of
+from wildsage.services.s3.acl import owner_only, refuse_acl
+from wildsage.services.s3.objects import headers, store
+from wildsage.store.codec import Document
+from wildsage.store.objectindex import Found, ObjectIndex, ObjectVersion, Removal, Removed
+from wildsage.wire.http.messages import FileBody
+
+_MOST_DELETES = 1000
+_OVERRIDES = {
+    "ResponseCacheControl": "CacheControl",
+    "ResponseContentDisposition": "ContentDisposition",
+    "ResponseContentEncoding": "ContentEncoding",
+    "ResponseContentLanguage": "ContentLanguage",
+    "ResponseContentType": "ContentType",
+    "ResponseExpires": "Expires",
+}
+
+
+@operation("PutObject")
+async def put_object(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+    bucket = await bucket_of(ctx, request)
+    key = request["Key"]
+    names.check_key(key)
+    headers.refuse(request)
+    check = conditions.write_check(request)
+    document = headers.describe(request)
+    demand = store.demand_of(ctx, request)
+    blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT})
+    document["Checksums"] = checksums.encode_all(blob.checksums)
+    new = ObjectVersion(
+        bucket=bucket.name,
+        key=key,
+        version=names.new_version(),
+        modified=ctx.now,
+        size=blob.size,
+        etag=blob.md5.hex(),
+        blob=blob.name,
+        document=document,
+    )
+    made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
+    return headers.written(made, bool(bucket.versioning))
+
+
+async def find(ctx: Context, request: Document) -> tuple[Found, ObjectVersion]:
+    """The object that a request names, admitted.
+
+    Raises NoSuchBucket, NoSuchKey, NoSuchVersion, or MethodNotAllowed for a delete marker named by its version.
+    """
+    key, version = request["Key"], request.get("VersionId")
+    with errors.store_errors(request["Bucket"]):
+        found = await ObjectIndex(ctx.platform.database).find(request["Bucket"], key, version)
+    admit(ctx, found.bucket, request)
+    return found, present(found, key, version)
+
+
+def present(found: Found, key: str, version: str | None) -> ObjectVersion:
+    """What was found, if it has bytes; raises as ``find`` does."""
+    if found.object is None:
+        raise errors.no_such_key(key) if version is None else errors.no_such_version(key, version)
+    if found.object.marker:
+        if version is None:
+            raise errors.no_such_key(key)
+        raise ApiError(
+            "MethodNotAllowed",
+            "The specified method is not allowed against this resource.",
+            405,
+            {"Method": "GET", "ResourceType": "DeleteMarker"},
+        )
+    return found.object
+
+
+async def _look(ctx: Context, request: Document) -> tuple[ObjectVersion, Document, int]:
+    """What GetObject and HeadObject share: the object, the answer's headers, and where its bytes begin."""
+    found, item = await find(ctx, request)
+    if request.get("SSECustomerAlgorithm") is not None:
+        raise errors.invalid_request("The encryption parameters are not applicable to this object.")
+    conditions.check_read(request, item)
+    told = headers.answer(item, bool(found.bucket.versioning))
+    told.update({name: request[member] for member, name in _OVERRIDES.items() if request.get(member) is not None})
+    piece = _piece(request, item)
+    if piece is None:
+        told["ContentLength"] = item.size
+        if request.get("ChecksumMode") == "ENABLED":
+            told.update(checksums.members(item.document))
+        return item, told, 0
+    offset, length = piece
+    told["ContentLength"] = length
+    if item.size:
+        told["ContentRange"] = ranges.describe(offset, length, item.size)
+    if request.get("PartNumber") is not None and item.document.get("Parts"):
+        told["PartsCount"] = len(item.document["Parts"])
+    return item, told, offset
+
+
+def _piece(request: Document, item: ObjectVersion) -> tuple[int, int] | None:
+    """Offset and length of what is asked for; None for the whole. Raises InvalidRange or InvalidPartNumber."""
+    number = request.get("PartNumber")
+    if number is None:
+        return ranges.parse(request.get("Range"), item.size)
+    if request.get("Range") is not None:
+        raise errors.invalid_request("Cannot specify both Range header and partNumber query parameter")
+    parts = item.document.get("Parts") or [{"Size": item.size}]
+    if not 1 <= number <= len(parts):
+        raise ApiError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
+    return sum(part["Size"] for part in parts[: number - 1]), parts[number - 1]["Size"]
+
+
+@operation("GetObject")
+async def get_object(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+    item, told, offset = await _look(ctx, request)
+    told["Body"] = FileBody(ctx.platform.objects.path(str(item.blob)), offset, told["ContentLength"])
+    return told
+
+
+@operation("HeadObject")
+async def head_object(ctx: Context, request: Document) -> Document:
+    return (await _look(ctx, request))[1]
+
+
+@operation("GetObjectAcl")
+async def get_object_acl(ctx: Context, request: Document) -> Document:
+    found, _ = await find(ctx, request)
+    return owner_only(found.bucket.account)
+
+
+@operation("PutObjectAcl")
+async def put_object_acl(ctx: Context, request: Document) -> Document:
+    await find(ctx, request)
+    refuse_acl(request)
+    return {}
+
+
+@operation("DeleteObject")
+async def delete_object(ctx: Context, request: Document) -> Document:
+    """Deleting what is not there is no error, as in AWS."""
+    bucket = await bucket_of(ctx, request)
+    removal = Removal(
+        request["Key"],
+        request.get("VersionId") or None,
+        names.new_version(),
+        _delete_check(request, "IfMatch", "IfMatchSize"),
+    )
+    (removed,) = await _remove(ctx, bucket.name, [removal])
+    if isinstance(removed, ApiError):
+        raise removed
+    told: Document = {}
+    if removed.version is not None:
+        told["VersionId"] = removed.version
+    if removed.marker:
+        told["DeleteMarker"] = True
+    return told
+
+
+@operation("DeleteObjects")
+async def delete_objects(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
+    bucket = await bucket_of(ctx, request)
+    listed = request["Delete"].get("Objects") or []
+    if not 1 <= len(listed) <= _MOST_DELETES:
+        raise errors.malformed_xml()
+    removals = [
+        Removal(each["Key"], each.get("VersionId") or None, names.new_version(), _delete_check(each, "ETag", "Size"))
+        for each in listed
+    ]
+    deleted: list[Document] = []
+    failed: list[Document] = []
+    for removal, removed in zip(removals, await _remove(ctx, bucket.name, removals), strict=True):
+        told: Document = {"Key": removal.key}
+        if removal.version is not None:
+            told["VersionId"] = removal.version
+        if isinstance(removed, ApiError):
+            failed.append({**told, "Code": removed.code, "Message": removed.message})
+            continue
+        if removed.marker:
+            told |= {"DeleteMarker": True, "DeleteMarkerVersionId": removed.version}
+        deleted.append(told)
+    answer: Document = {} if request["Delete"].get("Quiet") else {"Deleted": deleted}
+    if failed:
+        answer["Errors"] = failed
+    return answer
+
+
+def _delete_check(request: Document, etag_member: str, size_member: str) -> conditions.Check | None:
+    """What a conditional delete demands of the object."""
+    etag, size = request.get(etag_member), request.get(size_member)
+    if etag is None and size is None:
+        return None
+
+    def check(current: ObjectVersion | None) -> None:
+        if current is None:
+            return
+        if etag is not None and not conditions.matches(etag, current.etag):
+            raise errors.precondition_failed("If-Match")
+        if size is not None and size != current.size:
+            raise errors.precondition_failed("x-amz-if-match-size")
+
+    return check
+
+
+async def _remove(ctx: Context, bucket: str, removals: list[Removal]) -> list[Removed | ApiError]:
+    with errors.store_errors(bucket):
+        removed = await ObjectIndex(ctx.platform.database).remove(bucket, removals, ctx.now)
+    ctx.platform.hints.notify(GARBAGE)
+    return removed

@@ -1,0 +1,62 @@
+"""Blobs that no row names leave the disk: after a crash at once, otherwise when readers have had time to open them."""
+
+from __future__ import annotations
+
+import logging
+
+from wildsage.kit.context import Platform
+from wildsage.services.s3.access import GARBAGE
+from wildsage.store.buckets import Buckets
+from wildsage.store.objecttables import Garbage, NoBucket
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 30.0
+"""A reader was told a file's name and may not have opened it yet."""
+_BATCH = 500
+
+
+async def recover(platform: Platform) -> None:
+    """At the start, before anyone is served: settles what a crash interrupted. Costs what was under way then."""
+    unsettled = await platform.objects.unsettled()
+    named = await Garbage(platform.database).referenced(unsettled) if unsettled else set()
+    for name in unsettled:
+        if name in named:
+            await platform.objects.keep(name)
+    await platform.objects.discard([name for name in unsettled if name not in named])
+    await collect(platform, platform.clock.now())
+
+
+async def run(platform: Platform) -> None:
+    """Until cancelled."""
+    garbage = Garbage(platform.database)
+    while True:
+        oldest = await garbage.next()
+        if oldest is None:
+            await platform.hints.wait(GARBAGE, GRACE_SECONDS)
+            continue
+        await platform.clock.sleep(max(oldest + GRACE_SECONDS - platform.clock.now(), 0.0))
+        try:
+            await collect(platform, platform.clock.now() - GRACE_SECONDS)
+        except OSError:
+            log.exception("removing deleted objects failed; again in %s s", GRACE_SECONDS)
+            await platform.clock.sleep(GRACE_SECONDS)
+
+
+async def collect(platform: Platform, before: float) -> None:
+    """Takes off the disk what became garbage at or before ``before`` (epoch seconds)."""
+    garbage = Garbage(platform.database)
+    while names := await garbage.since(before, _BATCH):
+        await platform.objects.discard([name for name in names if not name.endswith("/")])
+        for name in names:
+            if name.endswith("/"):
+                await _forget(platform, name.rstrip("/"))
+        await garbage.forget(names)
+
+
+async def _forget(platform: Platform, bucket: str) -> None:
+    """Removes a deleted bucket's folder, unless the name is in use again."""
+    try:
+        await Buckets(platform.database).get(bucket)
+    except NoBucket:
+        await platform.objects.forget(bucket)
