@@ -136,3 +136,8 @@ def test_last_modified_has_milliseconds() -> None:
     assert "<LastModified>2023-11-14T22:13:20.000Z</LastModified>" in _text(response)
     head = REST_XML.serialize_response(S3.operations["HeadObject"], {"LastModified": 1_700_000_000}, "id")
     assert head.header("last-modified") == "Tue, 14 Nov 2023 22:13:20 GMT"
+
+
+@pytest.mark.parametrize(("result", "status"), [({"ContentRange": "bytes 0-0/5"}, 206), ({}, 200)])
+def test_a_part_of_an_object_is_partial_content(result: dict[str, Any], status: int) -> None:
+    assert REST_XML.serialize_response(S3.operations["GetObject"], {**result, "Body": b"x"}, "id").status == status

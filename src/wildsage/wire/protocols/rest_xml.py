@@ -53,6 +53,12 @@ class RestXmlProtocol(RestProtocol):
     def _id_headers(self, request_id: str) -> Headers:
         return [("x-amz-request-id", request_id), ("x-amz-id-2", _host_id(request_id))]
 
+    def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
+        response = super().serialize_response(operation, result, request_id)
+        if response.header("content-range") is not None:
+            response.status = 206  # the model knows only 200
+        return response
+
     def serialize_error(self, scope: Operation | ServiceModel, error: ApiError, request_id: str) -> Response:
         """``<Error>`` without a wrapper; further elements are the error's fields (BucketName, Key, …)."""
         headers = self._id_headers(request_id)
