@@ -79,7 +79,14 @@ class Kind:
 
 
 async def create(
-    ctx: Context, kind: Kind, spec: Document, *, phase: str = "", status: Document | None = None, due: bool = False
+    ctx: Context,
+    kind: Kind,
+    spec: Document,
+    *,
+    phase: str = "",
+    status: Document | None = None,
+    state: Document | None = None,
+    due: bool = False,
 ) -> Resource:
     """Stores a new resource named by ``spec``; with ``due`` its controller looks at once. Raises ``kind.exists``."""
     key = kind.key(ctx.account, ctx.region, spec[f"{kind.noun}Name"])
@@ -89,6 +96,7 @@ async def create(
         spec=spec,
         phase=phase,
         status=status or {},
+        state=state or {},
         tags=tag_map(spec.get("Tags")),
         created=now,
         modified=now,

@@ -256,6 +256,22 @@ class Resources:
 
         return await self._database.write(work)
 
+    async def retag(self, key: Key, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
+        """Changes the tags alone and returns them; no controller reads them, so steps under way go on.
+
+        Raises Missing, or whatever ``change`` raises.
+        """
+
+        def work(connection: Connection) -> dict[str, str]:
+            row = connection.execute(select(resources.c.tags).where(_at(key))).first()
+            if row is None:
+                raise Missing(key)
+            tags = change(loads(row.tags))
+            connection.execute(update(resources).where(_at(key)).values(tags=dumps(tags)))
+            return tags
+
+        return await self._database.write(work)
+
     async def remove(self, key: Key) -> None:
         """Takes the row away; raises Missing."""
 
@@ -264,6 +280,11 @@ class Resources:
                 raise Missing(key)
 
         await self._database.write(work)
+
+    async def all_of(self, kind: str) -> list[Resource]:
+        """Every resource of a kind, of all accounts and regions, oldest first: for what is compiled from the whole."""
+        statement = select(resources).where(resources.c.kind == kind).order_by(resources.c.id)
+        return await self._database.read(lambda connection: [_read(row) for row in connection.execute(statement)])
 
     async def page(self, query: Query) -> Page:
         """One page in the asked order; ties go by age."""
