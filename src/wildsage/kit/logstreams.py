@@ -1,0 +1,86 @@
+"""Log groups and streams, as CloudWatch Logs names them: written by controllers, read through the logs service.
+
+Groups and streams are resources, their events are facts.  Everything about how they are kept is here, so that whoever
+writes a container's log and the service that reads it agree without knowing each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wildsage.kit.context import Platform
+from wildsage.store.facts import Fact, Window
+from wildsage.store.resources import AlreadyExists, Key, Resource
+
+GROUP_KIND = "logs.group"
+STREAM_KIND = "logs.stream"
+
+
+def topic(account: str, region: str, group: str) -> str:
+    """The topic of the facts of one group."""
+    return f"logs:{account}:{region}:{group}"
+
+
+def group_key(account: str, region: str, group: str) -> Key:
+    return Key(GROUP_KIND, account, region, group)
+
+
+def stream_key(account: str, region: str, group: str, stream: str) -> Key:
+    """Neither a group's nor a stream's name can hold a colon, so one name holds both."""
+    return Key(STREAM_KIND, account, region, f"{group}:{stream}")
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """One stream of one group."""
+
+    account: str
+    region: str
+    group: str
+    name: str
+
+    @property
+    def topic(self) -> str:
+        return topic(self.account, self.region, self.group)
+
+
+async def ensure(platform: Platform, stream: LogStream) -> None:
+    """Makes the stream, and its group, unless they are there."""
+    for key in (
+        group_key(stream.account, stream.region, stream.group),
+        stream_key(stream.account, stream.region, stream.group, stream.name),
+    ):
+        now = platform.clock.now()
+        try:
+            await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
+        except AlreadyExists:
+            continue
+
+
+async def append(
+    platform: Platform,
+    stream: LogStream,
+    lines: Sequence[tuple[int, str]],
+    cursor: str | None = None,
+    position: int | None = None,
+) -> None:
+    """Adds lines, each with its time in milliseconds; ``cursor`` moves to ``position`` in the same transaction."""
+    ingested = round(platform.clock.now() * 1000)
+    # CloudWatch Logs keeps no empty message (InputLogEvent: at least one character); a blank stands for an empty line.
+    new = [Fact(stream.name, at, ingested, text or " ") for at, text in lines]
+    await platform.facts.append(stream.topic, new, cursor, position)
+
+
+async def announce(platform: Platform, stream: LogStream, text: str, once: str) -> None:
+    """Writes lines of the server's own into a stream; a second call with the same ``once`` writes nothing."""
+    if await platform.facts.cursor(once):
+        return
+    at = round(platform.clock.now() * 1000)
+    await append(platform, stream, [(at, line) for line in text.splitlines()], once, 1)
+
+
+async def tail(platform: Platform, stream: LogStream, count: int) -> list[str]:
+    """The last ``count`` lines, oldest first."""
+    newest = await platform.facts.read(Window(stream.topic, (stream.name,), backward=True, limit=count))
+    return [fact.body for fact in reversed(newest)]
