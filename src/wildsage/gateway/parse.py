@@ -1,0 +1,14 @@
+"""Stage 3: the request's members."""
+
+from __future__ import annotations
+
+from wildsage.gateway.exchange import Exchange
+from wildsage.gateway.parts import Parts
+from wildsage.wire.protocols import protocol_of
+
+
+async def parse(_parts: Parts, exchange: Exchange) -> None:
+    """Fills params; raises SerializationException and its like."""
+    request = exchange.http
+    protocol = exchange.protocol or protocol_of(request, exchange.op.service)
+    exchange.params = await protocol.parse_request(exchange.op, request, exchange.labels)
