@@ -16,7 +16,7 @@ from wildsage.gateway.dispatch import dispatch
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.identify import identify
 from wildsage.gateway.local import PREFIX, Reset, answer_local
-from wildsage.gateway.parse import parse
+from wildsage.gateway.parse import parse, validate
 from wildsage.gateway.parts import Parts
 from wildsage.gateway.write import write
 from wildsage.store.codec import Document
@@ -31,11 +31,12 @@ STAGES: tuple[Stage, ...] = (
     identify,
     authenticate,
     parse,
+    validate,
     authorize,
     dispatch,
 )
 # A call of one service by another comes with its caller and its parameters.
-INNER_STAGES: tuple[Stage, ...] = (authorize, dispatch)
+INNER_STAGES: tuple[Stage, ...] = (validate, authorize, dispatch)
 
 
 class Door:
