@@ -1,6 +1,6 @@
 """The control process, and the only module that knows every part: services, runtimes, controllers, doors.
 
-    python -m wildsage.compose --data DIR --host H --port P [--ephemeral] [--lifeline FD]
+python -m wildsage.compose --data DIR --host H --port P [--ephemeral] [--lifeline FD]
 """
 
 from __future__ import annotations
