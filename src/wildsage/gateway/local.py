@@ -31,12 +31,21 @@ async def answer_local(parts: Parts, request: Request, reset: Reset | None) -> R
         return _json(200, {"status": "ready", "version": wildsage.__version__, "url": parts.platform.settings.url})
     if path.startswith(f"{CREDENTIALS_PATH}/") and request.method == "GET":
         return await _credentials(parts, path.removeprefix(f"{CREDENTIALS_PATH}/"))
+    if (
+        path == "/_wildsage/status" and not request.peer
+    ):  # who connects to the socket itself may read the data directory
+        return _json(200, await _counts(parts))
     if path == "/_wildsage/reset" and request.method == "POST":
         if reset is None:
             return _json(403, {"message": "Only a server started with --ephemeral can be reset."})
         await reset()
         return _json(200, {"status": "empty"})
     return _json(404, {"message": f"There is nothing at {path[:200]}."})
+
+
+async def _counts(parts: Parts) -> dict[str, object]:
+    """How many there are of each kind of resource."""
+    return {"resources": await parts.platform.resources.counts()}
 
 
 async def _credentials(parts: Parts, secret_path: str) -> Response:
