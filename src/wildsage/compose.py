@@ -34,10 +34,13 @@ from wildsage.kit.operation import Service
 from wildsage.objects.local import LocalObjects
 from wildsage.runtimes.base import Runtime
 from wildsage.runtimes.sandbox.runtime import Sandbox
-from wildsage.services.iam import IAM
 from wildsage.services.iam.defaults import ensure_execution_role
 from wildsage.services.iam.directory import Directory
-from wildsage.services.sts import STS
+from wildsage.services.iam.service import IAM
+from wildsage.services.logs.service import LOGS
+from wildsage.services.s3 import sweep
+from wildsage.services.s3.service import SERVICE as S3
+from wildsage.services.sts.service import STS
 from wildsage.store.codec import Document
 from wildsage.store.database import Database
 from wildsage.store.facts import Facts
@@ -50,6 +53,8 @@ log = logging.getLogger(__name__)
 SERVICES: tuple[Service, ...] = (
     IAM,
     STS,
+    S3,
+    LOGS,
 )
 
 _GRACE_SECONDS = 5.0
@@ -124,6 +129,7 @@ async def compose(settings: Settings) -> Control:
     # This is the data directory's one control process (the supervisor holds its lock): older leases are nobody's.
     await platform.resources.release_all()
     await ensure_execution_role(platform)
+    await sweep.recover(platform)
     directory = Directory(platform)
     client = Client()
     snapshot = Snapshot(platform, directory, client)
@@ -146,7 +152,12 @@ async def serve(settings: Settings, lifeline: int | None) -> None:
     server = await start_server(control.door.handle, path=settings.data.control_socket, behind_router=True)
     gc.collect()
     gc.freeze()  # modules live for ever; collections need not look at them
-    jobs: list[Coroutine[Any, Any, None]] = [control.engine.run(), control.audit.run(), control.snapshot.run()]
+    jobs: list[Coroutine[Any, Any, None]] = [
+        control.engine.run(),
+        control.audit.run(),
+        control.snapshot.run(),
+        sweep.run(control.platform),
+    ]
     work = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(_wait(stop))
     done, _ = await asyncio.wait([waiting, *work], return_when=asyncio.FIRST_COMPLETED)
