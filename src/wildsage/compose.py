@@ -27,6 +27,7 @@ from wildsage.gateway.audit import Audit
 from wildsage.gateway.door import Door
 from wildsage.gateway.parts import Parts
 from wildsage.gateway.snapshot import Snapshot
+from wildsage.images.environments import Environments
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Controller, Engine
 from wildsage.kit.hints import Hints
@@ -40,6 +41,13 @@ from wildsage.services.iam.service import IAM
 from wildsage.services.logs.service import LOGS
 from wildsage.services.s3 import sweep
 from wildsage.services.s3.service import SERVICE as S3
+from wildsage.services.sagemaker.endpoints.controller import EndpointController
+from wildsage.services.sagemaker.endpoints.instances import Instances
+from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
+from wildsage.services.sagemaker.instance.attendant import Attendants
+from wildsage.services.sagemaker.instance.images import Images
+from wildsage.services.sagemaker.service import SAGEMAKER
+from wildsage.services.sagemaker.training.controller import TrainingController
 from wildsage.services.sts.service import STS
 from wildsage.store.codec import Document
 from wildsage.store.database import Database
@@ -52,9 +60,10 @@ log = logging.getLogger(__name__)
 
 SERVICES: tuple[Service, ...] = (
     IAM,
-    STS,
-    S3,
     LOGS,
+    S3,
+    SAGEMAKER,
+    STS,
 )
 
 _GRACE_SECONDS = 5.0
@@ -83,11 +92,13 @@ class Control:
     audit: Audit
     snapshot: Snapshot
     engine: Engine
+    attendants: Attendants
     client: Client
     objects: LocalObjects
 
     async def close(self) -> None:
         """Keeps what was accepted; containers go on."""
+        await self.attendants.close()
         await self.audit.flush()
         self.client.close()
         self.objects.close()
@@ -99,9 +110,15 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
     return {"sandbox": Sandbox(hidden=[settings.data.root])}
 
 
-def controllers(_platform: Platform, _snapshot: Snapshot) -> Sequence[Controller]:
+def controllers(platform: Platform, snapshot: Snapshot, attendants: Attendants) -> Sequence[Controller]:
     """Every controller."""
-    return ()
+    runtime = platform.runtimes["sandbox"]
+    images = Images(Environments(platform.settings.data.environments, os.environ))
+    hosts = Instances(platform, runtime, images, attendants)
+    return (
+        TrainingController(platform, runtime, images, attendants),
+        EndpointController(platform, hosts, RoutePublisher(platform, snapshot.push)),
+    )
 
 
 async def compose(settings: Settings) -> Control:
@@ -136,8 +153,9 @@ async def compose(settings: Settings) -> Control:
     audit = Audit(platform)
     door = Door(Parts(platform, directory, {service.name: service for service in SERVICES}), audit)
     calls.door = door
-    engine = Engine(platform, controllers(platform, snapshot))
-    return Control(platform, door, audit, snapshot, engine, client, objects)
+    attendants = Attendants(platform)
+    engine = Engine(platform, controllers(platform, snapshot, attendants))
+    return Control(platform, door, audit, snapshot, engine, attendants, client, objects)
 
 
 async def serve(settings: Settings, lifeline: int | None) -> None:
