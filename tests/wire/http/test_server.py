@@ -379,3 +379,18 @@ async def test_unix_sockets_replace_stale_ones_and_headers_of_the_router_are_bel
     assert path.stat().st_mode & 0o777 == 0o600
     writer.close()
     await server.close()
+
+
+async def test_a_body_that_its_client_keeps_is_not_waited_for() -> None:
+    async def answer_first(request: Request) -> Response:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"too early"
+            yield await request.body.read(10)
+
+        return Response(200, [], chunks())
+
+    async with serving(answer_first) as server:
+        with contextlib.suppress(ConnectionResetError):
+            await asyncio.wait_for(
+                talk(server, b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"), 5
+            )

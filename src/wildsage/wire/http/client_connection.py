@@ -77,6 +77,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=0)  # uvloop then writes at once instead of an iteration later
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False

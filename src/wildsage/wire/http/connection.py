@@ -100,6 +100,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=0)  # uvloop then writes at once instead of an iteration later
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.peer = f"{peer[0]}:{peer[1]}"
@@ -248,9 +249,13 @@ class ServerConnection(asyncio.Protocol):
 
     def body_wanted(self) -> None:
         exchange = self._active
-        if exchange is not None and exchange.expects and not exchange.whole and not exchange.started:
+        if exchange is None or not exchange.expects or exchange.whole:
+            return
+        if not exchange.started:
             exchange.expects = False
             self.write(_CONTINUE)
+        elif exchange.stream is not None:
+            exchange.stream.fail(ClientGone("the client was answered before its body was asked for, and keeps it"))
 
     def body_level(self, buffered: int) -> None:
         if buffered > HIGH_WATER:

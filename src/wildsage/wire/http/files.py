@@ -58,9 +58,8 @@ async def _by_kernel(exchange: Exchange, response: Response, file: int, body: Fi
     A thread makes the call, because a page that is not cached is read from the disk in it.
     """
     transport = exchange.transport
-    transport.set_write_buffer_limits(high=0)  # so that drain means: the head is in the kernel
     exchange.start(response.status, response.headers, body.length)
-    await exchange.drain()
+    await exchange.drain()  # the head is in the kernel: connections have no buffer of their own
     sock = os.dup(transport.get_extra_info("socket").fileno())
     try:
         offset, end = body.offset, body.offset + body.length
@@ -75,8 +74,6 @@ async def _by_kernel(exchange: Exchange, response: Response, file: int, body: Fi
             exchange.count(sent)
     finally:
         os.close(sock)
-    if not exchange.gone:
-        transport.set_write_buffer_limits()
     exchange.end()
 
 

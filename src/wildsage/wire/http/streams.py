@@ -96,12 +96,12 @@ class StreamBody:
         return b"".join(parts)
 
     async def _arrival(self) -> None:
+        waiter = self._waiter = asyncio.get_running_loop().create_future()
         if not self._wanted:
             self._wanted = True
             self._source.body_wanted()
-        self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await waiter
         finally:
             self._waiter = None
 

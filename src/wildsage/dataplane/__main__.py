@@ -1,0 +1,60 @@
+"""``python -m wildsage.dataplane``: a router process.
+
+Prints ``listening on http://HOST:PORT`` once it takes requests; SIGTERM and SIGINT end it after what it is answering.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+
+from wildsage.core.settings import DEFAULT_PORT, DataDir
+from wildsage.dataplane.router import Router
+
+
+def main() -> int:
+    options = _options()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if options.fd is not None:
+        listener = socket.socket(fileno=options.fd)
+    else:
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        listener = socket.create_server((options.host, options.port), family=family, backlog=4096)
+    uvloop.run(_run(DataDir(Path(options.data).absolute()), listener))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m wildsage.dataplane", description="The router of a data directory.")
+    parser.add_argument("--data", required=True, help="data directory")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
+    parser.add_argument("--fd", type=int, help="a bound socket to inherit instead of --host and --port")
+    return parser.parse_args()
+
+
+async def _run(data: DataDir, listener: socket.socket) -> None:
+    data.run.mkdir(parents=True, exist_ok=True)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    router = Router(data, listener)
+    await router.start()
+    host, port = router.home()
+    print(f"listening on http://{host}:{port}", flush=True)
+    gc.collect()
+    gc.freeze()  # what was imported lives for ever: collections need not look at it
+    await stop.wait()
+    await router.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

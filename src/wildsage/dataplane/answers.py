@@ -1,0 +1,121 @@
+"""The answers of sagemaker-runtime InvokeEndpoint in AWS's form (rest-json): headers, errors and their words."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from wildsage.core.arn import build
+from wildsage.core.errors import ApiError
+from wildsage.core.routes import Endpoint
+from wildsage.wire.http.messages import Headers
+
+MOST_BYTES = 6 * 1024 * 1024  # BodyBlob in the service model
+ERROR_BODY_BYTES = 64 * 1024  # of a container's error answer, more is not quoted
+
+# Headers of the API that reach the container, and back (API reference, InvokeEndpoint); the router's own are left out.
+_TO_CONTAINER = ("content-type", "accept")
+_ROUTING = frozenset({"x-amzn-sagemaker-target-variant", "x-amzn-sagemaker-target-container-hostname"})
+_FROM_CONTAINER = frozenset(
+    {
+        "content-type",
+        "x-amzn-sagemaker-custom-attributes",
+        "x-amzn-sagemaker-new-session-id",
+        "x-amzn-sagemaker-closed-session-id",
+    }
+)
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. "
+    "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+def request_id() -> str:
+    """As ``core.ids.request_id``, without asking the kernel for randomness: this runs for every invocation."""
+    text = f"{random.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+
+def container_head(headers: Headers, length: int) -> bytes:
+    """The head of a container's request: "SageMaker strips all POST headers except those supported by the API"."""
+    lines = ["POST /invocations HTTP/1.1\r\nhost: localhost:8080\r\n"]
+    for name, value in headers:
+        if name in _TO_CONTAINER or (name.startswith("x-amzn-sagemaker-") and name not in _ROUTING):
+            lines.append(f"{name}: {value}\r\n")
+    lines.append(f"content-length: {length}\r\n\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def success_headers(headers: Headers, variant: str) -> Headers:
+    """The headers of a container's answer that the client gets, and ours."""
+    kept = [header for header in headers if header[0] in _FROM_CONTAINER]
+    kept.append(("x-amzn-invoked-production-variant", variant))
+    kept.append(("x-amzn-requestid", request_id()))
+    return kept
+
+
+def error_answer(error: ApiError) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of ``error``; its member is spelt ``Message`` in this service's model."""
+    body: dict[str, Any] = {"Message": error.message, **error.fields}
+    headers = [
+        ("content-type", "application/json"),
+        ("x-amzn-errortype", error.code),
+        ("x-amzn-requestid", request_id()),
+    ]
+    return error.status, headers, json.dumps(body).encode()
+
+
+def validation_error(message: str) -> ApiError:
+    """This service's ValidationError (not ValidationException)."""
+    return ApiError("ValidationError", message, 400)
+
+
+def oversize() -> ApiError:
+    return validation_error(f"Request {request_id()} has oversize body.")
+
+
+def not_found(name: str, account: str) -> ApiError:
+    """Also for an endpoint that is still being created: AWS's data plane does not know it yet."""
+    return validation_error(f"Endpoint {name} of account {account} not found.")
+
+
+def variant_not_found(variant: str, endpoint: str) -> ApiError:
+    return validation_error(f"Variant {variant} of endpoint {endpoint} not found.")
+
+
+def denied(arn: str, action: str, resource: str) -> ApiError:
+    message = (
+        f"User: {arn} is not authorized to perform: {action} on resource: {resource} "
+        f"because no identity-based policy allows the {action} action"
+    )
+    return ApiError("AccessDeniedException", message, 403)
+
+
+def unavailable(words: str) -> ApiError:
+    return ApiError("ServiceUnavailable", words, 503)
+
+
+def model_error(endpoint: Endpoint, account: str, status: int, body: bytes | None) -> ApiError:
+    """A container's answer ``status`` that is no success; ``body`` None if it was too long to quote."""
+    kind = "client" if 400 <= status < 500 else "server"
+    region = endpoint.region
+    place = (
+        f"See https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+        f"#logEventViewer:group={endpoint.log_group} in account {account} for more information."
+    )
+    original = "" if body is None else body.decode("utf-8", "replace")
+    said = f'with message "{original}"' if body is not None else "and could not load the entire response body"
+    fields: Mapping[str, Any] = {
+        "ErrorCode": "CLIENT_ERROR_FROM_MODEL" if kind == "client" else "INTERNAL_FAILURE_FROM_MODEL",
+        "LogStreamArn": build("logs", region, account, f"log-group:{endpoint.log_group}"),
+        "OriginalMessage": original,
+        "OriginalStatusCode": status,
+    }
+    return ApiError("ModelError", f"Received {kind} error ({status}) from primary {said}. {place}", 424, fields)
+
+
+def timed_out(endpoint: Endpoint, account: str) -> ApiError:
+    """ "A customer's model containers must respond to requests within 60 seconds"."""
+    return model_error(endpoint, account, 0, _TIMED_OUT.encode())

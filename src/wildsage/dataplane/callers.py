@@ -1,0 +1,77 @@
+"""Who invokes: the signature of a request checked against the snapshot, without asking control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wildsage.core import sessions
+from wildsage.core.clock import Clock
+from wildsage.core.errors import ApiError
+from wildsage.core.sessions import Session
+from wildsage.dataplane.table import Table
+from wildsage.wire import sigv4, sigv4_errors
+from wildsage.wire.http.messages import Request
+from wildsage.wire.sigv4 import Authorization
+
+_SIGNING_NAME = "sagemaker"
+_MOST_SESSIONS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A proven caller. ``restricted``: the session carries policies of its own, which control must evaluate."""
+
+    arn: str
+    principal: str
+    region: str
+    restricted: bool
+
+
+class Callers:
+    """Proves callers; opened session tokens are remembered."""
+
+    def __init__(self, table: Table, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._master = b""
+
+    def identify(self, request: Request, body: bytes) -> Identity:
+        """Raises ApiError with the code that AWS has for what is wrong with the signature."""
+        authorization = sigv4.parse_authorization(request)
+        if authorization is None:
+            raise sigv4_errors.unsigned_request("rest")
+        now = self._clock.now()
+        if authorization.session_token:
+            session = self._session(authorization, now)
+            secret, arn, principal = session.secret, session.caller.arn, session.caller.principal
+            restricted = bool(session.policies)
+        else:
+            key = self._table.key(authorization.access_key)
+            if key is None:
+                raise sigv4_errors.unknown_key(authorization)
+            secret, arn, principal, restricted = key.secret, key.arn, key.principal, False
+        sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body), now)
+        if authorization.service != _SIGNING_NAME:
+            words = f"Credential should be scoped to correct service: '{_SIGNING_NAME}'."
+            raise ApiError("InvalidSignatureException", words, 403)
+        return Identity(arn, principal, authorization.region, restricted)
+
+    def _session(self, authorization: Authorization, now: float) -> Session:
+        if self._master != self._table.master:
+            self._master = self._table.master
+            self._sessions.clear()
+        token = authorization.session_token
+        session = self._sessions.get(token)
+        if session is not None and session.caller.access_key == authorization.access_key and now < session.expires:
+            return session
+        try:
+            session = sessions.open(self._master, token, authorization.access_key, now)
+        except sessions.ExpiredToken as error:
+            raise sigv4_errors.expired_token(authorization) from error
+        except sessions.InvalidToken as error:
+            raise sigv4_errors.invalid_token(authorization) from error
+        if len(self._sessions) >= _MOST_SESSIONS:
+            self._sessions.clear()
+        self._sessions[token] = session
+        return session

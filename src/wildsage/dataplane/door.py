@@ -1,0 +1,92 @@
+"""The one port: accepts connections and tells TLS from plain HTTP by the first byte."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+
+from wildsage.wire.http.server import Server
+
+log = logging.getLogger(__name__)
+
+_HANDSHAKE = 0x16  # the content type of a TLS record that begins a handshake (RFC 8446 section 5.1)
+_FIRST_BYTE_SECONDS = 60.0
+_REST_SECONDS = 0.2
+
+
+class Door:
+    """Accepts from ``listener`` for ``server``; without ``tls`` every connection is plain."""
+
+    def __init__(self, listener: socket.socket, server: Server, tls: ssl.SSLContext | None) -> None:
+        self._listener = listener
+        self._server = server
+        self._tls = tls
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._rest: asyncio.TimerHandle | None = None
+        listener.setblocking(False)
+        self._open()
+
+    def close(self) -> None:
+        """Accepts no more; what was accepted is the server's to close."""
+        if self._rest is not None:
+            self._rest.cancel()
+        self._loop.remove_reader(self._listener.fileno())
+        self._listener.close()
+        for task in self._tasks:
+            task.cancel()
+
+    def _open(self) -> None:
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(64):
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # the client has gone again, or there is no descriptor left for it
+                log.warning("cannot accept a connection: %s", error)
+                self._loop.remove_reader(self._listener.fileno())
+                self._rest = self._loop.call_later(_REST_SECONDS, self._open)
+                return
+            sock.setblocking(False)
+            task = self._loop.create_task(self._welcome(sock))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _welcome(self, sock: socket.socket) -> None:
+        try:
+            async with asyncio.timeout(_FIRST_BYTE_SECONDS):
+                first = await self._first_byte(sock)
+            if not first:
+                sock.close()
+                return
+            secure = self._tls is not None and first[0] == _HANDSHAKE
+            await self._server.serve_socket(sock, self._tls if secure else None)
+        except (OSError, TimeoutError) as error:
+            log.debug("a connection that came to nothing: %s", error)
+            sock.close()
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+
+    async def _first_byte(self, sock: socket.socket) -> bytes:
+        """The first byte, left where it is; empty if the client hung up."""
+        try:
+            return sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            ready = self._loop.create_future()
+            self._loop.add_reader(sock.fileno(), _arrived, ready)
+            try:
+                await ready
+            finally:
+                self._loop.remove_reader(sock.fileno())
+            return sock.recv(1, socket.MSG_PEEK)
+
+
+def _arrived(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,170 @@
+"""The snapshot in force, compiled for the hot path, and what outlives a version: requests under way and counters."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from wildsage.core.routes import Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key
+from wildsage.dataplane.choice import by_weight, least_busy
+
+# EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
+_SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
+
+
+@dataclass(slots=True)
+class Counters:
+    """What one variant has done since this router started. Latencies are sums in microseconds.
+
+    ``errors_4xx``/``errors_5xx``: answers of the container with such a status; ``overhead_us``: time in the router.
+    """
+
+    invocations: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    model_us: int = 0
+    overhead_us: int = 0
+
+
+@dataclass(slots=True)
+class Slot:
+    """An instance and the requests it is working on."""
+
+    instance: Instance
+    outstanding: int = 0
+
+
+@dataclass(slots=True)
+class LiveVariant:
+    """A variant that can be invoked."""
+
+    variant: Variant
+    slots: list[Slot]
+    counters: Counters
+    turn: int = 0
+
+    def pick(self, tried: Sequence[Slot] = ()) -> Slot | None:
+        """The least busy instance that was not tried yet."""
+        slots = self.slots if not tried else [slot for slot in self.slots if slot not in tried]
+        if not slots:
+            return None
+        self.turn += 1
+        return slots[0] if len(slots) == 1 else slots[least_busy(slots, self.turn)]
+
+
+@dataclass(slots=True)
+class LiveEndpoint:
+    """An endpoint that takes traffic. ``weights`` belong to ``variants``, in order."""
+
+    endpoint: Endpoint
+    variants: list[LiveVariant]
+    weights: list[float]
+
+    def pick(self) -> LiveVariant | None:
+        """A variant by weight; None where no variant with an instance has any."""
+        if len(self.variants) == 1:
+            return self.variants[0]
+        if not any(weight > 0 for weight in self.weights):
+            return None
+        return self.variants[by_weight(self.weights, random.random())]
+
+    def named(self, name: str) -> LiveVariant | None:
+        for live in self.variants:
+            if live.variant.name == name:
+                return live
+        return None
+
+
+@dataclass(slots=True)
+class _Rule:
+    """A Permission with its patterns compiled; decisions are remembered per ARN."""
+
+    allow: re.Pattern[str]
+    deny: re.Pattern[str]
+    decided: dict[str, bool] = field(default_factory=dict)
+
+    def allows(self, arn: str) -> bool:
+        decision = self.decided.get(arn)
+        if decision is None:
+            decision = self.allow.fullmatch(arn) is not None and self.deny.fullmatch(arn) is None
+            if len(self.decided) < 10_000:
+                self.decided[arn] = decision
+        return decision
+
+
+class Table:
+    """Looks things up in the newest snapshot. ``put`` swaps versions between two requests."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.account = ""
+        self.master = b""
+        self._keys: dict[str, Key] = {}
+        self._rules: dict[str, _Rule] = {}
+        self._endpoints: dict[str, LiveEndpoint] = {}
+        self._slots: dict[str, Slot] = {}
+        self._counters: dict[tuple[str, str], Counters] = {}
+
+    def put(self, routes: Routes) -> None:
+        """Puts ``routes`` in force. Raises ValueError, and changes nothing, for an older version."""
+        if routes.version < self.version:
+            raise ValueError(f"version {routes.version} is older than {self.version}, which is in force")
+        master = bytes.fromhex(routes.master)
+        slots: dict[str, Slot] = {}
+        endpoints = {
+            key: self._live(key, endpoint, slots)
+            for key, endpoint in routes.endpoints.items()
+            if endpoint.status in _SERVING and any(variant.instances for variant in endpoint.variants)
+        }
+        rules = {principal: _rule(permission) for principal, permission in routes.permissions.items()}
+        self.version, self.account, self.master = routes.version, routes.account, master
+        self._keys, self._rules, self._endpoints, self._slots = dict(routes.keys), rules, endpoints, slots
+
+    def key(self, access_key: str) -> Key | None:
+        return self._keys.get(access_key)
+
+    def allows(self, principal: str, arn: str) -> bool:
+        """Whether ``principal`` may invoke the endpoint ``arn``."""
+        rule = self._rules.get(principal)
+        return rule is not None and rule.allows(arn)
+
+    def endpoint(self, region: str, name: str) -> LiveEndpoint | None:
+        return self._endpoints.get(endpoint_key(region, name))
+
+    def counters(self) -> dict[str, dict[str, Counters]]:
+        """By endpoint key and variant name; of everything served since the start."""
+        result: dict[str, dict[str, Counters]] = {}
+        for (key, variant), counters in self._counters.items():
+            result.setdefault(key, {})[variant] = counters
+        return result
+
+    def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot]) -> LiveEndpoint:
+        variants = [
+            LiveVariant(
+                variant,
+                [self._slot(instance, slots) for instance in variant.instances],
+                self._counters.setdefault((key, variant.name), Counters()),
+            )
+            for variant in endpoint.variants
+            if variant.instances
+        ]
+        return LiveEndpoint(endpoint, variants, [live.variant.weight for live in variants])
+
+    def _slot(self, instance: Instance, slots: dict[str, Slot]) -> Slot:
+        """The slot of an address goes on across versions, so that what is under way stays counted."""
+        old = self._slots.get(instance.address)
+        slot = old if old is not None and old.instance == instance else Slot(instance)
+        slots[instance.address] = slot
+        return slot
+
+
+def _rule(permission: Permission) -> _Rule:
+    return _Rule(_any_of(permission.allow), _any_of(permission.deny))
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
+    """One expression for patterns with ``*`` and ``?``; without patterns it matches nothing."""
+    alternatives = [re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns]
+    return re.compile("|".join(alternatives) if alternatives else r"(?!)", re.DOTALL)

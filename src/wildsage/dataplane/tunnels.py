@@ -1,0 +1,114 @@
+"""``CONNECT host:port``: what clients send to an HTTPS_PROXY.
+
+The stock SDKs call ``sts.<region>.amazonaws.com`` whatever endpoint they were given.  With this port as their proxy,
+names of AWS lead back here, to TLS under our own certificate; every other name is tunnelled to where it belongs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from wildsage.wire.http import heads
+from wildsage.wire.http.exchange import Exchange
+
+log = logging.getLogger(__name__)
+
+_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
+_CONNECT_SECONDS = 15.0
+_UNSENT_MOST = 256 * 1024
+
+
+def is_aws(host: str) -> bool:
+    """Whether a host name is one of AWS's, to be answered here."""
+    return host.lower().rstrip(".").endswith(_AWS)
+
+
+class Tunnels:
+    """Answers CONNECT. ``home``: host and port of this router, asked anew for each tunnel."""
+
+    def __init__(self, home: Callable[[], tuple[str, int]]) -> None:
+        self._home = home
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sides: set[_Side] = set()
+
+    def close(self) -> None:
+        """Cuts every tunnel."""
+        for task in self._tasks:
+            task.cancel()
+        for side in list(self._sides):
+            side.transport.abort()
+
+    def answer(self, exchange: Exchange) -> None:
+        task = self._loop.create_task(self._open(exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _open(self, exchange: Exchange) -> None:
+        host, _, port = exchange.request.target.rpartition(":")
+        host = host.strip("[]")
+        if not host or not port.isdigit():
+            exchange.respond(400, [], b"CONNECT takes host:port\n")
+            return
+        place = self._home() if is_aws(host) else (host, int(port))
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                far, side = await self._loop.create_connection(lambda: _Side(self._sides), *place)
+        except (OSError, TimeoutError) as error:
+            log.info("no tunnel to %s: %s", exchange.request.target, error)
+            exchange.respond(502, [], f"cannot reach {exchange.request.target}: {error}\n".encode())
+            return
+        if exchange.gone:
+            far.abort()
+            return
+        exchange.transport.write(heads.response_head(200, [], ""))
+        sent = exchange.detach()
+        near = _Side(self._sides)
+        near.connection_made(exchange.transport)
+        near.other, side.other = side, near
+        if sent:
+            far.write(sent)
+        exchange.transport.set_protocol(near)
+        exchange.transport.resume_reading()
+
+
+class _Side(asyncio.Protocol):
+    """One end of a tunnel: what arrives here leaves at the other."""
+
+    def __init__(self, sides: set[_Side]) -> None:
+        self._sides = sides
+        self._ended = False
+        self.other: _Side | None = None
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._sides.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None:
+            self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        if self.other is None or self.other._ended:
+            return False
+        if not self.other.transport.is_closing():
+            self.other.transport.write_eof()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._sides.discard(self)
+        if self.other is not None:
+            self.other.transport.close()
+
+    def pause_writing(self) -> None:
+        if self.other is not None and not self.other.transport.is_closing():
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other is not None and not self.other.transport.is_closing():
+            self.other.transport.resume_reading()

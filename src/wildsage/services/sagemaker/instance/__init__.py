@@ -1,1 +1,0 @@
-"""What every instance needs, whatever runs on it: its role, its objects, its archives, its log."""

@@ -1,0 +1,95 @@
+from dataclasses import replace
+
+import pytest
+
+from wildsage.core.routes import Endpoint, Instance, Permission, Routes, Variant, endpoint_key
+from wildsage.dataplane.table import Table
+
+ENDPOINT = Endpoint(
+    "iris",
+    "us-east-1",
+    "arn:aws:sagemaker:us-east-1:000000000000:endpoint/iris",
+    "InService",
+    "config",
+    "/aws/sagemaker/Endpoints/iris",
+    (Variant("A", 1.0, (Instance("i-1", "unix:/1"), Instance("i-2", "unix:/2"))), Variant("B", 0.0)),
+)
+
+
+def routes(version: int, *endpoints: Endpoint, permissions: dict[str, Permission] | None = None) -> Routes:
+    return Routes(
+        version,
+        "000000000000",
+        "ab",
+        {},
+        permissions or {},
+        {endpoint_key(item.region, item.name): item for item in endpoints},
+    )
+
+
+def test_only_newer_versions_are_taken() -> None:
+    table = Table()
+    table.put(routes(5, ENDPOINT))
+    table.put(routes(5, ENDPOINT))
+    with pytest.raises(ValueError, match="older"):
+        table.put(routes(4))
+    assert table.endpoint("us-east-1", "iris") is not None
+    assert table.endpoint("us-west-2", "iris") is None
+    table.put(routes(6))
+    assert table.endpoint("us-east-1", "iris") is None
+
+
+@pytest.mark.parametrize(("status", "serves"), [("InService", True), ("Updating", True), ("Creating", False)])
+def test_an_endpoint_serves_by_its_status(status: str, serves: bool) -> None:
+    table = Table()
+    table.put(routes(1, replace(ENDPOINT, status=status)))
+    assert (table.endpoint("us-east-1", "iris") is not None) == serves
+
+
+def test_requests_under_way_and_counters_outlive_a_version() -> None:
+    table = Table()
+    table.put(routes(1, ENDPOINT))
+    live = table.endpoint("us-east-1", "iris")
+    assert live is not None
+    variant = live.pick()
+    assert variant is not None
+    slot = variant.pick()
+    assert slot is not None
+    slot.outstanding += 1
+    variant.counters.invocations += 1
+    table.put(routes(2, ENDPOINT))
+    again = table.endpoint("us-east-1", "iris")
+    assert again is not None
+    assert again.variants[0].pick() is not slot
+    assert table.counters()["us-east-1/iris"]["A"].invocations == 1
+    table.put(routes(3))
+    assert table.counters()["us-east-1/iris"]["A"].invocations == 1
+
+
+def test_an_instance_that_was_tried_is_not_picked_again() -> None:
+    table = Table()
+    table.put(routes(1, ENDPOINT))
+    live = table.endpoint("us-east-1", "iris")
+    assert live is not None
+    variant = live.variants[0]
+    first = variant.pick()
+    assert first is not None
+    second = variant.pick((first,))
+    assert second is not None
+    assert second is not first
+    assert variant.pick((first, second)) is None
+
+
+def test_permissions() -> None:
+    arn = ENDPOINT.arn
+    table = Table()
+    rules = {
+        "all": Permission(("*",)),
+        "one": Permission(("arn:aws:sagemaker:*:000000000000:endpoint/ir?s",)),
+        "other": Permission(("arn:aws:sagemaker:us-east-1:000000000000:endpoint/irises*",)),
+        "denied": Permission(("*",), ("*/iris",)),
+        "dots": Permission(("arn.aws*",)),
+    }
+    table.put(routes(1, ENDPOINT, permissions=rules))
+    assert {name for name in (*rules, "stranger") if table.allows(name, arn)} == {"all", "one"}
+    assert table.allows("denied", arn.replace("iris", "rose"))
