@@ -127,7 +127,8 @@ class Keeper:
                 os._exit(1)
             self._begin(tell)
         except OSError as error:
-            os.write(tell, f"internal: the container's root could not be made: {error}\n".encode())
+            kind = "refused" if isinstance(error, PermissionError) else "internal"
+            os.write(tell, f"{kind}: the container's root could not be made: {error}\n".encode())
             os._exit(1)
         os.close(tell)
         self._detach()

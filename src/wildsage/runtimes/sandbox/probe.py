@@ -1,0 +1,122 @@
+"""What the native sandbox can do on this machine, found out by trying it; for ``wildsage doctor``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from wildsage.core.errors import WildsageError
+from wildsage.runtimes.base import Inside, LaunchSpec
+from wildsage.runtimes.sandbox.runtime import Sandbox
+
+_OLDEST_KERNEL = (5, 12)  # mount_setattr
+_TRIAL = "cat /proc/self/mounts; exit 7"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``remedy`` is empty where nothing need be done; ``needed``: without it nothing runs."""
+
+    subject: str
+    works: bool
+    detail: str
+    remedy: str = ""
+    needed: bool = False
+
+
+async def probe() -> list[Finding]:
+    """Looks at the machine, then launches a container; findings in the order a person should read them."""
+    findings = [_system()]
+    if findings[0].works:
+        findings.append(_namespaces())
+        findings += await _trial()
+    return findings
+
+
+def _system() -> Finding:
+    if not sys.platform.startswith("linux"):
+        remedy = "Use a container engine, or run Wildsage in a Linux virtual machine."
+        return Finding("system", False, f"{platform.system()}, and the sandbox needs Linux", remedy, needed=True)
+    release = platform.release()
+    numbers = tuple(int(number) for number in re.findall(r"\d+", release)[:2])
+    works = numbers >= _OLDEST_KERNEL
+    remedy = "" if works else "Use a kernel of 5.12 or later (Debian 12, Ubuntu 22.04, RHEL 9), or a container engine."
+    return Finding("system", works, f"Linux {release}", remedy, needed=True)
+
+
+def _namespaces() -> Finding:
+    """Why an ordinary user may be kept from making namespaces."""
+    if os.geteuid() == 0:
+        return Finding("user", True, "root")
+    for name, forbidding, remedy in (
+        ("user.max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=15000"),
+        ("kernel.unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
+        (
+            "kernel.apparmor_restrict_unprivileged_userns",
+            "1",
+            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that allows userns",
+        ),
+    ):
+        path = Path("/proc/sys", name.replace(".", "/"))
+        if path.exists() and path.read_text().strip() == forbidding:
+            return Finding("user", False, f"not root, and {name} is {forbidding}", remedy)
+    return Finding("user", True, "not root, with user namespaces")
+
+
+async def _trial() -> list[Finding]:
+    with tempfile.TemporaryDirectory(prefix="wildsage-probe-") as folder:
+        # Inside a virtual environment the trial also shows whether it can have a private writable layer.
+        spec = LaunchSpec(
+            "probe",
+            Path(folder),
+            ("/bin/sh", "-c", _TRIAL),
+            {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+            memory_bytes=64 << 20,
+            cpus=0.5,
+        )
+        sandbox = Sandbox()
+        try:
+            handle = await sandbox.launch(spec)
+        except WildsageError as error:
+            return [Finding("container", False, str(error), _remedy(), needed=True)]
+        mounts = [line.text.split() async for line in sandbox.logs(handle, follow=True)]
+        end = await sandbox.wait(handle)
+        limits = _limits(handle["groups"])
+        await sandbox.remove(handle)
+    ran = end.exit_code == 7 and any(fields[1] == Inside.ML for fields in mounts)
+    findings = [Finding("container", ran, "a container was launched and ended as it should", needed=True)]
+    findings += limits
+    layered = any(fields[2] == "overlay" and fields[0] == "wildsage" for fields in mounts)
+    if sys.prefix != sys.base_prefix:
+        detail = "pip installs into a private layer" if layered else "pip cannot install into the environment"
+        remedy = "" if layered else "Use kernel 5.11 or later, and a data directory on ext4 or xfs."
+        findings.append(Finding("layers", layered, detail, remedy))
+    return findings
+
+
+def _limits(groups: list[str]) -> list[Finding]:
+    """``groups``: the control groups of a container that has both limits."""
+    findings = []
+    for subject, names, otherwise in (
+        ("memory limit", ("memory.max", "memory.limit_in_bytes"), "measured every 100 ms"),
+        ("CPU limit", ("cpu.max", "cpu.cfs_quota_us"), "processes are bound to that many CPUs"),
+    ):
+        by_kernel = any(Path(group, name).exists() for group in groups for name in names)
+        detail = "by control groups" if by_kernel else f"by Wildsage itself: {otherwise}"
+        remedy = "" if by_kernel else "Exact limits need root, or a systemd session that delegates memory and cpu."
+        findings.append(Finding(subject, True, detail, remedy))
+    return findings
+
+
+def _remedy() -> str:
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        return (
+            "This machine is itself a container. Start it with --privileged, or with --security-opt seccomp=unconfined "
+            "--security-opt systempaths=unconfined, or give Wildsage a container engine."
+        )
+    return "See the finding on the user above; run as root, or use a container engine."
