@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from tests.contract.runtimes.suite import PYTHON, Launch, Suite, existing, processes_with, text_of, until
+
 from wildsage.core.errors import RuntimeRefused
 from wildsage.runtimes.base import Handle, LaunchSpec, Phase, Runtime
 from wildsage.runtimes.sandbox.runtime import Sandbox
