@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wildsage.wire.model import Operation, Shape, load
-from wildsage.wire.protocols.values import RFC822
+from wildsage.wire.timestamps import RFC822
 
 SERVICES = (
     "sagemaker",

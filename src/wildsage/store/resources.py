@@ -382,6 +382,11 @@ class Resources:
         )
         return await self._database.read(lambda connection: connection.execute(statement).scalar())
 
+    async def counts(self) -> dict[str, int]:
+        """How many rows there are of each kind, over all accounts and regions."""
+        statement = select(resources.c.kind, func.count()).group_by(resources.c.kind).order_by(resources.c.kind)
+        return await self._database.read(lambda connection: {row[0]: row[1] for row in connection.execute(statement)})
+
     async def release_all(self) -> None:
         """Gives every lease back: for the one control process of a data directory, at its start."""
         await self._database.write(

@@ -18,7 +18,7 @@ from wildsage.wire.names import virtual_bucket
 from wildsage.wire.protocols.base import Protocol
 from wildsage.wire.protocols.bindings import parse_query
 from wildsage.wire.protocols.query import read_fields
-from wildsage.wire.protocols.values import Malformed
+from wildsage.wire.timestamps import Malformed
 
 Match = tuple[Operation, Mapping[str, str]]
 

@@ -15,12 +15,13 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import quote, unquote, unquote_to_bytes
+from urllib.parse import quote, unquote
 
 from wildsage.wire import sigv4_errors as errors
 from wildsage.wire.http.messages import Headers, Request
-from wildsage.wire.protocols.values import RFC822, Malformed, parse_timestamp
+from wildsage.wire.sigv4_canonical import canonical_query, normalized_path, s3_path
 from wildsage.wire.sigv4_errors import Dialect
+from wildsage.wire.timestamps import RFC822, Malformed, parse_timestamp
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -100,7 +101,8 @@ def _from_header(request: Request, text: str) -> Authorization:
     missing = [name for name in ("Credential", "Signature", "SignedHeaders") if not found.get(name)]
     if missing:
         raise errors.incomplete(dialect, missing, text)
-    timestamp = request.header("x-amz-date") or _from_date_header(request)
+    headers = dict(request.headers)
+    timestamp = headers.get("x-amz-date") or _from_date_header(request)
     if not timestamp:
         raise errors.incomplete(dialect, ["X-Amz-Date"], text)
     if len(scope) != 5 or scope[4] != _TERMINATOR:
@@ -113,7 +115,7 @@ def _from_header(request: Request, text: str) -> Authorization:
         found["SignedHeaders"],
         found["Signature"],
         timestamp,
-        request.header("x-amz-security-token") or "",
+        headers.get("x-amz-security-token", ""),
         False,
         0,
         dialect,
@@ -272,55 +274,28 @@ def _epoch(timestamp: str) -> float | None:
 def _canonical_headers(authorization: Authorization, headers: Headers) -> str:
     """The signed headers, one a line. Raises ApiError if the host, or S3's own headers, are not among them."""
     names = authorization.signed_headers.split(";")
-    values: dict[str, str] = {}
-    for name, value in headers:
-        if "  " in value:
-            value = " ".join(value.split())
-        values[name] = f"{values[name]},{value.strip()}" if name in values else value.strip()
+    values = dict(headers)
+    if len(values) != len(headers):
+        values = _joined(headers)
     if "host" not in names:
         raise errors.unsigned_host(authorization)
     if authorization.dialect == "s3":
         unsigned = [name for name in values if name.startswith("x-amz-") and name not in names]
         if unsigned and not (authorization.presigned and unsigned == ["x-amz-content-sha256"]):
             raise errors.unsigned_headers(unsigned)
-    return "".join([f"{name}:{values.get(name, '')}\n" for name in names])
+    lines = []
+    for name in names:
+        value = values.get(name, "")
+        lines.append(f"{name}:{' '.join(value.split()) if '  ' in value else value.strip()}\n")
+    return "".join(lines)
 
 
-@functools.lru_cache(maxsize=4096)
-def normalized_path(path: str) -> str:
-    """The canonical path of all services but S3: dot segments resolved, what is encoded encoded once more."""
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            if kept:
-                kept.pop()
-        elif segment not in ("", "."):
-            kept.append(segment)
-    joined = "/".join(kept)
-    tail = "/" if kept and path.endswith("/") else ""
-    return quote(f"/{joined}{tail}", safe="/~")
-
-
-@functools.lru_cache(maxsize=4096)
-def s3_path(path: str) -> str:
-    """S3's canonical path: the key as it is, encoded once."""
-    return quote(unquote_to_bytes(path.encode("latin-1", "replace")), safe="/~")
-
-
-def canonical_query(query: str) -> str:
-    """Names and values encoded and sorted."""
-    pairs = []
-    for pair in query.split("&"):
-        if pair:
-            name, _, value = pair.partition("=")
-            pairs.append((_encoded(name), _encoded(value)))
-    pairs.sort()
-    return "&".join([f"{name}={value}" for name, value in pairs])
-
-
-@functools.lru_cache(maxsize=4096)
-def _encoded(text: str) -> str:
-    return quote(unquote_to_bytes(text.encode("latin-1", "replace")), safe="~")
+def _joined(headers: Headers) -> dict[str, str]:
+    """Values by name; a comma joins those of a name that comes more than once."""
+    values: dict[str, str] = {}
+    for name, value in headers:
+        values[name] = f"{values[name]},{value.strip()}" if name in values else value.strip()
+    return values
 
 
 @functools.lru_cache(maxsize=1024)

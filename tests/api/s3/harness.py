@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from wildsage.core.caller import root_of
 from wildsage.core.clock import SystemClock
 from wildsage.core.credentials import create
+from wildsage.core.errors import ApiError
 from wildsage.core.settings import DataDir, Settings
 from wildsage.kit.context import Calls, Context, Platform
 from wildsage.kit.hints import Hints
@@ -56,6 +59,14 @@ class S3:
     async def sweep(self) -> None:
         """Removes garbage without its time of grace."""
         await sweep.collect(self.platform, self.platform.clock.now())
+
+
+async def failing(call: Any, code: str, status: int) -> ApiError:
+    """Awaits ``call``, which must be answered with that error."""
+    with pytest.raises(ApiError) as caught:
+        await call
+    assert (caught.value.code, caught.value.status) == (code, status)
+    return caught.value
 
 
 async def open_platform(root: Path) -> Platform:

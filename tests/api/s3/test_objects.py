@@ -9,21 +9,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.api.s3.harness import S3
+from tests.api.s3.harness import S3, failing
 
-from wildsage.core.errors import ApiError
 from wildsage.wire.http.messages import BytesBody, FileBody
 
 DATA = b"the quick brown fox"
 ETAG = f'"{hashlib.md5(DATA, usedforsecurity=False).hexdigest()}"'
 CRC32 = base64.b64encode(zlib.crc32(DATA).to_bytes(4, "big")).decode()
-
-
-async def failing(call: Any, code: str, status: int) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        await call
-    assert (caught.value.code, caught.value.status) == (code, status)
-    return caught.value
 
 
 async def put(s3: S3, key: str = "key", data: bytes = DATA, **params: Any) -> dict[str, Any]:

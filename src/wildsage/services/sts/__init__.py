@@ -1,6 +1,0 @@
-"""AWS Security Token Service."""
-
-from wildsage.kit.operation import service
-from wildsage.services.sts import operations
-
-STS = service("sts", operations)

@@ -9,7 +9,7 @@ from typing import Any
 from wildsage.core.errors import ApiError
 from wildsage.wire.http.messages import BodyTooLarge, FileBody, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
-from wildsage.wire.protocols.values import Malformed
+from wildsage.wire.timestamps import Malformed
 
 MAX_BODY = 64 * 1024 * 1024  # bytes of a request or answer that is held in memory; payloads that stream have no limit
 Params = dict[str, Any]

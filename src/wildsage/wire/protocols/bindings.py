@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote_plus
 from wildsage.wire.http.messages import Headers, Request, Response
 from wildsage.wire.model import Operation, Shape
 from wildsage.wire.protocols import json_values
-from wildsage.wire.protocols.values import ISO8601, RFC822, Malformed, decode_blob, format_scalar, parse_scalar
+from wildsage.wire.protocols.values import decode_blob, format_scalar, parse_scalar
+from wildsage.wire.timestamps import ISO8601, RFC822, Malformed
 
 _NO_BREAKS = {0x0: " ", 0xA: " ", 0xD: " "}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from wildsage.wire import cbor
 from wildsage.wire.model import Shape
-from wildsage.wire.protocols.values import Malformed, check_integer, check_seconds, seconds_of
+from wildsage.wire.protocols.values import check_integer
+from wildsage.wire.timestamps import Malformed, check_seconds, seconds_of
 
 _TYPES: dict[str, type | tuple[()]] = {"string": str, "character": str, "blob": bytes, "boolean": bool}
 

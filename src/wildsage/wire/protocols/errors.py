@@ -10,7 +10,7 @@ from wildsage.core.errors import ApiError
 from wildsage.wire.http.messages import Headers, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols.base import sender_fault
-from wildsage.wire.protocols.values import Malformed
+from wildsage.wire.timestamps import Malformed
 
 
 def query_error(service: ServiceModel, shape: Shape | None, error: ApiError) -> Headers:

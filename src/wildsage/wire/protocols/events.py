@@ -14,7 +14,7 @@ from wildsage.wire.eventstream import BadFrame, Decoder, Message, Value
 from wildsage.wire.http.messages import FileBody, Headers, Response
 from wildsage.wire.model import Operation, Shape
 from wildsage.wire.protocols import cbor_values, json_values, xml_values
-from wildsage.wire.protocols.values import Malformed
+from wildsage.wire.timestamps import Malformed
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _JSON, _XML, _CBOR = "application/json", "text/xml", "application/cbor"

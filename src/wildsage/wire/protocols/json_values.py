@@ -8,18 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wildsage.wire.model import Shape
-from wildsage.wire.protocols.values import (
-    UNIX,
-    Malformed,
-    check_integer,
-    check_seconds,
-    check_text,
-    decode_blob,
-    encode_blob,
-    format_timestamp,
-    parse_timestamp,
-    seconds_of,
-)
+from wildsage.wire.protocols.values import check_integer, check_text, decode_blob, encode_blob
+from wildsage.wire.timestamps import UNIX, Malformed, check_seconds, format_timestamp, parse_timestamp, seconds_of
 
 _SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 

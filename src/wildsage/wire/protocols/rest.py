@@ -10,7 +10,7 @@ from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.model import Operation, Shape
 from wildsage.wire.protocols import bindings, events
 from wildsage.wire.protocols.base import MAX_BODY, Params, Protocol, read_body
-from wildsage.wire.protocols.values import Malformed
+from wildsage.wire.timestamps import Malformed
 
 _RAW = ("blob", "string")
 

@@ -12,7 +12,6 @@ from wildsage.wire.protocols import s3
 from wildsage.wire.protocols.base import Params, error_shape
 from wildsage.wire.protocols.errors import phrase
 from wildsage.wire.protocols.rest import RestProtocol
-from wildsage.wire.protocols.values import Malformed
 from wildsage.wire.protocols.xml_values import (
     XmlWriter,
     children,
@@ -21,6 +20,7 @@ from wildsage.wire.protocols.xml_values import (
     local_name,
     text_element,
 )
+from wildsage.wire.timestamps import Malformed
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _BODILESS = (204, 304)

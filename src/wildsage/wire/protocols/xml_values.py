@@ -7,7 +7,8 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from wildsage.wire.model import Shape
-from wildsage.wire.protocols.values import ISO8601, Malformed, format_scalar, parse_scalar
+from wildsage.wire.protocols.values import format_scalar, parse_scalar
+from wildsage.wire.timestamps import ISO8601, Malformed
 
 _DECLARATIONS = (b"<!DOCTYPE", b"<!ENTITY")
 # XML 1.0 has no way to write most control characters, not even escaped; a bare carriage return is read as a line feed.

@@ -1,0 +1,279 @@
+"""``wildsage up``: the supervisor. Starts control and router, starts them again when they die, stops them at the end.
+
+It stays for as long as the server runs, so it imports little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from wildsage.cli import ask, server_file
+from wildsage.cli.children import Child, end_strays, reap, stop
+from wildsage.cli.environment import SDK_DEFAULTS, sdk_defaults
+from wildsage.cli.server_file import ServerFile
+from wildsage.core.errors import SettingsError, WildsageError
+from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name
+
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 15.0
+_LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
+_MODULES = {"control": "wildsage.compose", "router": "wildsage.dataplane", "certificates": "wildsage.cli.certificates"}
+
+
+def main(options: argparse.Namespace) -> int:
+    data = _ephemeral_directory(options.data) if options.ephemeral else data_dir(os.environ, options.data)
+    settings = Settings(
+        data, options.host, options.port, region_name(os.environ), account_id(os.environ), options.ephemeral
+    )
+    _prepare(data)
+    lock = _lock(data)
+    listener = _bind(settings)
+    settings = replace(settings, port=listener.getsockname()[1])
+    report = _detach(data) if options.detach else None
+    try:
+        supervisor = Supervisor(settings, listener)
+        supervisor.start()
+        _say(report, f"Wildsage is ready at {settings.url} (data in {data.root}). Try: wildsage run -- aws s3 ls")
+        supervisor.watch()
+    except WildsageError as error:
+        if report is None:
+            raise
+        _say(report, f"wildsage: {error}")
+        return 2
+    finally:
+        os.close(lock)
+        if settings.ephemeral:
+            shutil.rmtree(data.root, ignore_errors=True)
+    return 0
+
+
+class Supervisor:
+    """Holds the port and the two processes."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        data = settings.data
+        lifeline, self._lifeline = os.pipe()
+        for number in (lifeline, listener.fileno()):
+            os.set_inheritable(number, True)
+        place = ["--data", str(data.root), "--host", settings.host, "--port", str(settings.port)]
+        control = [*place, "--lifeline", str(lifeline), *(["--ephemeral"] if settings.ephemeral else [])]
+        router = ["--data", str(data.root), "--fd", str(listener.fileno())]
+        self._control = Child("control", _argv("control", control), data.logs / "control.log")
+        self._router = Child("router", _argv("router", router), data.logs / "router.log")
+        self._children = (self._control, self._router)
+        self._stopping = False
+        self._wake, wake = socket.socketpair()
+        self._wake.setblocking(False)
+        wake.setblocking(False)
+        self._wake_writer = wake
+
+    def start(self) -> None:
+        """Returns once the health route answers 200; raises WildsageError with the end of the log if it never will."""
+        signal.set_wakeup_fd(self._wake_writer.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        data = self._settings.data
+        self._control.start()
+        if not (data.tls / "server.pem").exists():
+            _make_certificates(data)
+        self._router.start()
+        self._write_file()
+        try:
+            self._await_health()
+        except BaseException:
+            self.stop()
+            raise
+
+    def watch(self) -> None:
+        """Until told to stop; then stops everything."""
+        try:
+            while not self._stopping:
+                self._sleep(self._start_due())
+                if reap(self._children):
+                    self._write_file()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """The router first, so that nothing new comes in."""
+        stop((self._router,), _STOP_SECONDS)
+        stop((self._control,), _STOP_SECONDS)
+        self._settings.data.server_file.unlink(missing_ok=True)
+
+    def _await_health(self) -> None:
+        address = self._settings.host, self._settings.port
+        if self._settings.host in ("0.0.0.0", "::"):
+            address = "127.0.0.1" if self._settings.host == "0.0.0.0" else "::1", self._settings.port
+        deadline = time.monotonic() + _READY_SECONDS
+        while not self._stopping:
+            try:
+                with ask.connect(address, _READY_SECONDS) as sock:
+                    ask.send(sock, "/_wildsage/health")
+                    self._sleep(_READY_SECONDS, sock)
+                    self._give_up_on_death()
+                    ask.answer(sock)
+                    return
+            except ask.NoAnswer as error:
+                if time.monotonic() > deadline:
+                    raise WildsageError(f"the server does not become ready: {error}") from error
+                self._sleep(0.05)
+
+    def _give_up_on_death(self) -> None:
+        """A process that dies before the server was ready once has something to say."""
+        for child in reap(self._children):
+            raise WildsageError(f"the {child.name} process ended at its start; its log says:\n{child.last_words()}")
+
+    def _start_due(self) -> float:
+        """Starts the children whose time has come; the seconds until the next one."""
+        now = time.monotonic()
+        waits = [3600.0]
+        for child in self._children:
+            if not child.pid and child.due <= now:
+                child.start()
+                self._write_file()
+            elif not child.pid:
+                waits.append(child.due - now)
+        return min(waits)
+
+    def _sleep(self, seconds: float, sock: socket.socket | None = None) -> None:
+        """Until a signal, an answer on ``sock``, or the end of ``seconds``."""
+        sources: list[socket.socket] = [self._wake] if sock is None else [self._wake, sock]
+        ready = select.select(sources, [], [], seconds)[0]
+        if self._wake in ready:
+            self._wake.recv(512)
+
+    def _on_stop(self, _number: int, _frame: object) -> None:
+        self._stopping = True
+
+    def _write_file(self) -> None:
+        settings = self._settings
+        pids = {child.name: child.pid for child in self._children if child.pid}
+        known = server_file.read(settings.data)
+        started = known.started if known is not None and known.pid == os.getpid() else time.time()
+        server = ServerFile(
+            os.getpid(),
+            settings.host,
+            settings.port,
+            settings.url,
+            settings.region,
+            started,
+            settings.ephemeral,
+            pids,
+        )
+        server_file.write(settings.data, server)
+
+
+def _argv(name: str, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", _MODULES[name], *arguments]
+
+
+def _make_certificates(data: DataDir) -> None:
+    maker = Child("certificates", _argv("certificates", [str(data.root)]), data.logs / "certificates.log")
+    maker.start()
+    _, status = os.waitpid(maker.pid, 0)
+    if status:
+        raise WildsageError(f"the server's certificates could not be made:\n{maker.last_words()}")
+
+
+def _ephemeral_directory(option: str | None) -> DataDir:
+    chosen = option or str(Path(os.environ.get("TMPDIR", "/tmp")) / f"wildsage-{os.urandom(6).hex()}")
+    data = DataDir(Path(chosen).absolute())
+    if data.root.exists() and any(data.root.iterdir()):
+        raise SettingsError(f"{data.root} is not empty; --ephemeral would delete it at the end")
+    return data
+
+
+def _prepare(data: DataDir) -> None:
+    if len(os.fsencode(data.control_socket)) > _LONGEST_SOCKET_PATH:
+        raise SettingsError(f"the path of the data directory {data.root} is too long for sockets; choose a shorter one")
+    try:
+        data.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (data.run, data.logs, data.objects, data.instances):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        sdk_defaults(data).write_text(SDK_DEFAULTS)
+    except OSError as error:
+        raise SettingsError(f"the data directory {data.root} cannot be used: {error.strerror}") from error
+
+
+def _lock(data: DataDir) -> int:
+    """Holds the data directory; raises SettingsError if another server does. Ends what a killed one left."""
+    lock = os.open(data.run / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    found = server_file.read(data)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        where = f" at {found.url} (process {found.pid})" if found else ""
+        raise SettingsError(
+            f"a server is already running on {data.root}{where}; stop it with: wildsage down --data {data.root}"
+        ) from None
+    if found is not None:
+        end_strays(list(found.children.values()), data.root, _STOP_SECONDS)
+    return lock
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """The port is bound here and handed on, so that it stays ours while the router is started again."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.host}:{settings.port} cannot be used ({error.strerror}); "
+            "choose another with --port, or a free one with --port 0"
+        ) from error
+    listener.listen(4096)
+    return listener
+
+
+def _detach(data: DataDir) -> int:
+    """Goes on in the background; the foreground process waits for the report, prints it and ends."""
+    reading, report = os.pipe()
+    if os.fork():
+        os.close(report)
+        _print_report(reading)
+    os.close(reading)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    log = os.open(data.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(null)
+    os.close(log)
+    return report
+
+
+def _print_report(reading: int) -> NoReturn:
+    text = b""
+    while piece := os.read(reading, 65536):
+        text += piece
+    failed = not text or text.startswith(b"wildsage: ")
+    stream = sys.stderr if failed else sys.stdout
+    print(text.decode().rstrip() or "wildsage: the server ended before it was ready", file=stream, flush=True)
+    os._exit(2 if failed else 0)
+
+
+def _say(report: int | None, words: str) -> None:
+    if report is None:
+        print(words, flush=True)
+    else:
+        os.write(report, words.encode())
+        os.close(report)

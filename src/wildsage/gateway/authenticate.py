@@ -1,0 +1,70 @@
+"""Stage 2: who asks. Checks the signature and finds the caller with its policies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from wildsage.access.policies import compile_policy
+from wildsage.core import sessions
+from wildsage.core.caller import Caller
+from wildsage.core.sessions import ExpiredToken, InvalidToken, Session
+from wildsage.gateway.exchange import Exchange
+from wildsage.gateway.parts import Parts
+from wildsage.wire import sigv4, sigv4_errors
+from wildsage.wire.http.messages import BytesBody
+from wildsage.wire.sigv4 import Authorization
+from wildsage.wire.sigv4_streaming import open_body
+
+
+async def authenticate(parts: Parts, exchange: Exchange) -> None:
+    """Fills caller and identity; raises ApiError with AWS's code for what does not prove who signed it.
+
+    A body that streams is checked while it is read: its reader gets the error.
+    """
+    authorization = exchange.authorization
+    if authorization is None:
+        if exchange.op.auth_type == "none":
+            return
+        raise sigv4_errors.unsigned_request(sigv4_errors.dialect_of(exchange.http, exchange.service))
+    caller, secret, session = await _signer(parts, authorization)
+    _check_signature(parts, exchange, authorization, secret)
+    identity = await parts.principals.identity(caller)
+    if identity is None:
+        raise sigv4_errors.unknown_key(authorization)
+    if session is not None and (session.policies or session.tags):
+        tags = {f"aws:principaltag/{name.lower()}": (value,) for name, value in session.tags.items()}
+        narrowing = tuple(compile_policy(text) for text in session.policies) or None
+        identity = replace(identity, session=narrowing, context={**identity.context, **tags})
+    exchange.caller, exchange.identity = caller, identity
+
+
+async def _signer(parts: Parts, authorization: Authorization) -> tuple[Caller, str, Session | None]:
+    platform = parts.platform
+    if authorization.session_token:
+        try:
+            session = sessions.open(
+                platform.credentials.master,
+                authorization.session_token,
+                authorization.access_key,
+                platform.clock.now(),
+            )
+        except InvalidToken as error:
+            raise sigv4_errors.invalid_token(authorization) from error
+        except ExpiredToken as error:
+            raise sigv4_errors.expired_token(authorization) from error
+        return session.caller, session.secret, session
+    key = await parts.principals.key(authorization.access_key)
+    if key is None:
+        raise sigv4_errors.unknown_key(authorization)
+    return key.caller, key.secret, None
+
+
+def _check_signature(parts: Parts, exchange: Exchange, authorization: Authorization, secret: str) -> None:
+    request, now = exchange.http, parts.platform.clock.now()
+    if isinstance(request.body, BytesBody):
+        payload_hash = sigv4.hash_of(authorization, request, request.body.data)
+        sigv4.verify(authorization, request, secret, payload_hash, now)
+        return
+    declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
+    sigv4.verify(authorization, request, secret, declared, now)
+    open_body(authorization, request, secret)

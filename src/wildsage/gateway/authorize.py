@@ -1,0 +1,111 @@
+"""Stage 5: whether the caller may.
+
+Every need of the call (``needs``) is put to the caller's policies; roles that are handed to SageMaker need
+``iam:PassRole`` and must trust it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from wildsage.access.decisions import Decision, Identity, Question, decide, decide_assume, trusts
+from wildsage.access.policies import Policy, Principal, Use, compile_policy
+from wildsage.core.errors import AccessDenied, ApiError, ValidationError
+from wildsage.gateway.exchange import Exchange
+from wildsage.gateway.needs import Asked, Need, needs, passed_roles
+from wildsage.gateway.parts import Parts
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+_QUERY_SERVICES = ("iam", "sts", "sns")
+
+
+async def authorize(parts: Parts, exchange: Exchange) -> None:
+    """Raises the service's AccessDenied in AWS's words."""
+    identity = exchange.identity
+    if identity is None:
+        return  # an operation that anyone may call
+    asked = Asked(exchange.service, exchange.op.name, exchange.region, exchange.by.account, exchange.params)
+    roles = passed_roles(asked)
+    context: Mapping[str, tuple[str, ...]] = {}
+    if not _unlimited(identity):
+        context = request_context(parts, exchange)
+    for need in needs(asked):
+        decision = await _decide(parts, exchange, identity, need, context)
+        if not decision.allowed:
+            raise _refusal(exchange, need, decision)
+    for role in roles:
+        need = Need("iam:PassRole", role, {"iam:passedtoservice": (SAGEMAKER,)})
+        decision = decide(identity, Question(need.action, need.resource, {**context, **need.context}))
+        if not decision.allowed:
+            raise _refusal(exchange, need, decision)
+        await _check_trust(parts, role)
+
+
+def _unlimited(identity: Identity) -> bool:
+    return identity.unrestricted and identity.session is None
+
+
+async def _decide(
+    parts: Parts, exchange: Exchange, identity: Identity, need: Need, context: Mapping[str, tuple[str, ...]]
+) -> Decision:
+    if need.action == "sts:AssumeRole":
+        trust = await parts.principals.trust(need.resource)
+        question = Question(need.action, need.resource, {**context, **need.context})
+        return Decision(False) if trust is None else decide_assume(identity, trust, question)
+    on_resource = await _resource_policy(parts, exchange, need)
+    if on_resource is None and _unlimited(identity):
+        return Decision(True)
+    if not context:
+        context = request_context(parts, exchange)
+    return decide(identity, Question(need.action, need.resource, {**context, **need.context}), on_resource)
+
+
+async def _resource_policy(parts: Parts, exchange: Exchange, need: Need) -> Policy | None:
+    document = await parts.resource_policy(exchange.service, need.resource)
+    return None if document is None else compile_policy(document, Use.RESOURCE)
+
+
+async def _check_trust(parts: Parts, role: str) -> None:
+    trust = await parts.principals.trust(role)
+    if trust is None or not trusts(trust, Principal("Service", frozenset({SAGEMAKER}))):
+        raise ValidationError(
+            f"Could not assume role {role}. Please ensure that the role exists and allows principal "
+            f"'{SAGEMAKER}' to assume the role."
+        )
+
+
+def _refusal(exchange: Exchange, need: Need, decision: Decision) -> ApiError:
+    """AWS's sentence, in the code that the service's protocol uses."""
+    words = f"User: {exchange.by.arn} is not authorized to perform: {need.action} on resource: {need.resource}"
+    if decision.reason:
+        words = f"{words} {decision.reason}"
+    if exchange.service == "s3" or exchange.service in _QUERY_SERVICES:
+        return ApiError("AccessDenied", words, 403)
+    denied = AccessDenied(words)
+    denied.status = 403 if exchange.service == "sagemaker-runtime" else 400
+    return denied
+
+
+def request_context(parts: Parts, exchange: Exchange) -> dict[str, tuple[str, ...]]:
+    """The global condition keys of the request (IAM User Guide, "AWS global condition context keys")."""
+    now = parts.platform.clock.now()
+    context: dict[str, tuple[str, ...]] = {
+        "aws:currenttime": (datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        "aws:epochtime": (str(int(now)),),
+        "aws:requestedregion": (exchange.region,),
+    }
+    request = exchange.request
+    if request is not None:
+        context["aws:securetransport"] = (str(request.scheme == "https").lower(),)
+        if request.peer:
+            context["aws:sourceip"] = (request.peer.rpartition(":")[0].strip("[]"),)
+        agent = request.header("user-agent")
+        if agent:
+            context["aws:useragent"] = (agent,)
+    tags = exchange.params.get("Tags")
+    if isinstance(tags, list):
+        pairs = [tag for tag in tags if isinstance(tag, Mapping) and "Key" in tag]
+        context["aws:tagkeys"] = tuple(str(tag["Key"]) for tag in pairs)
+        context |= {f"aws:requesttag/{str(tag['Key']).lower()}": (str(tag.get("Value", "")),) for tag in pairs}
+    return context

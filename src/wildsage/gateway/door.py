@@ -1,0 +1,103 @@
+"""The control plane's door: every request passes the same stages, in the order of one list."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from wildsage.core.caller import Caller
+from wildsage.core.errors import ApiError, InternalFailure
+from wildsage.core.ids import request_id
+from wildsage.gateway.audit import Audit
+from wildsage.gateway.authenticate import authenticate
+from wildsage.gateway.authorize import authorize
+from wildsage.gateway.dispatch import dispatch
+from wildsage.gateway.exchange import Exchange
+from wildsage.gateway.identify import identify
+from wildsage.gateway.local import PREFIX, Reset, answer_local
+from wildsage.gateway.parse import parse, validate
+from wildsage.gateway.parts import Parts
+from wildsage.gateway.write import write
+from wildsage.store.codec import Document
+from wildsage.wire.http.messages import ClientGone, Request, Response
+from wildsage.wire.model import load
+
+log = logging.getLogger(__name__)
+
+Stage = Callable[[Parts, Exchange], Awaitable[None]]
+
+STAGES: tuple[Stage, ...] = (
+    identify,
+    authenticate,
+    parse,
+    validate,
+    authorize,
+    dispatch,
+)
+# A call of one service by another comes with its caller and its parameters.
+INNER_STAGES: tuple[Stage, ...] = (validate, authorize, dispatch)
+
+
+class Door:
+    """Answers HTTP requests (``handle``) and calls of services by one another (``call``)."""
+
+    def __init__(self, parts: Parts, audit: Audit, reset: Reset | None = None) -> None:
+        self._parts = parts
+        self._audit = audit
+        self._reset = reset
+
+    async def handle(self, request: Request) -> Response:
+        """One request; never raises but ClientGone."""
+        if request.target.startswith(PREFIX):
+            return await answer_local(self._parts, request, self._reset)
+        exchange = Exchange(request_id(), self._parts.platform.clock.now(), request=request)
+        await self._pass(STAGES, exchange)
+        return self._write(exchange)
+
+    async def call(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> Document:
+        """``kit.context.Calls``: raises ApiError as a client would see it."""
+        model = load(service)
+        exchange = Exchange(
+            request_id(),
+            self._parts.platform.clock.now(),
+            service=service,
+            region=region,
+            model=model,
+            operation=model.operations[operation],
+            caller=caller,
+            identity=await self._parts.principals.identity(caller),
+            params=dict(params),
+        )
+        if exchange.identity is None:
+            raise ApiError("InvalidClientTokenId", f"{caller.principal} is no longer there.", 403)
+        await self._pass(INNER_STAGES, exchange)
+        if exchange.error is not None:
+            raise exchange.error
+        return exchange.answer or {}
+
+    async def _pass(self, stages: Sequence[Stage], exchange: Exchange) -> None:
+        try:
+            for stage in stages:
+                await stage(self._parts, exchange)
+        except ApiError as error:
+            exchange.error = error
+        except ClientGone:
+            raise
+        except Exception:
+            self._bug(exchange)
+        self._audit.note(exchange)
+
+    def _write(self, exchange: Exchange) -> Response:
+        try:
+            return write(exchange)
+        except Exception:
+            self._bug(exchange)
+            return write(exchange)
+
+    def _bug(self, exchange: Exchange) -> None:
+        name = exchange.operation.name if exchange.operation else "a request"
+        log.exception("%s of %s failed (request %s)", name, exchange.service or "no service", exchange.request_id)
+        exchange.error = InternalFailure()

@@ -1,0 +1,185 @@
+"""What a caller must be allowed for each operation: IAM actions and the resources they are asked of.
+
+Source: Service Authorization Reference.  Most operations need the action of their own name;
+those of S3 that do not are listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from wildsage.core import arn
+from wildsage.store.codec import Document
+
+# Operation → action, where it is not the operation's own name.
+_S3_ACTIONS: Mapping[str, str] = {
+    "ListBuckets": "ListAllMyBuckets",
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+    "HeadObject": "GetObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "DeleteObjects": "DeleteObject",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "GetBucketCors": "GetBucketCORS",
+    "PutBucketCors": "PutBucketCORS",
+    "DeleteBucketCors": "PutBucketCORS",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
+}
+_PREFIXES: Mapping[str, str] = {"sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
+_ROLE_MEMBERS = ("RoleArn", "ExecutionRoleArn")
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that must be allowed. ``context``: keys that only this need has, in lower case."""
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The call: ``service`` by botocore's name, where and for which account."""
+
+    service: str
+    operation: str
+    region: str
+    account: str
+    params: Document
+
+
+def needs(asked: Asked) -> list[Need]:
+    """Everything the call needs; each must be allowed."""
+    own = _OWN.get(asked.service)
+    if own is not None:
+        return list(own(asked))
+    prefix = _PREFIXES.get(asked.service, asked.service)
+    return [Need(f"{prefix}:{asked.operation}", "*")]
+
+
+def passed_roles(asked: Asked) -> list[str]:
+    """The roles a SageMaker call hands over, which need ``iam:PassRole`` and must trust the service."""
+    if asked.service != "sagemaker":
+        return []
+    found = [asked.params.get(member) for member in _ROLE_MEMBERS]
+    return [role for role in found if isinstance(role, str)]
+
+
+def _sagemaker(asked: Asked) -> Iterable[Need]:
+    """The resource is named by ``<Noun>Arn``, ``ResourceArn`` or ``<Noun>Name`` (``TrainingJobName``)."""
+    yield Need(f"sagemaker:{asked.operation}", _sagemaker_resource(asked))
+
+
+def _sagemaker_resource(asked: Asked) -> str:
+    named = asked.params.get("ResourceArn")
+    if isinstance(named, str):
+        return named
+    noun = re.sub(r"^(Create|Describe|Update|Delete|Stop|Start|Invoke|List)", "", asked.operation)
+    if noun == "EndpointWeightsAndCapacities" or (noun.startswith("Endpoint") and asked.service == "sagemaker-runtime"):
+        noun = "Endpoint"
+    name = asked.params.get(f"{noun}Name")
+    if not isinstance(name, str):
+        given = asked.params.get(f"{noun}Arn")
+        return given if isinstance(given, str) else "*"
+    kind = _WORD.sub("-", noun).lower()
+    return arn.build("sagemaker", asked.region, asked.account, f"{kind}/{name.lower()}")
+
+
+def _s3(asked: Asked) -> Iterable[Need]:
+    params = asked.params
+    bucket, key = params.get("Bucket"), params.get("Key")
+    action = _S3_ACTIONS.get(asked.operation, asked.operation)
+    if params.get("VersionId") and action in ("GetObject", "DeleteObject", "GetObjectTagging", "PutObjectTagging"):
+        action = action.replace("Object", "ObjectVersion", 1)
+    if bucket is None:
+        yield Need(f"s3:{action}", "*")
+        return
+    home = f"arn:aws:s3:::{bucket}"
+    context = {
+        f"s3:{name}": (str(params[member]),)
+        for name, member in (("prefix", "Prefix"), ("delimiter", "Delimiter"), ("max-keys", "MaxKeys"))
+        if params.get(member) is not None
+    }
+    if asked.operation == "DeleteObjects":
+        for item in params.get("Delete", {}).get("Objects", ()):
+            yield Need(f"s3:{action}", f"{home}/{item.get('Key', '')}")
+        return
+    yield Need(f"s3:{action}", home if key is None else f"{home}/{key}", context)
+    source = params.get("CopySource")
+    if isinstance(source, str):
+        path = unquote(source.partition("?versionId=")[0]).lstrip("/")
+        yield Need("s3:GetObject", f"arn:aws:s3:::{path}")
+
+
+def _logs(asked: Asked) -> Iterable[Need]:
+    group = asked.params.get("logGroupName")
+    resource = "*"
+    if isinstance(group, str):
+        stream = asked.params.get("logStreamName")
+        tail = (
+            f":log-stream:{stream}" if isinstance(stream, str) else ":*" if asked.operation == "FilterLogEvents" else ""
+        )
+        resource = arn.build("logs", asked.region, asked.account, f"log-group:{group}{tail}")
+    yield Need(f"logs:{asked.operation}", resource)
+
+
+def _iam(asked: Asked) -> Iterable[Need]:
+    params = asked.params
+    resource = "*"
+    for member, kind in (("RoleName", "role"), ("UserName", "user"), ("PolicyName", "policy")):
+        name = params.get(member)
+        if isinstance(name, str) and (kind != "policy" or asked.operation == "CreatePolicy"):
+            resource = arn.build("iam", "", asked.account, f"{kind}{params.get('Path', '/')}{name}")
+            break
+    else:
+        resource = params.get("PolicyArn", "*")
+    context: dict[str, tuple[str, ...]] = {}
+    for member in ("PolicyArn", "PermissionsBoundary"):
+        if isinstance(params.get(member), str):
+            context[f"iam:{member.lower()}"] = (params[member],)
+    yield Need(f"iam:{asked.operation}", resource, context)
+
+
+def _sts(asked: Asked) -> Iterable[Need]:
+    if asked.operation == "AssumeRole":
+        context = {
+            name: (str(asked.params[member]),)
+            for name, member in (("sts:externalid", "ExternalId"), ("sts:rolesessionname", "RoleSessionName"))
+            if asked.params.get(member) is not None
+        }
+        yield Need("sts:AssumeRole", asked.params["RoleArn"], context)
+    # GetCallerIdentity, GetSessionToken and GetAccessKeyInfo need no permission (STS API reference).
+
+
+_OWN: Mapping[str, Callable[[Asked], Iterable[Need]]] = {
+    "sagemaker": _sagemaker,
+    "sagemaker-runtime": _sagemaker,
+    "s3": _s3,
+    "logs": _logs,
+    "iam": _iam,
+    "sts": _sts,
+}

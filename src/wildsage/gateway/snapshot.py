@@ -1,0 +1,112 @@
+"""The routing snapshot: merged from who may call and what answers, kept on disk, in force before ``push`` returns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from wildsage.core.routes import Endpoint, Key, Permission, Routes, from_json
+from wildsage.kit.context import Platform
+from wildsage.kit.roles import IDENTITY_CHANGED
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.messages import BytesBody, Request
+
+log = logging.getLogger(__name__)
+
+_ACKNOWLEDGE_SECONDS = 5.0
+
+
+class Permissions(Protocol):
+    """The part of a snapshot that says who may call (``services.iam.directory``)."""
+
+    async def route_keys(self) -> Mapping[str, Key]: ...
+
+    async def route_permissions(self) -> Mapping[str, Permission]: ...
+
+
+class Snapshot:
+    """Compiles, stores and pushes snapshots, one at a time."""
+
+    def __init__(self, platform: Platform, permissions: Permissions, client: Client) -> None:
+        self._platform = platform
+        self._permissions = permissions
+        self._client = client
+        self._turn = asyncio.Lock()
+        self._version, self._endpoints = _stored(platform.settings.data.routes)
+        self._identity_changed = asyncio.Event()
+        platform.hints.listen(IDENTITY_CHANGED, lambda _about: self._identity_changed.set())
+
+    async def run(self) -> None:
+        """Pushes anew whenever keys or policies change, until cancelled."""
+        while True:
+            await self._identity_changed.wait()
+            self._identity_changed.clear()
+            try:
+                await self.push(self._endpoints)
+            except OSError:
+                log.exception("the routing snapshot could not be written")
+
+    async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
+        """Puts ``endpoints`` in force: on disk, and acknowledged by the router if one is running."""
+        async with self._turn:
+            self._endpoints = endpoints
+            await self._write_and_send()
+
+    async def _write_and_send(self) -> None:
+        credentials = self._platform.credentials
+        keys = await self._permissions.route_keys()
+        permissions = await self._permissions.route_permissions()
+        while True:
+            self._version += 1
+            routes = Routes(
+                self._version, credentials.account, credentials.master_hex, keys, permissions, self._endpoints
+            )
+            text = routes.to_json()
+            await asyncio.to_thread(_write, self._platform.settings.data.routes, text)
+            newer = await self._send(text)
+            if newer is None:
+                return
+            self._version = newer
+
+    async def _send(self, text: str) -> int | None:
+        """None once the router acts on it or none is there; the router's version if that is newer."""
+        headers = [("host", "router"), ("content-type", "application/json"), ("content-length", str(len(text)))]
+        request = Request("PUT", "/routes", headers, BytesBody(text.encode()))
+        address = f"unix:{self._platform.settings.data.router_socket}"
+        try:
+            response = await self._client.send(address, request, _ACKNOWLEDGE_SECONDS)
+        except Unreachable:
+            return None  # a router that starts reads the file
+        except (AnswerLost, TimeoutError):
+            log.warning("the router did not acknowledge snapshot %s; it reads the file when it starts", self._version)
+            return None
+        if response.status == 409 and isinstance(response.body, bytes):
+            return int(json.loads(response.body)["version"])
+        return None
+
+
+def _stored(path: Path) -> tuple[int, Mapping[str, Endpoint]]:
+    """Version and endpoints of the snapshot on disk."""
+    try:
+        routes = from_json(path.read_bytes())
+    except FileNotFoundError:
+        return 0, {}
+    except ValueError:
+        log.warning("%s cannot be read; it is made anew", path)
+        return 0, {}
+    return routes.version, routes.endpoints
+
+
+def _write(path: Path, text: str) -> None:
+    half = path.with_suffix(".new")
+    with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    half.rename(path)

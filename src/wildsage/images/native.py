@@ -1,0 +1,30 @@
+"""How a native image is run: the commands, mounts and variables of a container made from an environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import wildsage
+from wildsage.images.environments import Environment
+from wildsage.images.recipes import Recipe, variables
+from wildsage.runtimes.base import Inside, Mount
+
+
+def toolkit_mount() -> Mount:
+    """Wildsage's toolkit, which such a container runs under its own interpreter."""
+    return Mount(Path(wildsage.__file__).parent / "toolkit", Inside.TOOLKIT, read_only=True)
+
+
+def train_command(environment: Environment) -> tuple[str, ...]:
+    """What an image's ``train`` does."""
+    return (str(environment.python), f"{Inside.TOOLKIT}/train.py")
+
+
+def serve_command(environment: Environment) -> tuple[str, ...]:
+    """What an image's ``serve`` does."""
+    return (str(environment.python), f"{Inside.TOOLKIT}/serve.py")
+
+
+def environment_variables(recipe: Recipe, environment: Environment) -> dict[str, str]:
+    """What the image itself sets; the job's own variables go on top."""
+    return {**variables(recipe), "PATH": environment.path}

@@ -1,0 +1,195 @@
+"""Multipart uploads: create, parts, part copies, abort, lists."""
+
+from __future__ import annotations
+
+from wildsage.kit.context import Context
+from wildsage.kit.operation import operation
+from wildsage.objects.base import Blob
+from wildsage.services.s3 import checksums, errors, names, ranges
+from wildsage.services.s3.access import GARBAGE, bucket_of
+from wildsage.services.s3.objects import headers, store
+from wildsage.services.s3.objects.copying import source_of
+from wildsage.services.s3.objects.listing import common_prefixes, echoed, encoder, limit_of
+from wildsage.store.codec import Document
+from wildsage.store.objectlisting import Listing, Page, Walk
+from wildsage.store.uploads import Part, Upload, Uploads
+
+_MOST_PARTS = 10_000
+
+
+@operation("CreateMultipartUpload")
+async def create_multipart_upload(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
+    bucket = await bucket_of(ctx, request)
+    names.check_key(request["Key"])
+    headers.refuse(request)
+    document = headers.describe(request)
+    told: Document = {}
+    asked = request.get("ChecksumAlgorithm")
+    algorithm = checksums.known(asked) if asked else checksums.DEFAULT
+    kind = checksums.type_for(algorithm, request.get("ChecksumType"))
+    if asked:
+        told = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
+    document |= {"Algorithm": algorithm, "ChecksumType": kind, "Asked": bool(asked)}
+    upload = Upload(names.new_upload(), bucket.name, request["Key"], ctx.now, document)
+    with errors.store_errors(bucket.name):
+        await Uploads(ctx.platform.database).begin(upload)
+    if document["Headers"].get("ServerSideEncryption"):
+        told["ServerSideEncryption"] = document["Headers"]["ServerSideEncryption"]
+    return {"Bucket": bucket.name, "Key": upload.key, "UploadId": upload.id, **told}
+
+
+async def upload_of(ctx: Context, request: Document) -> Upload:
+    """The upload that a request names; raises NoSuchUpload."""
+    with errors.store_errors(request["Bucket"]):
+        return await Uploads(ctx.platform.database).get(request["Bucket"], request["Key"], request["UploadId"])
+
+
+def _check_number(request: Document) -> int:
+    number: int = request["PartNumber"]
+    if not 1 <= number <= _MOST_PARTS:
+        raise errors.invalid_argument(
+            "Part number must be an integer between 1 and 10000, inclusive", "partNumber", str(number)
+        )
+    return number
+
+
+@operation("UploadPart")
+async def upload_part(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html"""
+    await bucket_of(ctx, request)
+    _check_number(request)
+    upload = await upload_of(ctx, request)
+    demand = store.demand_of(ctx, request)
+    algorithm = upload.document["Algorithm"]
+    if upload.document["Asked"] and demand.algorithm not in (None, algorithm):
+        raise errors.invalid_request(
+            f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.lower()}, actual checksum Type: "
+            f"{str(demand.algorithm).lower()}"
+        )
+    blob = await store.receive(ctx, request, demand, {algorithm, demand.algorithm or algorithm})
+    await _keep_part(ctx, request, blob)
+    told = {f"Checksum{name}": checksums.encode(raw) for name, raw in blob.checksums.items()}
+    if not upload.document["Asked"] and demand.algorithm != algorithm:
+        told.pop(f"Checksum{algorithm}")  # ours, not the client's
+    return {"ETag": headers.quoted(blob.md5.hex()), **told}
+
+
+@operation("UploadPartCopy")
+async def upload_part_copy(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html"""
+    await bucket_of(ctx, request)
+    _check_number(request)
+    upload = await upload_of(ctx, request)
+    source = await source_of(ctx, request)
+    offset, length = ranges.parse_copy(request.get("CopySourceRange"), source.item.size)
+    objects = ctx.platform.objects
+    body = objects.read(str(source.item.blob), offset, length)
+    algorithm = upload.document["Algorithm"]
+    with errors.store_errors(request["Bucket"]):
+        blob = await objects.write(request["Bucket"], request["Key"], body, {algorithm})
+    await _keep_part(ctx, request, blob)
+    result: Document = {"ETag": headers.quoted(blob.md5.hex()), "LastModified": int(ctx.now)}
+    if upload.document["Asked"]:
+        result[f"Checksum{algorithm}"] = checksums.encode(blob.checksums[algorithm])
+    return {"CopyPartResult": result, **source.version}
+
+
+async def _keep_part(ctx: Context, request: Document, blob: Blob) -> None:
+    part = Part(request["PartNumber"], blob.size, blob.md5, ctx.now, blob.name, dict(blob.checksums))
+    bucket = request["Bucket"]
+    indexing = Uploads(ctx.platform.database).put_part(bucket, request["Key"], request["UploadId"], part)
+    await store.commit(ctx, bucket, blob, indexing)
+
+
+@operation("AbortMultipartUpload")
+async def abort_multipart_upload(ctx: Context, request: Document) -> Document:
+    bucket = await bucket_of(ctx, request)
+    with errors.store_errors(bucket.name):
+        await Uploads(ctx.platform.database).abort(bucket.name, request["Key"], request["UploadId"], ctx.now)
+    ctx.platform.hints.notify(GARBAGE)
+    return {}
+
+
+@operation("ListParts")
+async def list_parts(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html"""
+    bucket = await bucket_of(ctx, request)
+    limit = limit_of(request, "MaxParts", "max-parts")
+    after = request.get("PartNumberMarker") or 0
+    with errors.store_errors(bucket.name):
+        upload, found = await Uploads(ctx.platform.database).parts(
+            bucket.name, request["Key"], request["UploadId"], after, limit + 1
+        )
+    listed = [_part(upload, part) for part in found[:limit]]
+    owner = {"ID": names.owner_id(bucket.account)}
+    told: Document = {
+        "Bucket": bucket.name,
+        "Key": upload.key,
+        "UploadId": upload.id,
+        "PartNumberMarker": after,
+        "MaxParts": limit,
+        "IsTruncated": len(found) > limit,
+        "Parts": listed,
+        "Initiator": owner,
+        "Owner": owner,
+        "StorageClass": upload.document["Headers"].get("StorageClass", "STANDARD"),
+    }
+    if listed:
+        told["NextPartNumberMarker"] = listed[-1]["PartNumber"]
+    if upload.document["Asked"]:
+        told |= {"ChecksumAlgorithm": upload.document["Algorithm"], "ChecksumType": upload.document["ChecksumType"]}
+    return told
+
+
+def _part(upload: Upload, part: Part) -> Document:
+    told: Document = {
+        "PartNumber": part.number,
+        "LastModified": int(part.modified),
+        "ETag": headers.quoted(part.md5.hex()),
+        "Size": part.size,
+    }
+    if upload.document["Asked"]:
+        algorithm = upload.document["Algorithm"]
+        told[f"Checksum{algorithm}"] = checksums.encode(part.checksums[algorithm])
+    return told
+
+
+@operation("ListMultipartUploads")
+async def list_multipart_uploads(ctx: Context, request: Document) -> Document:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html"""
+    bucket = await bucket_of(ctx, request)
+    encode, limit = encoder(request), limit_of(request, "MaxUploads", "max-uploads")
+    key_marker = request.get("KeyMarker", "")
+    # An upload id marker counts only with a key marker (API reference).
+    mark = (request.get("UploadIdMarker") or None) if key_marker else None
+    walk = Walk(bucket.name, request.get("Prefix", ""), request.get("Delimiter", ""), key_marker, mark, limit)
+    page = await Listing(ctx.platform.database).uploads(walk) if limit else Page[Upload]([], False)
+    owner = {"ID": names.owner_id(bucket.account)}
+    uploads = [
+        {
+            "UploadId": upload.id,
+            "Key": encode(upload.key),
+            "Initiated": int(upload.initiated),
+            "StorageClass": upload.document["Headers"].get("StorageClass", "STANDARD"),
+            "Owner": owner,
+            "Initiator": owner,
+        }
+        for upload in (entry.item for entry in page.entries)
+        if upload is not None
+    ]
+    told: Document = {
+        "Bucket": bucket.name,
+        "KeyMarker": encode(key_marker),
+        "MaxUploads": limit,
+        "IsTruncated": page.truncated,
+        "Uploads": uploads,
+        **common_prefixes(page, encode),
+        **echoed(request, encode, "Prefix", "Delimiter", "UploadIdMarker"),
+    }
+    if page.truncated:
+        last = page.entries[-1]
+        told["NextKeyMarker"] = encode(last.name)
+        if last.item is not None:
+            told["NextUploadIdMarker"] = last.item.id
+    return told

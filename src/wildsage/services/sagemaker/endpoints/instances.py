@@ -1,0 +1,163 @@
+"""What is done to one instance of an endpoint: filled, launched, watched, disposed of."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wildsage.core.errors import JobFault, RuntimeRefused
+from wildsage.images.uris import Role
+from wildsage.kit import logstreams
+from wildsage.kit.context import Platform
+from wildsage.kit.logstreams import LogStream
+from wildsage.kit.roles import credentials_uri
+from wildsage.runtimes.base import Inspection, Phase, Runtime
+from wildsage.services.sagemaker.endpoints import fleet, launch, modeldata
+from wildsage.services.sagemaker.endpoints.fleet import Instance, Variant
+from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
+from wildsage.services.sagemaker.endpoints.launch import Placement
+from wildsage.services.sagemaker.instance import roles
+from wildsage.services.sagemaker.instance.attendant import Attendants, Source
+from wildsage.services.sagemaker.instance.health import until_healthy
+from wildsage.services.sagemaker.instance.images import Images
+from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.store.resources import Key
+from wildsage.wire.http.client import Client
+
+STOP_GRACE = 30.0
+"""Seconds between SIGTERM and SIGKILL (Developer Guide, "How SageMaker Runs Your Inference Image")."""
+
+_TAIL_LINES = 12
+
+
+class NotHealthy(JobFault):
+    """A container that ended, or gave no healthy answer in time, before it ever served."""
+
+
+class Instances:
+    """The hands of the endpoint controller."""
+
+    def __init__(self, platform: Platform, runtime: Runtime, images: Images, attendants: Attendants) -> None:
+        self._platform = platform
+        self._runtime = runtime
+        self._images = images
+        self._attendants = attendants
+        self._client = Client()
+
+    def _directory(self, instance: Instance) -> Path:
+        return self._platform.settings.data.instances / f"host-{instance.id}"
+
+    def _stream(self, endpoint: Key, instance: Instance) -> LogStream:
+        name = f"{instance.variant}/{instance.id}"
+        return LogStream(endpoint.account, endpoint.region, log_group(endpoint.name), name)
+
+    def _source(self, endpoint: Key, instance: Instance) -> Source:
+        stream = self._stream(endpoint, instance)
+        return Source(f"host/{instance.id}", self._runtime, instance.handle, stream)
+
+    def _place(self, endpoint: Key, instance: Instance, variant: Variant) -> Placement:
+        return Placement(ENDPOINT.arn(endpoint), endpoint.region, instance, variant, self._directory(instance))
+
+    async def fill(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
+        """The image is at hand, the model and its code lie in the instance's folder. Raises JobFault, OSError."""
+        stream = self._stream(endpoint, instance)
+        await logstreams.ensure(self._platform, stream)
+
+        async def report(line: str) -> None:
+            at = round(self._platform.clock.now() * 1000)
+            await logstreams.append(self._platform, stream, [(at, line)])
+
+        software = await self._images.prepare(variant.image, Role.INFERENCE, report)
+        if software.notice:
+            await logstreams.announce(self._platform, stream, software.notice, once=f"notice/{instance.id}")
+        caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
+        transfers = Transfers(self._platform.calls, caller, endpoint.region)
+        await modeldata.fill(self._place(endpoint, instance, variant), transfers)
+        return replace(instance, stage=fleet.FILLED)
+
+    async def launch(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
+        """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
+        software = await self._images.prepare(variant.image, Role.INFERENCE, _unheard)
+        caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
+        uri = credentials_uri(self._platform, caller)
+        spec = launch.spec(self._place(endpoint, instance, variant), software, self._platform.settings, uri)
+        handle = await self._runtime.launch(spec)
+        return replace(
+            instance,
+            stage=fleet.LAUNCHED,
+            handle=dict(handle),
+            address=self._runtime.address_of(handle),
+            deadline=self._platform.clock.now() + variant.startup_timeout,
+        )
+
+    def attend(self, endpoint: Key, instance: Instance) -> None:
+        """Its output goes to its log stream from now on."""
+        self._attendants.attend(self._source(endpoint, instance))
+
+    async def started(self, endpoint: Key, instance: Instance) -> Instance:
+        """Returns once a launched instance serves; raises NotHealthy once it is clear that it will not."""
+        ending = self._runtime.wait(instance.handle)
+        healthy = until_healthy(self._client, self._platform.clock, instance.address)
+        left = max(instance.deadline - self._platform.clock.now(), 0.0)
+        first = await _first(healthy, ending, self._platform.clock.sleep(left))
+        if first == 0:
+            return replace(instance, stage=fleet.SERVING, since=self._platform.clock.now())
+        found = await self._runtime.inspect(instance.handle)
+        raise NotHealthy(await self._reason(endpoint, instance, found))
+
+    async def ended(self, instance: Instance) -> Inspection:
+        """Returns once an instance is no longer running."""
+        return await self._runtime.wait(instance.handle)
+
+    async def _reason(self, endpoint: Key, instance: Instance, found: Inspection) -> str:
+        words = (
+            f"The primary container for production variant {instance.variant} did not pass the ping health check. "
+            "Please check CloudWatch logs for this endpoint."
+        )
+        if found.phase is Phase.RUNNING:
+            return f"{words} It was still running when the time for its start was over."
+        if found.phase is Phase.EXITED:
+            await self._attendants.finished(self._source(endpoint, instance))
+        if found.out_of_memory:
+            return f"{words} It ran out of memory; use an instance type with more."
+        how = "It was killed." if found.phase is Phase.LOST else f"It ended with exit code {found.exit_code}."
+        log = await logstreams.tail(self._platform, self._stream(endpoint, instance), _TAIL_LINES)
+        return f"{words} {how} Its log ends: " + "\n".join(log)
+
+    async def dispose(self, endpoint: Key, instance: Instance, variant: Variant | None) -> None:
+        """Nothing of it is left but its log, whatever stage it was in."""
+        if not instance.handle and variant is not None and self._directory(instance).exists():
+            # It may have been launched just before the handle could be kept; launching again finds out.
+            with suppress(JobFault, RuntimeRefused):
+                instance = await self.launch(endpoint, instance, variant)
+        if instance.handle:
+            await self._runtime.stop(instance.handle, STOP_GRACE)
+            if (self._directory(instance) / "log").exists():
+                await self._attendants.finished(self._source(endpoint, instance))
+            await self._runtime.remove(instance.handle)
+        directory = self._directory(instance)
+        await in_thread(lambda _: shutil.rmtree(directory, ignore_errors=True))
+
+
+async def _unheard(_: str) -> None:
+    """The image was prepared when the folder was filled; nothing is built now."""
+
+
+async def _first(*works: Coroutine[Any, Any, Any]) -> int:
+    """The number of the work that ends first (of several the lowest), raising what it raised; the rest is cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        number = next(number for number, task in enumerate(tasks) if task.done())
+        tasks[number].result()
+        return number
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,24 @@
+"""The endpoint as a resource."""
+
+from __future__ import annotations
+
+from wildsage.core.errors import ValidationError
+from wildsage.kit.kind import Kind
+
+LOG_GROUPS = "/aws/sagemaker/Endpoints"
+
+ENDPOINT = Kind(
+    name="sagemaker.endpoint",
+    service="sagemaker",
+    resource_type="endpoint",
+    noun="Endpoint",
+    missing=lambda arn: ValidationError(f'Could not find endpoint "{arn}".'),
+    exists=lambda arn: ValidationError(f'Cannot create already existing endpoint "{arn}".'),
+    list_member="Endpoints",
+    summary=("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus"),
+)
+
+
+def log_group(name: str) -> str:
+    """Where the containers of one endpoint write."""
+    return f"{LOG_GROUPS}/{name}"

@@ -1,0 +1,66 @@
+"""Fills the folder of an endpoint's instance: the model and its inference code."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+from wildsage.core.errors import ApiError, ClientFault
+from wildsage.services.sagemaker.endpoints.launch import Placement, submit_directory
+from wildsage.services.sagemaker.instance import archives
+from wildsage.services.sagemaker.instance.places import parse
+from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.services.sagemaker.models.rules import model_data
+
+_FOLDERS = ("model", "code")
+_ARCHIVE = "download.tar.gz"
+
+
+async def fill(place: Placement, transfers: Transfers) -> None:
+    """Begins anew each time it is called. Raises ClientFault in AWS's words, OSError for the disk's doing."""
+    ml = place.directory / "ml"
+    await in_thread(lambda _: _prepare(place.directory))
+    uri, packed = model_data(place.variant.model)
+    if uri and packed:
+        await _unpack(place, transfers, uri, ml / "model")
+    elif uri:
+        await _download(place, transfers, uri, ml / "model")
+    code = submit_directory(place.variant.model)
+    if code:
+        await _unpack(place, transfers, code, ml / "code")
+
+
+def _prepare(directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    for folder in _FOLDERS:
+        (directory / "ml" / folder).mkdir(parents=True)
+
+
+async def _unpack(place: Placement, transfers: Transfers, uri: str, folder: Path) -> None:
+    archive = place.directory / _ARCHIVE
+    try:
+        await transfers.download(parse(uri), archive)
+    except ApiError as error:
+        raise _failed(uri, error) from error
+    await in_thread(partial(archives.unpack, archive, folder))
+    archive.unlink()
+
+
+async def _download(place: Placement, transfers: Transfers, uri: str, folder: Path) -> None:
+    try:
+        count = await transfers.download_prefix(parse(uri), folder)
+    except ApiError as error:
+        raise _failed(uri, error) from error
+    if not count:
+        raise _failed(uri, None)
+
+
+def _failed(uri: str, error: ApiError | None) -> ClientFault:
+    words = f" ({error.code}: {error.message})" if error is not None else ""
+    return ClientFault(
+        f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is an '
+        "object located at the URL and that the role passed to CreateModel has permissions to download the "
+        f"object.{words}"
+    )

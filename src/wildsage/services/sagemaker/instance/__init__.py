@@ -1,0 +1,1 @@
+"""What every instance needs, whatever runs on it: its role, its objects, its archives, its log."""

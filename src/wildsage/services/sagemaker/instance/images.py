@@ -1,0 +1,49 @@
+"""From an image URI to what runs it on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wildsage.images.environments import Environments, Progress
+from wildsage.images.native import environment_variables, serve_command, train_command
+from wildsage.images.recipes import notice, recipe_for
+from wildsage.images.uris import Role
+from wildsage.store.codec import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """What an image turned out to be here.
+
+    ``command``: what its ``train`` or ``serve`` runs. ``variables``: what the image itself sets. ``notice``: which
+    version was asked for and which runs, in one sentence for the log.
+    """
+
+    command: tuple[str, ...]
+    variables: Mapping[str, str]
+    notice: str
+
+    def document(self) -> Document:
+        """As it is kept with a job."""
+        return {"command": list(self.command), "variables": dict(self.variables), "notice": self.notice}
+
+
+def kept(document: Document) -> Software:
+    """The inverse of ``Software.document``."""
+    return Software(tuple(document["command"]), document["variables"], document["notice"])
+
+
+class Images:
+    """Finds, or builds, what stands in for an image."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+
+    async def prepare(self, image: str, role: Role, progress: Progress) -> Software:
+        """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault."""
+        asked, recipe = recipe_for(image, role)
+        environment = await self._environments.resolve(recipe, progress)
+        command = serve_command(environment) if role is Role.INFERENCE else train_command(environment)
+        variables = environment_variables(recipe, environment)
+        return Software(command, variables, notice(asked, recipe, environment.versions))

@@ -1,0 +1,31 @@
+"""What a container is told about where it runs: variables and mounts common to training and hosting."""
+
+from __future__ import annotations
+
+from wildsage.core.settings import Settings
+from wildsage.images.native import toolkit_mount
+from wildsage.runtimes.base import Mount
+from wildsage.services.sagemaker.instance.images import Software
+
+CA_BUNDLE = "/opt/wildsage/ca-bundle.pem"
+
+
+def variables(software: Software, settings: Settings, region: str, credentials_uri: str) -> dict[str, str]:
+    """The environment of an instance. ``credentials_uri`` empty: isolated, so there is nobody to talk to."""
+    found = {
+        **software.variables,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if credentials_uri:
+        found["AWS_ENDPOINT_URL"] = settings.url
+        found["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = credentials_uri
+        found["AWS_CA_BUNDLE"] = CA_BUNDLE
+    return found
+
+
+def mounts(settings: Settings) -> tuple[Mount, ...]:
+    """The toolkit, and the certificates that AWS_CA_BUNDLE names."""
+    bundle = Mount(settings.data.tls / "bundle.pem", CA_BUNDLE, read_only=True)
+    return (toolkit_mount(), bundle)

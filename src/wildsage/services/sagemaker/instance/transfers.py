@@ -1,0 +1,143 @@
+"""Objects between S3 and an instance's folder, as the role of the job or model."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from wildsage.core.caller import Caller
+from wildsage.kit.context import Calls
+from wildsage.services.sagemaker.instance.places import Location, relative
+from wildsage.services.sagemaker.instance.threads import Stopped, check, in_thread
+from wildsage.store.codec import Document
+from wildsage.wire.http.messages import BodyTooLarge, FileBody
+
+_AT_ONCE = 8
+_CHUNK = 1 << 20
+_RANGE = 64 << 20
+# Two file systems, or one that cannot: copied by hand then.
+_NOT_HERE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+class Transfers:
+    """What one principal moves in one region. Raises ApiError as S3 answers."""
+
+    def __init__(self, calls: Calls, caller: Caller, region: str) -> None:
+        self._calls = calls
+        self._caller = caller
+        self._region = region
+
+    async def _s3(self, operation: str, params: dict[str, Any]) -> Document:
+        return await self._calls.call(self._caller, self._region, "s3", operation, params)
+
+    async def keys(self, prefix: Location) -> AsyncIterator[list[str]]:
+        """Pages of the keys that begin with the prefix."""
+        params: dict[str, Any] = {"Bucket": prefix.bucket, "Prefix": prefix.key}
+        while True:
+            page = await self._s3("ListObjectsV2", params)
+            found = [each["Key"] for each in page.get("Contents", ())]
+            if found:
+                yield found
+            if not page.get("IsTruncated"):
+                return
+            params["ContinuationToken"] = page["NextContinuationToken"]
+
+    async def download_prefix(self, prefix: Location, folder: Path) -> int:
+        """Every object of the prefix into ``folder``; returns how many. Raises ClientFault for impossible names."""
+        count = 0
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def fetch(key: str) -> None:
+            async with gate:
+                path = relative(prefix.key, key)
+                if path.endswith("/"):
+                    (folder / path).mkdir(parents=True, exist_ok=True)
+                else:
+                    await self.download(Location(prefix.bucket, key), folder / path)
+
+        async for keys in self.keys(prefix):
+            count += len(keys)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for key in keys:
+                        group.create_task(fetch(key))
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from None
+        return count
+
+    async def download(self, source: Location, target: Path) -> None:
+        """One object as one file."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        params = {"Bucket": source.bucket, "Key": source.key}
+        body = (await self._s3("GetObject", params))["Body"]
+        if isinstance(body, FileBody):
+            try:
+                await in_thread(partial(_copy, body, target))
+            except FileNotFoundError:
+                # Overwritten between the answer and the open: the next answer names the new bytes.
+                body = (await self._s3("GetObject", params))["Body"]
+                await in_thread(partial(_copy, body, target))
+        elif isinstance(body, bytes):
+            await in_thread(lambda _: target.write_bytes(body))
+        else:
+            await _write(body, target)
+
+    async def upload(self, source: Path, target: Location) -> None:
+        """One file as one object."""
+        size = await in_thread(lambda _: source.stat().st_size)
+        params = {"Bucket": target.bucket, "Key": target.key, "Body": FileStream(source), "ContentLength": size}
+        await self._s3("PutObject", params)
+
+
+def _copy(body: FileBody, target: Path, stopped: Stopped) -> None:
+    position, end = body.offset, body.offset + body.length
+    with open(body.path, "rb") as source, open(target, "wb") as file:
+        while position < end:
+            check(stopped)
+            done = _copy_range(source.fileno(), file.fileno(), position, min(_RANGE, end - position))
+            if not done:
+                raise OSError(f"{body.path} is shorter than it was said to be")
+            position += done
+
+
+def _copy_range(source: int, target: int, position: int, count: int) -> int:
+    """Copies within the kernel; a copy-on-write file system shares the blocks instead."""
+    try:
+        return os.copy_file_range(source, target, count, position)
+    except OSError as error:
+        if error.errno not in _NOT_HERE:
+            raise
+    return os.write(target, os.pread(source, min(count, _CHUNK), position))
+
+
+async def _write(chunks: AsyncIterator[bytes], target: Path) -> None:
+    loop = asyncio.get_running_loop()
+    file = await loop.run_in_executor(None, open, target, "wb")
+    with file:
+        async for chunk in chunks:
+            await loop.run_in_executor(None, file.write, chunk)
+
+
+class FileStream:
+    """A file as a request body."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        file = await loop.run_in_executor(None, open, self._path, "rb")
+        with file:
+            while chunk := await loop.run_in_executor(None, file.read, _CHUNK):
+                yield chunk
+
+    async def read(self, limit: int) -> bytes:
+        size = self._path.stat().st_size
+        if size > limit:
+            raise BodyTooLarge(f"{size} bytes, over the limit of {limit}")
+        return await asyncio.get_running_loop().run_in_executor(None, self._path.read_bytes)

@@ -1,0 +1,227 @@
+"""Brings a training job from Starting to its end, one stage at a time.
+
+``state`` (private):
+    stage        prepare, download, launch, train, stop, upload, clean
+    log_stream   name of its log stream
+    software     what its image turned out to be (images.Software)
+    handle       the runtime's, once launched
+    deadline     when MaxRuntimeInSeconds is over, epoch seconds
+    stopping     when its end was asked for (StopTrainingJob, or the time limit)
+    outcome      secondary (how it ends: Completed, Failed, Stopped, MaxRuntimeExceeded) and reason, once known
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from wildsage.core.caller import Caller
+from wildsage.core.errors import JobFault, RuntimeRefused
+from wildsage.images.uris import Role
+from wildsage.kit import logstreams
+from wildsage.kit.context import Platform
+from wildsage.kit.controller import Step
+from wildsage.kit.logstreams import LogStream
+from wildsage.kit.roles import credentials_uri
+from wildsage.runtimes.base import Inspection, Phase, Runtime
+from wildsage.services.sagemaker.instance import faults, roles
+from wildsage.services.sagemaker.instance.attendant import Attendants, Metric, Source, final_metrics
+from wildsage.services.sagemaker.instance.images import Images, kept
+from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.services.sagemaker.training import inputs, launch, outputs, rules
+from wildsage.services.sagemaker.training.kind import LOG_GROUP, TRAINING_JOB
+from wildsage.services.sagemaker.training.launch import Job
+from wildsage.services.sagemaker.training.operations import STOP
+from wildsage.store.resources import Resource
+
+_TAIL_LINES = 20
+_PHASES = {"MaxRuntimeExceeded": "Stopped"}
+_WITH_MODEL = ("Completed", "Stopped", "MaxRuntimeExceeded")
+
+
+class TrainingController:
+    """One reconcile step of a training job."""
+
+    kind = TRAINING_JOB.name
+
+    def __init__(self, platform: Platform, runtime: Runtime, images: Images, attendants: Attendants) -> None:
+        self._platform = platform
+        self._runtime = runtime
+        self._images = images
+        self._attendants = attendants
+        self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
+            "prepare": self._prepare,
+            "download": self._download,
+            "launch": self._launch,
+            "train": self._train,
+            "stop": self._stop,
+            "upload": self._upload,
+        }
+
+    async def step(self, resource: Resource) -> Step:
+        """Raises only what another attempt may cure; everything else is an outcome of the job."""
+        if resource.phase in rules.TERMINAL:
+            return Step(resource.phase, resource.status, resource.state)
+        stage = resource.state.get("stage", "prepare")
+        job = self._job(resource)
+        if resource.wish == STOP and stage in ("prepare", "download"):
+            return self._end(resource, "Stopped")
+        if stage == "clean":
+            return await self._clean(resource, job)  # what fails here is tried again until nothing is left
+        try:
+            return await self._stages[stage](resource, job)
+        except (JobFault, RuntimeRefused) as fault:
+            return self._end(resource, "Failed", str(fault))
+        except OSError as error:
+            return self._end(resource, "Failed", str(faults.of_disk(error, f"working on stage {stage}")))
+
+    def _job(self, resource: Resource) -> Job:
+        directory = self._platform.settings.data.instances / f"train-{resource.uid}"
+        return Job(resource.key.name, TRAINING_JOB.arn(resource.key), resource.key.region, resource.spec, directory)
+
+    def _source(self, resource: Resource) -> Source:
+        definitions = resource.spec["AlgorithmSpecification"].get("MetricDefinitions") or []
+        metrics = tuple(Metric(each["Name"], re.compile(each["Regex"])) for each in definitions)
+        return Source(f"train/{resource.uid}", self._runtime, resource.state["handle"], self._stream(resource), metrics)
+
+    def _stream(self, resource: Resource) -> LogStream:
+        name = f"{resource.key.name}/algo-1-{int(resource.created)}"
+        return LogStream(resource.key.account, resource.key.region, LOG_GROUP, name)
+
+    async def _transfers(self, job: Job) -> tuple[Transfers, Caller]:
+        caller = await roles.assume(self._platform, job.document["RoleArn"])
+        return Transfers(self._platform.calls, caller, job.region), caller
+
+    def _next(self, resource: Resource, stage: str, secondary: str, **state: object) -> Step:
+        """On to ``stage`` at once; the public status moves to ``secondary`` unless a stop is under way."""
+        status = resource.status
+        if resource.phase != "Stopping" or secondary == "Uploading":
+            status = rules.enter(status, secondary, self._platform.clock.now())
+        return Step(resource.phase, status, {**resource.state, "stage": stage, **state}, after=0)
+
+    def _end(self, resource: Resource, secondary: str, reason: str = "") -> Step:
+        """The outcome is known; what the job still holds is given back before it shows."""
+        outcome = {"secondary": secondary, "reason": rules.limit(reason)}
+        state = {**resource.state, "stage": "clean", "outcome": outcome}
+        return Step(resource.phase, resource.status, state, after=0)
+
+    async def _prepare(self, resource: Resource, job: Job) -> Step:
+        stream = self._stream(resource)
+        opened = False
+
+        async def report(line: str) -> None:
+            nonlocal opened
+            if not opened:
+                await logstreams.ensure(self._platform, stream)
+                opened = True
+            at = round(self._platform.clock.now() * 1000)
+            await logstreams.append(self._platform, stream, [(at, line)])
+
+        image = job.document["AlgorithmSpecification"]["TrainingImage"]
+        software = await self._images.prepare(image, Role.TRAINING, report)
+        step = self._next(resource, "download", "Downloading", software=software.document())
+        return replace(step, status={**step.status, "TrainingStartTime": self._platform.clock.now()})
+
+    async def _download(self, resource: Resource, job: Job) -> Step:
+        transfers, _ = await self._transfers(job)
+        await inputs.fill(job, transfers)
+        return self._next(resource, "launch", "Training")
+
+    async def _launch(self, resource: Resource, job: Job) -> Step:
+        await self._announce(resource)
+        _, caller = await self._transfers(job)
+        spec = launch.spec(
+            job, kept(resource.state["software"]), self._platform.settings, credentials_uri(self._platform, caller)
+        )
+        handle = await self._runtime.launch(spec)
+        deadline = self._platform.clock.now() + job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
+        return self._next(resource, "train", "Training", handle=dict(handle), deadline=deadline)
+
+    async def _announce(self, resource: Resource) -> None:
+        """What a reader of the log should know before the first line of user code."""
+        words = [resource.state["software"]["notice"]]
+        if resource.spec.get("VpcConfig"):
+            words.append("VpcConfig is kept with the job; it changes nothing here: instances share this machine.")
+        text = "\n".join(filter(None, words))
+        if text:
+            stream = self._stream(resource)
+            await logstreams.ensure(self._platform, stream)
+            await logstreams.announce(self._platform, stream, text, once=f"notice/{resource.uid}")
+
+    async def _train(self, resource: Resource, job: Job) -> Step:
+        """Waits for the container's end; a wish to stop interrupts the wait and comes here again."""
+        self._attendants.attend(self._source(resource))
+        if resource.wish == STOP:
+            return self._next(resource, "stop", "Stopping")
+        found = await self._wait(resource)
+        if found is None:
+            over = {"secondary": "MaxRuntimeExceeded", "reason": ""}
+            step = self._next(resource, "stop", "Stopping", stopping=self._platform.clock.now(), outcome=over)
+            return replace(step, phase="Stopping")
+        if found.phase is Phase.EXITED and found.exit_code == 0:
+            return self._next(resource, "upload", "Uploading", outcome={"secondary": "Completed", "reason": ""})
+        reason = await self._failure(resource, job, found)
+        return self._next(resource, "upload", "Uploading", outcome={"secondary": "Failed", "reason": reason})
+
+    async def _wait(self, resource: Resource) -> Inspection | None:
+        """How the container ended; None if its time was over first."""
+        ending = asyncio.ensure_future(self._runtime.wait(resource.state["handle"]))
+        left = resource.state["deadline"] - self._platform.clock.now()
+        alarm = asyncio.ensure_future(self._platform.clock.sleep(max(left, 0.0)))
+        try:
+            await asyncio.wait({ending, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            return ending.result() if ending.done() else None
+        finally:
+            ending.cancel()
+            alarm.cancel()
+
+    async def _failure(self, resource: Resource, job: Job, found: Inspection) -> str:
+        if found.phase is Phase.LOST:
+            return rules.LOST
+        await self._attendants.finished(self._source(resource))
+        log = await logstreams.tail(self._platform, self._stream(resource), _TAIL_LINES)
+        failure = await in_thread(lambda _: outputs.failure_text(job.directory))
+        return rules.failure_reason(found, failure, log, job.document["ResourceConfig"]["InstanceType"])
+
+    async def _stop(self, resource: Resource, job: Job) -> Step:
+        waited = self._platform.clock.now() - resource.state["stopping"]
+        await self._runtime.stop(resource.state["handle"], max(rules.STOP_GRACE - waited, 0.0))
+        outcome = resource.state.get("outcome") or {"secondary": "Stopped", "reason": ""}
+        return self._next(resource, "upload", "Uploading", outcome=outcome)
+
+    async def _upload(self, resource: Resource, job: Job) -> Step:
+        outcome = resource.state["outcome"]
+        transfers, _ = await self._transfers(job)
+        with_model = outcome["secondary"] in _WITH_MODEL
+        try:
+            await outputs.upload(job, transfers, with_model)
+        except JobFault as fault:
+            # A job that failed already keeps the reason it failed for.
+            return self._end(resource, "Failed", outcome["reason"] or str(fault))
+        status = resource.status
+        if with_model:
+            status = {**status, "ModelArtifacts": {"S3ModelArtifacts": outputs.model_uri(job)}}
+        return Step(resource.phase, status, {**resource.state, "stage": "clean"}, after=0)
+
+    async def _clean(self, resource: Resource, job: Job) -> Step:
+        """Nothing is left but the log: then, and only then, the job shows its end."""
+        status = resource.status
+        if "handle" in resource.state:
+            source = self._source(resource)
+            await self._attendants.finished(source)
+            await self._runtime.remove(resource.state["handle"])
+            values = await final_metrics(self._platform, source.name, [metric.name for metric in source.metrics])
+            if values:
+                status = {**status, "FinalMetricDataList": values}
+        await in_thread(lambda _: shutil.rmtree(job.directory, ignore_errors=True))
+        now = self._platform.clock.now()
+        outcome = resource.state["outcome"]
+        secondary = outcome["secondary"]
+        status = rules.enter(rules.ended(status, now), secondary, now)
+        if outcome["reason"]:
+            status["FailureReason"] = outcome["reason"]
+        return Step(_PHASES.get(secondary, secondary), status, {"outcome": outcome}, after=None)

@@ -1,0 +1,62 @@
+"""From the create document to what a runtime launches. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wildsage.core.settings import Settings
+from wildsage.runtimes.base import Inside, LaunchSpec
+from wildsage.runtimes.instances import lookup
+from wildsage.services.sagemaker.instance import surroundings
+from wildsage.services.sagemaker.instance.images import Software
+from wildsage.services.sagemaker.training import layout
+from wildsage.store.codec import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job's identity. ``document``: as created. ``directory``: its instance's folder."""
+
+    name: str
+    arn: str
+    region: str
+    document: Document
+    directory: Path
+
+
+def argv(document: Document, software: Software) -> tuple[str, ...]:
+    """ContainerEntrypoint and ContainerArguments where given, else the toolkit's ``train``."""
+    algorithm = document["AlgorithmSpecification"]
+    entrypoint = algorithm.get("ContainerEntrypoint") or software.command
+    return (*entrypoint, *(algorithm.get("ContainerArguments") or ()))
+
+
+def environment(job: Job, software: Software, settings: Settings, credentials_uri: str) -> Mapping[str, str]:
+    """What SageMaker sets, then what the job's Environment says, then what nobody may change."""
+    return {
+        **surroundings.variables(software, settings, job.region, credentials_uri),
+        **(job.document.get("Environment") or {}),
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.arn,
+    }
+
+
+def spec(job: Job, software: Software, settings: Settings, credentials_uri: str) -> LaunchSpec:
+    """The launch of the job's one instance; its name is its folder's."""
+    instance = lookup(job.document["ResourceConfig"]["InstanceType"])
+    isolated = bool(job.document.get("EnableNetworkIsolation"))
+    return LaunchSpec(
+        name=job.directory.name,
+        directory=job.directory,
+        argv=argv(job.document, software),
+        environment=environment(job, software, settings, "" if isolated else credentials_uri),
+        working_directory=Inside.ML,
+        hostname=layout.HOST,
+        mounts=surroundings.mounts(settings),
+        memory_bytes=instance.memory_bytes,
+        cpus=float(instance.cpus),
+        network="isolated" if isolated else "host",
+        labels={"arn": job.arn},
+    )

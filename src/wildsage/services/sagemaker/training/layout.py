@@ -1,0 +1,75 @@
+"""/opt/ml/input/config as SageMaker writes it. Pure.
+
+Source: SageMaker Developer Guide, "How Amazon SageMaker Provides Training Information".
+"""
+
+from __future__ import annotations
+
+import json
+
+from wildsage.store.codec import Document
+
+HOST = "algo-1"
+GROUP = "homogeneousCluster"
+# Instances share the machine's network or have loopback only, so this one is there in both cases.
+NETWORK_INTERFACE = "lo"
+
+
+def hyperparameters(job: Document) -> str:
+    """hyperparameters.json: every value is a string."""
+    return json.dumps(job.get("HyperParameters") or {})
+
+
+def input_data_config(job: Document) -> str:
+    """inputdataconfig.json: one entry a channel."""
+    mode = job["AlgorithmSpecification"]["TrainingInputMode"]
+    entries = {}
+    for channel in job.get("InputDataConfig") or []:
+        source = channel["DataSource"]["S3DataSource"]
+        entry = {"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}
+        entry["TrainingInputMode"] = channel.get("InputMode") or mode
+        entry["S3DistributionType"] = source.get("S3DataDistributionType") or "FullyReplicated"
+        entry["RecordWrapperType"] = channel.get("RecordWrapperType") or "None"
+        entries[channel["ChannelName"]] = entry
+    return json.dumps(entries)
+
+
+def resource_config(job: Document) -> str:
+    """resourceconfig.json of the one host."""
+    instance = job["ResourceConfig"]["InstanceType"]
+    return json.dumps(
+        {
+            "current_host": HOST,
+            "current_instance_type": instance,
+            "current_group_name": GROUP,
+            "hosts": [HOST],
+            "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance, "hosts": [HOST]}],
+            "network_interface_name": NETWORK_INTERFACE,
+        }
+    )
+
+
+def files(job: Document) -> dict[str, str]:
+    """Name → content of /opt/ml/input/config."""
+    return {
+        "hyperparameters.json": hyperparameters(job),
+        "inputdataconfig.json": input_data_config(job),
+        "resourceconfig.json": resource_config(job),
+    }
+
+
+FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
+"""Below /opt/ml, there before the container starts."""
+
+
+def submit_directory(job: Document) -> str:
+    """The S3 URI of script mode's sourcedir.tar.gz; empty where the job has none or it is a path in the image.
+
+    The SDK writes hyperparameters as JSON text, so the value is quoted.
+    """
+    text = (job.get("HyperParameters") or {}).get("sagemaker_submit_directory", "")
+    try:
+        value = json.loads(text) if text else ""
+    except ValueError:
+        value = text
+    return value if isinstance(value, str) and value.startswith("s3://") else ""

@@ -1,0 +1,56 @@
+"""What a job leaves: model.tar.gz and output.tar.gz, put under S3OutputPath as the job's role."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from wildsage.core.errors import ApiError, ClientFault
+from wildsage.services.sagemaker.instance import archives
+from wildsage.services.sagemaker.instance.places import Location, inside, parse
+from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.services.sagemaker.training.launch import Job
+
+_FAILURE_BYTES = 64 * 1024
+
+
+def _output(job: Job) -> Location:
+    return parse(job.document["OutputDataConfig"]["S3OutputPath"]).under(f"{job.name}/output")
+
+
+def model_uri(job: Job) -> str:
+    """ModelArtifacts.S3ModelArtifacts."""
+    return str(_output(job).under("model.tar.gz"))
+
+
+async def upload(job: Job, transfers: Transfers, with_model: bool) -> None:
+    """Raises ClientFault if S3 refuses. Of an empty folder nothing is uploaded, as in AWS."""
+    try:
+        if with_model:
+            await _upload(job, transfers, "model", "model.tar.gz")
+        await _upload(job, transfers, "output/data", "output.tar.gz")
+    except ApiError as error:
+        raise ClientFault(
+            f"ClientError: Artifact upload failed:{error.message} ({error.code}). Please ensure that the bucket of "
+            f'{_output(job)} exists and that the role "{job.document["RoleArn"]}" has "s3:PutObject" permissions on it.'
+        ) from error
+
+
+async def _upload(job: Job, transfers: Transfers, folder: str, name: str) -> None:
+    archive = job.directory / name
+    source = inside(job.directory / "ml", folder)
+    if not source.is_dir() or not any(source.iterdir()):
+        return
+    await in_thread(partial(archives.pack, source, archive))
+    await transfers.upload(archive, _output(job).under(name))
+    archive.unlink()
+
+
+def failure_text(directory: Path) -> str:
+    """The beginning of /opt/ml/output/failure; empty where there is none."""
+    path = inside(directory / "ml", "output/failure")
+    if not path.is_file():
+        return ""
+    with open(path, "rb") as file:
+        return file.read(_FAILURE_BYTES).decode(errors="replace")

@@ -1,0 +1,197 @@
+"""What CreateTrainingJob checks beyond the model, and how a job's public status moves. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from wildsage.core.errors import ApiError, Unsupported, ValidationError
+from wildsage.runtimes.base import Inspection
+from wildsage.services.sagemaker.instance import places
+from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
+from wildsage.store.codec import Document
+
+DEFAULT_MAX_RUNTIME = 86_400
+STOP_GRACE = 120.0
+REASON_LIMIT = 1024
+TERMINAL = ("Completed", "Failed", "Stopped")
+
+# What runs. ProfilerConfig, DebugHookConfig and ExperimentConfig are sent by the SDKs unasked; they are kept and
+# described. VpcConfig is kept too; the job's log says that it changes nothing here.
+_ACCEPTED: Tree = {
+    "TrainingJobName": None,
+    "HyperParameters": None,
+    "AlgorithmSpecification": {
+        "TrainingImage": None,
+        "TrainingInputMode": ("File",),
+        "MetricDefinitions": None,
+        "EnableSageMakerMetricsTimeSeries": None,
+        "ContainerEntrypoint": None,
+        "ContainerArguments": None,
+    },
+    "RoleArn": None,
+    "InputDataConfig": {
+        "ChannelName": None,
+        "DataSource": {
+            "S3DataSource": {"S3DataType": ("S3Prefix",), "S3Uri": None, "S3DataDistributionType": None},
+        },
+        "ContentType": None,
+        "CompressionType": ("None",),
+        "RecordWrapperType": ("None",),
+        "InputMode": ("File",),
+    },
+    "OutputDataConfig": {"S3OutputPath": None, "CompressionType": ("GZIP",)},
+    "ResourceConfig": {"InstanceType": None, "InstanceCount": None, "VolumeSizeInGB": None},
+    "VpcConfig": ANY,
+    "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxPendingTimeInSeconds": None},
+    "Tags": None,
+    "EnableNetworkIsolation": None,
+    "EnableInterContainerTrafficEncryption": None,
+    "DebugHookConfig": ANY,
+    "ExperimentConfig": ANY,
+    "ProfilerConfig": ANY,
+    "Environment": None,
+    "RemoteDebugConfig": {"EnableRemoteDebug": (False,)},
+    "InfraCheckConfig": ANY,
+}
+
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+
+def check(request: Document) -> None:
+    """Raises ValidationError in AWS's words, Unsupported for what is not run yet."""
+    algorithm = request.get("AlgorithmSpecification") or {}
+    if not algorithm.get("TrainingImage") and not algorithm.get("AlgorithmName"):
+        raise ValidationError("You must specify either TrainingImage or AlgorithmName in AlgorithmSpecification.")
+    resources = request.get("ResourceConfig") or {}
+    if resources.get("InstanceCount", 1) > 1:
+        raise Unsupported(
+            f"ResourceConfig.InstanceCount={resources['InstanceCount']} is not supported by Wildsage yet; "
+            "it trains on 1 instance. Set InstanceCount to 1."
+        )
+    refuse_beyond(request, _ACCEPTED)
+    if not resources.get("InstanceType") or not resources.get("InstanceCount"):
+        raise ValidationError("ResourceConfig must have InstanceType and InstanceCount.")
+    _check_channels(request.get("InputDataConfig") or [])
+    _check_uri(request["OutputDataConfig"]["S3OutputPath"], "S3OutputPath")
+    _check_metrics(algorithm.get("MetricDefinitions") or [])
+
+
+def _check_channels(channels: list[Document]) -> None:
+    names = [channel["ChannelName"] for channel in channels]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValidationError(f"Input channel names must be unique, but found duplicate channel name: {name}")
+    for channel in channels:
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            raise ValidationError(f"DataSource of channel {channel['ChannelName']} must have S3DataSource.")
+        _check_uri(source["S3Uri"], "S3Uri")
+
+
+def _check_uri(uri: str, field: str) -> None:
+    try:
+        places.parse(uri)
+    except ValueError:
+        raise ValidationError(
+            f"The {field} that you specified is not a valid S3 URI: {uri}. It must have the form s3://bucket/prefix."
+        ) from None
+
+
+def _check_metrics(definitions: list[Document]) -> None:
+    for definition in definitions:
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise ValidationError(
+                f"The regular expression of metric definition {definition['Name']} is not valid: {error}"
+            ) from None
+
+
+def complete(request: Document) -> Document:
+    """The document as Describe shows it: what AWS fills in is there."""
+    stopping = {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME, **(request.get("StoppingCondition") or {})}
+    output = {"CompressionType": "GZIP", **request["OutputDataConfig"]}
+    flags = {
+        name: bool(request.get(name))
+        for name in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
+    }
+    return {**request, "StoppingCondition": stopping, "OutputDataConfig": output, **flags}
+
+
+def check_stop(phase: str) -> None:
+    """Raises ValidationError for a job that cannot be stopped any more."""
+    if phase in TERMINAL:
+        raise ValidationError(f"The request was rejected because the training job is in status {phase}.")
+
+
+def check_delete(phase: str, arn: str) -> None:
+    """Only a job that has ended can be deleted (API reference, DeleteTrainingJob)."""
+    if phase not in TERMINAL:
+        raise ApiError(
+            "ResourceInUse",
+            f"The training job {arn} is in status {phase}. Stop it, or wait for its end, before deleting it.",
+        )
+
+
+def enter(status: Document, secondary: str, now: float) -> Document:
+    """The status after the job entered ``secondary``; entering the one it is in changes nothing."""
+    transitions: list[dict[str, Any]] = [dict(each) for each in status.get("SecondaryStatusTransitions", ())]
+    if transitions and transitions[-1]["Status"] == secondary:
+        return status
+    if transitions:
+        transitions[-1]["EndTime"] = now
+    transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]})
+    if secondary in (*TERMINAL, "MaxRuntimeExceeded"):
+        transitions[-1]["EndTime"] = now
+    return {**status, "SecondaryStatus": secondary, "SecondaryStatusTransitions": transitions}
+
+
+def ended(status: Document, now: float) -> Document:
+    """The status with the times of a job that is over; the clock starts when instances are ready for the input."""
+    status = {**status, "TrainingEndTime": now}
+    started = status.get("TrainingStartTime")
+    if started is not None:
+        spent = max(round(now - started), 1)
+        status.update(TrainingTimeInSeconds=spent, BillableTimeInSeconds=spent)
+    return status
+
+
+def limit(reason: str) -> str:
+    """FailureReason holds 1,024 characters; the end of a long one says more than its middle."""
+    if len(reason) <= REASON_LIMIT:
+        return reason
+    head = 200
+    return f"{reason[:head]} … {reason[-(REASON_LIMIT - head - 3) :]}"
+
+
+def failure_reason(found: Inspection, failure: str, log: list[str], memory: str) -> str:
+    """Why a container that ended by itself made the job fail.
+
+    ``failure``: the text of /opt/ml/output/failure; ``log``: the last lines; ``memory``: what the instance type has.
+    """
+    code = found.exit_code if found.exit_code is not None else -1
+    if found.out_of_memory:
+        return limit(
+            f"AlgorithmError: The training container ran out of memory ({memory}). Please use an instance type with "
+            f"more memory, or reduce the size of training data processed on an instance., exit code: {code}"
+        )
+    words = failure.strip() or "\n".join(log).strip() or "the container wrote no output"
+    ending = f", exit code: {code}"
+    return limit(f"AlgorithmError: {words}"[: 10 * REASON_LIMIT] + ending)
+
+
+LOST = (
+    "InternalServerError: The training container vanished without an exit status: the machine or its processes were "
+    "killed. Nothing of its model was kept. Please create the job again."
+)
