@@ -26,7 +26,7 @@ def clean_environment() -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "WILDSAGE_", "SAGEMAKER_")) and "proxy" not in name.lower()
+        if not name.startswith(("AWS_", "WILDSAGE_", "SAGEMAKER_", "PYTHONDONT")) and "proxy" not in name.lower()
     }
     return {**kept, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
 

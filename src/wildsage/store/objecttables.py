@@ -68,7 +68,6 @@ Index(
     objects.c.key,
     unique=True,
     sqlite_where=objects.c.visible == true(),
-    postgresql_where=objects.c.visible == true(),
 )
 
 uploads = Table(
