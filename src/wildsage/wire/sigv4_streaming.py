@@ -14,14 +14,37 @@ from dataclasses import dataclass
 
 from wildsage.core.errors import ApiError
 from wildsage.wire import sigv4_errors as errors
-from wildsage.wire.http.messages import Body, BodyTooLarge, Request
-from wildsage.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Authorization, signing_key
+from wildsage.wire.http.messages import Body, BodyTooLarge, BytesBody, Request
+from wildsage.wire.sigv4 import (
+    EMPTY_SHA256,
+    UNSIGNED_PAYLOAD,
+    Authorization,
+    declared_hash,
+    hash_of,
+    signing_key,
+    verify,
+)
 
 SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+MAX_BODY = 64 * 1024 * 1024  # bytes of a body that is hashed as a whole
 _MAX_LINE = 16 * 1024  # bytes of a chunk's head or of all trailers
 _MAX_TRAILERS = 16
+
+
+async def verify_request(authorization: Authorization, request: Request, secret: str, now: float) -> None:
+    """``sigv4.verify`` with whatever the body needs: S3's streams on and proves itself, any other is held in memory.
+
+    Raises ApiError, or BodyTooLarge for a body over MAX_BODY.
+    """
+    if authorization.dialect == "s3":
+        verify(authorization, request, secret, declared_hash(authorization, request) or UNSIGNED_PAYLOAD, now)
+        open_body(authorization, request, secret)
+        return
+    data = await request.body.read(MAX_BODY)
+    request.body = BytesBody(data)
+    verify(authorization, request, secret, hash_of(authorization, request, data), now)
 
 
 def open_body(authorization: Authorization | None, request: Request, secret: str) -> None:
@@ -31,8 +54,8 @@ def open_body(authorization: Authorization | None, request: Request, secret: str
     announcement that cannot be kept.
     """
     declared = request.header("x-amz-content-sha256") or UNSIGNED_PAYLOAD
-    if authorization is not None and authorization.presigned and not declared.startswith("STREAMING-"):
-        return
+    if authorization is not None and authorization.presigned and declared != UNSIGNED_TRAILER:
+        declared = declared_hash(authorization, request) or UNSIGNED_PAYLOAD
     if declared.startswith("STREAMING-"):
         _open_chunked(authorization, request, secret, declared)
     elif len(declared) == 64:
