@@ -1,5 +1,7 @@
-"""boto3 clients, untouched, against a server that is nothing but the wire: every request is verified, routed, parsed and
-validated, and answered with what the test put there."""
+"""boto3 clients, untouched, against a server that is nothing but the wire.
+
+Every request is verified, routed, parsed and validated, and answered with what the test put there.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -146,8 +149,31 @@ async def test_s3_objects(wire: Wire, key: str, checksum: str) -> None:
     read = await call(s3.get_object, Bucket="bucket", Key=key)
     assert read["Body"].read() == b"content"
     assert read["Metadata"] == {"a": "b"}
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": key}, ExpiresIn=60)
-    assert "X-Amz-Signature" in url or "Signature" in url
+
+
+@pytest.mark.parametrize("version", [None, "s3v4"])
+async def test_presigned_urls(wire: Wire, version: str | None) -> None:
+    """Without signature_version boto3 makes SigV2 URLs in us-east-1."""
+    s3 = wire.client("s3", s3={"addressing_style": "path"}, signature_version=version)
+    wire.answers["GetObject"] = {"Body": b"content"}
+    named = {"Bucket": "bucket", "Key": "a b/ü+c"}
+    read = s3.generate_presigned_url("get_object", Params={**named, "ResponseContentType": "text/x y"}, ExpiresIn=60)
+    assert ("X-Amz-Signature" in read) == (version == "s3v4")
+    write = s3.generate_presigned_url("put_object", Params={**named, "Metadata": {"m": "1"}}, ExpiresIn=60)
+    late = s3.generate_presigned_url("get_object", Params=named, ExpiresIn=-1 if version is None else 0)
+    headers = {"x-amz-meta-m": "1"} if version else {}
+    with httpx.Client() as http:
+        got = await call(http.get, url=read)
+        assert (got.status_code, got.content) == (200, b"content")
+        assert wire.calls[-1][2] == {**named, "ResponseContentType": "text/x y"}
+        put = await call(http.put, url=write, content=b"new", headers=headers)
+        assert put.status_code == 200, put.text
+        assert (wire.calls[-1][2]["Body"], wire.calls[-1][2]["Metadata"]) == (b"new", {"m": "1"})
+        assert (await call(http.get, url=read.replace("a%20b", "a%20c"))).status_code == 403
+        assert (await call(http.put, url=read, content=b"x")).status_code == 403
+        if version is None:
+            refused = await call(http.get, url=late)
+            assert "<Message>Request has expired</Message>" in refused.text
 
 
 async def test_s3_streams_with_trailers(wire: Wire) -> None:

@@ -15,32 +15,37 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from wildsage.wire import sigv2_query
 from wildsage.wire import sigv4_errors as errors
+from wildsage.wire.authorization import ALGORITHM, SIGV2_QUERY, TERMINATOR, Authorization, parse_authorization
 from wildsage.wire.http.messages import Headers, Request
 from wildsage.wire.sigv4_canonical import canonical_query, normalized_path, s3_path
 from wildsage.wire.sigv4_errors import Dialect
-from wildsage.wire.timestamps import RFC822, Malformed, parse_timestamp
 
-ALGORITHM = "AWS4-HMAC-SHA256"
+__all__ = [
+    "ALGORITHM",
+    "EMPTY_SHA256",
+    "UNSIGNED_PAYLOAD",
+    "Authorization",
+    "Credentials",
+    "declared_hash",
+    "hash_of",
+    "parse_authorization",
+    "presign",
+    "sign",
+    "signing_key",
+    "verify",
+]
+
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-MAX_EXPIRES = 604_800  # seconds a presigned URL may live
 _S3_SCOPES = ("s3", "s3express", "s3-outposts", "s3-object-lambda")
-_TERMINATOR = "aws4_request"
 _SKEW, _S3_SKEW = 300, 900  # seconds
 _UNSIGNED_HEADERS = frozenset(
     {"authorization", "connection", "expect", "te", "trailer", "transfer-encoding", "upgrade"}
     | {"user-agent", "x-amzn-trace-id"}
-)
-_QUERY_PARAMETERS = (
-    "X-Amz-Algorithm",
-    "X-Amz-Credential",
-    "X-Amz-Signature",
-    "X-Amz-Date",
-    "X-Amz-SignedHeaders",
-    "X-Amz-Expires",
 )
 
 
@@ -50,136 +55,6 @@ class Credentials(NamedTuple):
     access_key: str
     secret: str
     token: str = ""
-
-
-class Authorization(NamedTuple):
-    """What a request says about who signed it and how; nothing of it is proven before ``verify``.
-
-    ``timestamp``: ``YYYYMMDDTHHMMSSZ``. ``date``, ``region``, ``service``: the credential's scope. ``signed_headers``:
-    as sent, ``;`` between the names. ``expires``: seconds, 0 where the signature came in a header. ``dialect``: whose
-    codes and words a refusal takes.
-    """
-
-    access_key: str
-    date: str
-    region: str
-    service: str
-    signed_headers: str
-    signature: str
-    timestamp: str
-    session_token: str
-    presigned: bool
-    expires: int
-    dialect: Dialect
-
-    @property
-    def scope(self) -> str:
-        return f"{self.date}/{self.region}/{self.service}/{_TERMINATOR}"
-
-
-def parse_authorization(request: Request) -> Authorization | None:
-    """The request's authorization, None if it is unsigned. Raises ApiError for one that is incomplete or malformed."""
-    text = request.header("authorization")
-    if text is not None:
-        return _from_header(request, text)
-    if "X-Amz-" in request.target and ("X-Amz-Algorithm=" in request.target or "X-Amz-Signature=" in request.target):
-        return _from_query(request)
-    return None
-
-
-def _from_header(request: Request, text: str) -> Authorization:
-    algorithm, _, rest = text.partition(" ")
-    if algorithm != ALGORITHM:
-        raise errors.unsupported_algorithm(errors.dialect_of(request, ""), algorithm)
-    found: dict[str, str] = {}
-    for part in rest.split(","):
-        name, _, value = part.strip().partition("=")
-        found[name] = value
-    scope = found.get("Credential", "").rsplit("/", 4)
-    service = scope[3] if len(scope) == 5 else ""
-    dialect = errors.dialect_of(request, service)
-    missing = [name for name in ("Credential", "Signature", "SignedHeaders") if not found.get(name)]
-    if missing:
-        raise errors.incomplete(dialect, missing, text)
-    headers = dict(request.headers)
-    timestamp = headers.get("x-amz-date") or _from_date_header(request)
-    if not timestamp:
-        raise errors.incomplete(dialect, ["X-Amz-Date"], text)
-    if len(scope) != 5 or scope[4] != _TERMINATOR:
-        raise errors.bad_scope(dialect, found["Credential"])
-    return Authorization(
-        scope[0],
-        scope[1],
-        scope[2],
-        service,
-        found["SignedHeaders"],
-        found["Signature"],
-        timestamp,
-        headers.get("x-amz-security-token", ""),
-        False,
-        0,
-        dialect,
-    )
-
-
-def _from_date_header(request: Request) -> str:
-    """The Date header, which may stand in for X-Amz-Date, in the latter's form."""
-    text = request.header("date")
-    if text is None:
-        return ""
-    try:
-        return datetime.fromtimestamp(parse_timestamp(text, RFC822), UTC).strftime("%Y%m%dT%H%M%SZ")
-    except Malformed:
-        return text
-
-
-def _from_query(request: Request) -> Authorization:
-    found: dict[str, str] = {}
-    for pair in request.query.split("&"):
-        name, _, value = pair.partition("=")
-        if name.startswith("X-Amz-"):
-            found[name] = unquote(value)
-    scope = found.get("X-Amz-Credential", "").rsplit("/", 4)
-    service = scope[3] if len(scope) == 5 else ""
-    dialect = errors.dialect_of(request, service)
-    algorithm = found.get("X-Amz-Algorithm", "")
-    if algorithm and algorithm != ALGORITHM:
-        raise errors.unsupported_algorithm(dialect, algorithm)
-    missing = [name for name in _QUERY_PARAMETERS if not found.get(name)]
-    if missing == ["X-Amz-Expires"] and dialect != "s3":
-        missing, found["X-Amz-Expires"] = [], str(_SKEW)
-    if missing:
-        raise errors.incomplete_query(dialect, missing)
-    if len(scope) != 5 or scope[4] != _TERMINATOR:
-        raise errors.bad_scope(dialect, found["X-Amz-Credential"])
-    return Authorization(
-        scope[0],
-        scope[1],
-        scope[2],
-        service,
-        found["X-Amz-SignedHeaders"],
-        found["X-Amz-Signature"],
-        found["X-Amz-Date"],
-        found.get("X-Amz-Security-Token", ""),
-        True,
-        _expires(found["X-Amz-Expires"], dialect),
-        dialect,
-    )
-
-
-def _expires(text: str, dialect: Dialect) -> int:
-    try:
-        seconds = int(text)
-    except ValueError as error:
-        raise errors.bad_query(dialect, "X-Amz-Expires should be a number") from error
-    if seconds < 0:
-        raise errors.bad_query(dialect, "X-Amz-Expires must be non-negative")
-    if seconds > MAX_EXPIRES:
-        words = (
-            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than"
-        )
-        raise errors.bad_query(dialect, f"{words} {MAX_EXPIRES} seconds")
-    return seconds
 
 
 def declared_hash(authorization: Authorization, request: Request) -> str | None:
@@ -215,8 +90,12 @@ def hash_of(authorization: Authorization, request: Request, body: bytes) -> str:
 def verify(authorization: Authorization, request: Request, secret: str, payload_hash: str, now: float) -> None:
     """Returns if the signature is the secret's, its time is right and it covers what it must; raises ApiError.
 
-    ``payload_hash``: of ``hash_of`` or ``declared_hash``. ``now``: epoch seconds.
+    ``payload_hash``: of ``hash_of`` or ``declared_hash``. ``now``: epoch seconds. A SigV2 URL's headers, which are in its
+    query, are put among the request's.
     """
+    if authorization.algorithm == SIGV2_QUERY:
+        _verify_v2(authorization, request, secret, now)
+        return
     _check_time(authorization, now)
     is_s3 = authorization.dialect == "s3"
     path, _, query = request.target.partition("?")
@@ -236,6 +115,16 @@ def verify(authorization: Authorization, request: Request, secret: str, payload_
     computed = hmac.digest(key, to_sign.encode(), "sha256").hex()
     if not hmac.compare_digest(computed.encode(), authorization.signature.encode()):
         raise errors.mismatch(authorization, to_sign, canonical)
+
+
+def _verify_v2(authorization: Authorization, request: Request, secret: str, now: float) -> None:
+    if now > authorization.expires:
+        raise errors.presigned_expired(authorization, authorization.expires, now)
+    to_sign = sigv2_query.string_to_sign(request, authorization.timestamp)
+    computed = sigv2_query.signature(secret, to_sign)
+    if not hmac.compare_digest(computed.encode(), authorization.signature.encode("utf-8", "replace")):
+        raise errors.mismatch(authorization, to_sign, "")
+    request.headers += sigv2_query.hoisted(request)
 
 
 def _check_time(authorization: Authorization, now: float) -> None:
@@ -302,7 +191,7 @@ def _joined(headers: Headers) -> dict[str, str]:
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     """The key derived for one day, region and service."""
     key = f"AWS4{secret}".encode()
-    for part in (date, region, service, _TERMINATOR):
+    for part in (date, region, service, TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
@@ -330,7 +219,7 @@ def sign(
         request.headers.append(("x-amz-content-sha256", hashed))
     signed = ";".join(sorted({name for name, _ in request.headers} - _UNSIGNED_HEADERS))
     made = _signature(request, request.target, credentials, timestamp, (region, service), signed, hashed)
-    credential = f"{credentials.access_key}/{timestamp[:8]}/{region}/{service}/{_TERMINATOR}"
+    credential = f"{credentials.access_key}/{timestamp[:8]}/{region}/{service}/{TERMINATOR}"
     value = f"{ALGORITHM} Credential={credential}, SignedHeaders={signed}, Signature={made}"
     request.headers.append(("authorization", value))
 
@@ -341,7 +230,7 @@ def presign(
     """The request target that anyone may use for ``expires`` seconds with ``request``'s method and headers."""
     timestamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     signed = ";".join(sorted({name for name, _ in request.headers} - _UNSIGNED_HEADERS))
-    credential = f"{credentials.access_key}/{timestamp[:8]}/{region}/{service}/{_TERMINATOR}"
+    credential = f"{credentials.access_key}/{timestamp[:8]}/{region}/{service}/{TERMINATOR}"
     fields = {
         "X-Amz-Algorithm": ALGORITHM,
         "X-Amz-Credential": credential,
