@@ -40,7 +40,8 @@ def refuse(request: Document) -> None:
     for member, what in _REFUSED.items():
         if request.get(member) is not None:
             raise errors.not_implemented(what)
-    if request.get("ServerSideEncryption") not in (None, "AES256"):
+    # With S3's own keys encryption shows in nothing but the header; SDK v2 asks for aws:kms on every source archive.
+    if request.get("ServerSideEncryption") not in (None, "AES256", "aws:kms"):
         raise errors.not_implemented(f"server-side encryption with {request['ServerSideEncryption']}")
     refuse_acl(request)
 
