@@ -90,8 +90,8 @@ def hash_of(authorization: Authorization, request: Request, body: bytes) -> str:
 def verify(authorization: Authorization, request: Request, secret: str, payload_hash: str, now: float) -> None:
     """Returns if the signature is the secret's, its time is right and it covers what it must; raises ApiError.
 
-    ``payload_hash``: of ``hash_of`` or ``declared_hash``. ``now``: epoch seconds. The headers that a SigV2 URL has in its
-    query are put among the request's.
+    ``payload_hash``: of ``hash_of`` or ``declared_hash``. ``now``: epoch seconds. The headers that a SigV2 URL has in
+    its query are put among the request's.
     """
     if authorization.algorithm == SIGV2_QUERY:
         _verify_v2(authorization, request, secret, now)
