@@ -17,7 +17,7 @@ from typing import Protocol
 
 from wildsage.core.errors import ApiError, JobFault
 from wildsage.kit.context import Platform
-from wildsage.kit.kind import CHANGED, DUE
+from wildsage.kit.kind import CHANGED, DUE, shown
 from wildsage.store.codec import Document
 from wildsage.store.resources import Key, Resource
 
@@ -131,7 +131,7 @@ class Engine:
             phase=step.phase,
             status=step.status,
             state=step.state,
-            modified=now if changed else claimed.modified,
+            modified=shown(now) if changed else claimed.modified,
             due=None if step.after is None else now + step.after,
         )
 

@@ -32,6 +32,11 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
+def shown(seconds: float) -> float:
+    """A time as answers show it, to the millisecond: what is kept must compare equal to what a client sends back."""
+    return round(seconds, 3)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of resource.
@@ -90,7 +95,7 @@ async def create(
 ) -> Resource:
     """Stores a new resource named by ``spec``; with ``due`` its controller looks at once. Raises ``kind.exists``."""
     key = kind.key(ctx.account, ctx.region, spec[f"{kind.noun}Name"])
-    now = ctx.now
+    now = shown(ctx.now)
     resource = Resource(
         key=key,
         spec=spec,
@@ -100,7 +105,7 @@ async def create(
         tags=tag_map(spec.get("Tags")),
         created=now,
         modified=now,
-        due=now if due else None,
+        due=ctx.now if due else None,
     )
     try:
         await ctx.platform.resources.create(resource)
@@ -131,7 +136,7 @@ async def edit_resource(platform: Platform, kind: Kind, key: Key, change: Callab
 
     def work(resource: Resource) -> None:
         change(resource)
-        resource.modified = now
+        resource.modified = shown(now)
         resource.due = now
 
     try:
