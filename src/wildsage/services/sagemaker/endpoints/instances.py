@@ -28,7 +28,6 @@ from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.store.resources import Key
-from wildsage.wire.http.client import Client
 
 STOP_GRACE = 30.0
 """Seconds between SIGTERM and SIGKILL (Developer Guide, "How SageMaker Runs Your Inference Image")."""
@@ -48,7 +47,6 @@ class Instances:
         self._runtime = runtime
         self._images = images
         self._attendants = attendants
-        self._client = Client()
 
     def _directory(self, instance: Instance) -> Path:
         return self._platform.settings.data.instances / f"host-{instance.id}"
@@ -103,7 +101,7 @@ class Instances:
     async def started(self, endpoint: Key, instance: Instance) -> Instance:
         """Returns once a launched instance serves; raises NotHealthy once it is clear that it will not."""
         ending = self._runtime.wait(instance.handle)
-        healthy = until_healthy(self._client, self._platform.clock, instance.address)
+        healthy = until_healthy(self._platform.clock, instance.address)
         left = max(instance.deadline - self._platform.clock.now(), 0.0)
         first = await _first(healthy, ending, self._platform.clock.sleep(left))
         if first == 0:

@@ -14,18 +14,20 @@ _GROWTH = 1.02
 _ANSWER_SECONDS = 2.0
 
 
-async def until_healthy(client: Client, clock: Clock, address: str) -> None:
+async def until_healthy(clock: Clock, address: str) -> None:
     """Returns once ``/ping`` answers 200; whoever calls bounds the time.
 
     An answer must come within two seconds (SageMaker Developer Guide, "How Your Container Should Respond to Health
     Check (Ping) Requests").
     """
+    client = Client()
     wait = _FIRST_WAIT
-    while True:
-        if await _healthy(client, address):
-            return
-        await clock.sleep(wait)
-        wait = min(wait * _GROWTH, _LONGEST_WAIT)
+    try:
+        while not await _healthy(client, address):
+            await clock.sleep(wait)
+            wait = min(wait * _GROWTH, _LONGEST_WAIT)
+    finally:
+        client.close()  # no idle connection stays behind: some servers serve one at a time
 
 
 async def _healthy(client: Client, address: str) -> bool:
