@@ -1,0 +1,236 @@
+"""The pure parts: paths, archives, layouts, statuses, fleets."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wildsage.core.errors import ClientFault, Unsupported
+from wildsage.runtimes.base import Inspection, Phase
+from wildsage.services.sagemaker.endpoints import fleet
+from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State, Variant
+from wildsage.services.sagemaker.instance import archives, places
+from wildsage.services.sagemaker.instance.accepted import ANY, refuse_beyond
+from wildsage.services.sagemaker.training import layout, rules
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "path"),
+    [
+        ("data/train", "data/train/a.csv", "a.csv"),
+        ("data/train/", "data/train/deep/a.csv", "deep/a.csv"),
+        ("data/train.csv", "data/train.csv", "train.csv"),
+        ("data/tr", "data/train/a.csv", "ain/a.csv"),
+        ("", "a.csv", "a.csv"),
+        ("data/train/", "data/train/sub/", "sub/"),
+    ],
+)
+def test_objects_lie_relative_to_their_prefix(prefix: str, key: str, path: str) -> None:
+    assert places.relative(prefix, key) == path
+
+
+@pytest.mark.parametrize("key", ["p/../../etc/passwd", "p/a//b", "p/./a"])
+def test_keys_that_lead_elsewhere_are_refused(key: str) -> None:
+    with pytest.raises(ClientFault, match="cannot be a path"):
+        places.relative("p/", key)
+
+
+@pytest.mark.parametrize("uri", ["bucket/key", "http://b/k", "s3://", "s3:///key"])
+def test_what_is_not_an_s3_uri(uri: str) -> None:
+    with pytest.raises(ValueError, match="not an S3 URI"):
+        places.parse(uri)
+
+
+def test_symbolic_links_do_not_lead_out(tmp_path: Path) -> None:
+    (tmp_path / "output").symlink_to("/etc")
+    with pytest.raises(ClientFault, match="symbolic link"):
+        places.inside(tmp_path, "output/failure")
+
+
+def never() -> bool:
+    return False
+
+
+def test_an_archive_depends_only_on_its_files(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "b").write_text("b")
+    (source / "a").write_text("a")
+    (source / "link").symlink_to("a")
+    archives.pack(source, tmp_path / "one.tar.gz", never)
+    (source / "a").touch()
+    archives.pack(source, tmp_path / "two.tar.gz", never)
+    assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
+    archives.unpack(tmp_path / "one.tar.gz", tmp_path / "target", never)
+    assert sorted(path.relative_to(tmp_path / "target").as_posix() for path in (tmp_path / "target").rglob("*")) == [
+        "a",
+        "link",
+        "sub",
+        "sub/b",
+    ]
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/out"])
+def test_names_in_an_archive_cannot_lead_out(tmp_path: Path, name: str) -> None:
+    archive = tmp_path / "bad.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        info = tarfile.TarInfo(name)
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"x"))
+    if name.startswith("/"):
+        archives.unpack(archive, tmp_path / "target", never)
+        assert (tmp_path / "target" / "etc" / "out").exists()
+    else:
+        with pytest.raises(ClientFault, match="cannot be unpacked"):
+            archives.unpack(archive, tmp_path / "target", never)
+
+
+def test_what_is_no_archive_fails_in_words(tmp_path: Path) -> None:
+    (tmp_path / "not.tar.gz").write_bytes(b"hello")
+    with pytest.raises(ClientFault, match="cannot be unpacked"):
+        archives.unpack(tmp_path / "not.tar.gz", tmp_path / "target", never)
+
+
+def test_accepted_fields() -> None:
+    tree = {"A": None, "B": {"C": ("x",)}, "D": ANY, "E": {"F": None}}
+    refuse_beyond({"A": 1, "B": {"C": "x"}, "D": {"deep": 1}, "E": [{"F": 1}, {"F": 2}], "G": False, "H": []}, tree)
+    for document, words in (
+        ({"B": {"C": "y"}}, "B.C=y is not supported"),
+        ({"E": [{"F": 1}, {"Z": 1}]}, r"E\[1\].Z is not supported"),
+        ({"G": True}, "G is not supported"),
+    ):
+        with pytest.raises(Unsupported, match=words):
+            refuse_beyond(document, tree)
+
+
+def test_the_configuration_files_have_aws_layout() -> None:
+    job = {
+        "HyperParameters": {"epochs": "3", "sagemaker_submit_directory": '"s3://b/source.tar.gz"'},
+        "AlgorithmSpecification": {"TrainingInputMode": "File"},
+        "InputDataConfig": [
+            {
+                "ChannelName": "train",
+                "ContentType": "text/csv",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/d"}},
+            }
+        ],
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+    assert json.loads(layout.hyperparameters(job)) == job["HyperParameters"]
+    assert json.loads(layout.input_data_config(job)) == {
+        "train": {
+            "ContentType": "text/csv",
+            "TrainingInputMode": "File",
+            "S3DistributionType": "FullyReplicated",
+            "RecordWrapperType": "None",
+        }
+    }
+    assert json.loads(layout.resource_config(job))["hosts"] == ["algo-1"]
+    assert layout.submit_directory(job) == "s3://b/source.tar.gz"
+    assert layout.submit_directory({"HyperParameters": {"sagemaker_submit_directory": '"/opt/ml/code"'}}) == ""
+
+
+def test_transitions_close_each_other() -> None:
+    status = rules.enter({}, "Starting", 1.0)
+    status = rules.enter(status, "Starting", 2.0)
+    status = rules.enter(status, "Downloading", 3.0)
+    status = rules.enter(rules.ended({**status, "TrainingStartTime": 3.0}, 8.0), "Completed", 8.0)
+    found = [(each["Status"], each["StartTime"], each["EndTime"]) for each in status["SecondaryStatusTransitions"]]
+    assert found == [("Starting", 1.0, 3.0), ("Downloading", 3.0, 8.0), ("Completed", 8.0, 8.0)]
+    assert (status["TrainingTimeInSeconds"], status["SecondaryStatus"]) == (5, "Completed")
+
+
+def test_failure_reasons_fit_and_keep_their_end() -> None:
+    found = Inspection(Phase.EXITED, exit_code=3)
+    reason = rules.failure_reason(found, "x" * 5000, [], "ml.m5.large")
+    assert len(reason) <= 1024
+    assert reason.startswith("AlgorithmError: xxx")
+    assert reason.endswith(", exit code: 3")
+    assert rules.failure_reason(found, "", ["a", "b"], "") == "AlgorithmError: a\nb, exit code: 3"
+
+
+MODEL = {"PrimaryContainer": {"Image": "image"}}
+
+
+def variant(name: str, count: int = 1, weight: float = 1.0) -> Variant:
+    return Variant(name, weight, count, {}, MODEL)
+
+
+def serving(number: int, *variants: Variant) -> State:
+    state = State(Fleet(number, f"config-{number}", 0.0, variants), None, {})
+    for each in variants:
+        for index in range(each.count):
+            state.put(Instance(f"{number}-{each.name}-{index}", number, each.name, fleet.SERVING))
+    fleet.switch(state)
+    state.unpublished = False
+    return state
+
+
+def test_a_fleet_is_complete_when_every_wanted_instance_serves() -> None:
+    state = State(Fleet(1, "c", 0.0, (variant("a", 2),)), None, {})
+    assert len(fleet.missing(state)) == 2
+    state.put(Instance("i-1", 1, "a", fleet.SERVING))
+    state.put(Instance("i-2", 1, "a", fleet.LAUNCHED))
+    assert (fleet.missing(state), fleet.complete(state)) == ([], False)
+    state.put(Instance("i-2", 1, "a", fleet.SERVING))
+    assert fleet.complete(state)
+
+
+def test_a_switch_retires_what_the_target_does_not_want() -> None:
+    state = serving(1, variant("a", 2))
+    state.target = Fleet(2, "next", 0.0, (variant("a"),))
+    state.put(Instance("new", 2, "a", fleet.SERVING))
+    fleet.switch(state)
+    assert [each.id for each in state.routed("a")] == ["new"]
+    assert [each.id for each in state.of(fleet.RETIRED)] == ["1-a-0", "1-a-1"]
+
+
+def test_a_smaller_fleet_keeps_its_oldest_instances() -> None:
+    state = serving(1, variant("a", 3))
+    state.target = replace(state.target, variants=(variant("a", 1),))
+    assert fleet.complete(state)
+    fleet.switch(state)
+    assert [each.id for each in state.routed("a")] == ["1-a-0"]
+
+
+def test_giving_up_returns_to_the_fleet_that_serves() -> None:
+    state = serving(1, variant("a"))
+    state.target = Fleet(2, "next", 0.0, (variant("a"),))
+    state.put(Instance("new", 2, "a", fleet.LAUNCHED))
+    fleet.give_up(state, "no")
+    assert (state.target.number, state.failed) == (1, "")
+    assert [each.id for each in state.of(fleet.RETIRED)] == ["new"]
+    first = State(Fleet(1, "c", 0.0, (variant("a"),)), None, {"x": Instance("x", 1, "a", fleet.LAUNCHED)})
+    fleet.give_up(first, "no")
+    assert first.failed == "no"
+
+
+def test_instances_that_keep_dying_are_replaced_more_and_more_slowly() -> None:
+    state = serving(1, variant("a"))
+    for _ in range(4):
+        (instance,) = state.of(fleet.SERVING)
+        fleet.lost(state, instance, now=10.0)
+        state.put(replace(instance, stage=fleet.SERVING, since=10.0))
+    assert state.failures == 4
+    assert [fleet.back_off(failures) for failures in (0, 1, 2, 3, 20)] == [0.0, 0.0, 1.0, 2.0, 60.0]
+    fleet.lost(state, state.of(fleet.SERVING)[0], now=200.0)
+    assert state.failures == 1
+
+
+def test_retained_properties() -> None:
+    old = Fleet(1, "a", 0.0, (variant("a", 4, 7.0),))
+    new = Fleet(2, "b", 0.0, (variant("a", 1, 1.0), variant("b")))
+    kept = fleet.retained(old, new, frozenset())
+    assert [(each.weight, each.count) for each in kept.variants] == [(7.0, 4), (1.0, 1)]
+    kept = fleet.retained(old, new, frozenset({"DesiredInstanceCount"}))
+    assert (kept.variants[0].weight, kept.variants[0].count) == (7.0, 1)
+
+
+def test_the_state_of_an_endpoint_survives_the_store() -> None:
+    state = serving(1, variant("a", 2))
+    assert fleet.load(json.loads(json.dumps(fleet.dump(state)))) == state
