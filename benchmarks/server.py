@@ -19,7 +19,7 @@ import boto3
 
 def wildsage(*arguments: str, data: Path) -> str:
     """Runs one ``wildsage`` command on a data directory and returns what it printed."""
-    command = [sys.executable, "-m", "wildsage.cli.main", arguments[0], "--data", str(data), *arguments[1:]]
+    command = [sys.executable, "-m", "wildsage.cli", arguments[0], "--data", str(data), *arguments[1:]]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

@@ -17,7 +17,7 @@ def model_fn(model_dir):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--C", type=float, default=1.0)
+    parser.add_argument("--regularization", type=float, default=1.0)
     parser.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN"))
     parser.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR"))
     arguments = parser.parse_args()
@@ -26,7 +26,7 @@ def main():
     features, species = table.drop(columns="species").to_numpy(), table["species"].to_numpy()
     fit_x, test_x, fit_y, test_y = train_test_split(features, species, test_size=0.2, random_state=7, stratify=species)
 
-    model = LogisticRegression(C=arguments.C, max_iter=500)
+    model = LogisticRegression(C=1 / arguments.regularization, max_iter=500)
     for fold, score in enumerate(cross_val_score(model, fit_x, fit_y, cv=5), 1):
         print(f"fold={fold} fold_accuracy={score:.4f};", flush=True)
     model.fit(fit_x, fit_y)

@@ -6,9 +6,13 @@ call that any AWS client could make, against the server of the data directory (s
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable
@@ -16,13 +20,19 @@ from importlib import resources
 from typing import Any
 
 from wildsage.cli.client import AwsClient, Document
+from wildsage.cli.environment import client_environment
+from wildsage.cli.server_file import NotRunning, ServerFile, running
+from wildsage.core.arn import parse
+from wildsage.core.errors import ApiError, WildsageError
+from wildsage.core.settings import DataDir, data_dir
+from wildsage.wire.sigv4 import Credentials
 
 IMAGE = "683313688378.dkr.ecr.{region}.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 FLOWERS = "5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n5.9,3.0,4.2,1.5\n"
 _POLL_SECONDS = 0.1
 
 
-class DemoFailed(Exception):
+class DemoFailed(WildsageError):
     """A step did not end as it should; the text says which and why."""
 
 
@@ -78,7 +88,8 @@ class Demo:
                 "MetricDefinitions": [{"Name": "test:accuracy", "Regex": "test_accuracy=(.*?);"}],
             },
             HyperParameters={
-                "C": json.dumps(1.0),
+                "regularization": json.dumps(0.5),
+                "sagemaker_container_log_level": json.dumps(30),  # warnings: the training environment is long
                 "sagemaker_program": json.dumps("train.py"),
                 "sagemaker_submit_directory": json.dumps(f"{place}/sourcedir.tar.gz"),
             },
@@ -120,16 +131,26 @@ class Demo:
     async def _show_log(self, position: Document) -> Document:
         group = "/aws/sagemaker/TrainingJobs"
         if not position:
-            streams = await self._call(
-                "logs", "DescribeLogStreams", logGroupName=group, logStreamNamePrefix=f"{self._name}/"
-            )
-            if not streams["logStreams"]:
+            streams = await self._streams(group)
+            if not streams:
                 return position
-            position = {"logStreamName": streams["logStreams"][0]["logStreamName"]}
+            position = {"logStreamName": streams[0]["logStreamName"]}
         page = await self._call("logs", "GetLogEvents", logGroupName=group, startFromHead=True, **position)
         for event in page["events"]:
             self._say(f"   | {event['message']}")
         return {"logStreamName": position["logStreamName"], "nextToken": page["nextForwardToken"]}
+
+    async def _streams(self, group: str) -> list[Document]:
+        try:
+            answer = await self._call(
+                "logs", "DescribeLogStreams", logGroupName=group, logStreamNamePrefix=f"{self._name}/"
+            )
+        except ApiError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            return []  # the group comes with the first line that any job writes
+        found: list[Document] = answer["logStreams"]
+        return found
 
     async def _deploy(self, artifacts: str) -> None:
         self._say("3. Deploy: CreateModel, CreateEndpointConfig, CreateEndpoint")
@@ -221,3 +242,43 @@ def _archive(name: str, body: bytes) -> bytes:
         member.size = len(body)
         archive.addfile(member, io.BytesIO(body))
     return buffer.getvalue()
+
+
+def main(options: argparse.Namespace) -> int:
+    """Runs the demo against the server of the data directory; one that was started for it is stopped again."""
+    data = data_dir(os.environ, options.data)
+    try:
+        server = running(data)
+    except NotRunning:
+        _wildsage("up", data, "--port", "0", "--detach")
+        try:
+            return _tell(data, running(data))
+        finally:
+            _wildsage("down", data)
+    return _tell(data, server)
+
+
+def _wildsage(command: str, data: DataDir, *further: str) -> None:
+    words = [sys.executable, "-m", "wildsage.cli", command, "--data", str(data.root), *further]
+    if subprocess.run(words, check=False).returncode:
+        raise DemoFailed(f"`wildsage {command}` did not work; see {data.logs}")
+
+
+def _tell(data: DataDir, server: ServerFile) -> int:
+    try:
+        asyncio.run(_run(data, server))
+    except ApiError as error:
+        raise DemoFailed(f"a call was refused: {error.code}: {error.message}") from error
+    return 0
+
+
+async def _run(data: DataDir, server: ServerFile) -> None:
+    environment = client_environment(data, server, os.environ, time.time())
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    role = environment["WILDSAGE_ROLE"]
+    credentials = Credentials(*(environment[name] for name in names))
+    client = AwsClient(server.host, server.port, server.region, credentials)
+    try:
+        await Demo(client, parse(role).account, server.region, role, lambda line: print(line, flush=True)).run()
+    finally:
+        client.close()

@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
 
     demo = commands.add_parser("demo", help="the main job on real data, told step by step")
-    demo.add_argument("--data", help="use the running server of this data directory instead of a temporary one")
+    demo.add_argument("--data", help="use the server of this data directory; one is started if none runs")
     return top
 
 

@@ -23,7 +23,7 @@ def sklearn(session, role, data):
         instance_type="ml.m5.large",
         role=role,
         sagemaker_session=session,
-        hyperparameters={"C": 0.5},
+        hyperparameters={"regularization": 0.5},
         metric_definitions=[{"Name": "test:accuracy", "Regex": "test_accuracy=(.*?);"}],
     )
     estimator.fit({"train": data}, wait=True, logs="All")

@@ -28,7 +28,7 @@ def main():
         training_image=image,
         source_code=SourceCode(source_dir=code, entry_script="train.py"),
         compute=Compute(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=5),
-        hyperparameters={"C": 0.5},
+        hyperparameters={"regularization": 0.5},
         base_job_name="iris-v3",
         role=role,
         sagemaker_session=session,
