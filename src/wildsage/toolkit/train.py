@@ -50,6 +50,7 @@ _DISTRIBUTIONS = (
 )
 _MESSAGE_LIMIT = 1 << 16  # bytes of an error message; AWS keeps 1024 characters of the failure file
 _ERROR_WORDS = ("Error", "Exception", "ERROR")
+_LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
 _KILLED = 128 + signal.SIGKILL
 
 
@@ -62,12 +63,21 @@ class ScriptFailure(Exception):
         self.status = status
 
 
-def log(message: str, level: str = "INFO") -> None:
-    """A line as the toolkit of AWS's images writes it."""
-    now = time.time()
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    sys.stderr.write(f"{stamp},{int(now * 1000) % 1000:03d} sagemaker-training-toolkit {level:<8} {message}\n")
-    sys.stderr.flush()
+class _Log:
+    """Lines as the toolkit of AWS's images writes them; ``level`` is the hyperparameter sagemaker_container_log_level."""
+
+    level = 20
+
+    def __call__(self, message: str, level: str = "INFO") -> None:
+        if _LEVELS[level] < self.level:
+            return
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+        sys.stderr.write(f"{stamp},{int(now * 1000) % 1000:03d} sagemaker-training-toolkit {level:<8} {message}\n")
+        sys.stderr.flush()
+
+
+log = _Log()
 
 
 def read_config(name: str) -> Values:
@@ -340,6 +350,7 @@ def train() -> None:
     description = describe(
         read_config("hyperparameters"), read_config("resourceconfig"), read_config("inputdataconfig"), environ
     )
+    log.level = int(description["log_level"])
     program = description["user_entry_point"]
     if not program:
         raise ScriptFailure(
