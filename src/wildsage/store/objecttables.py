@@ -62,6 +62,7 @@ objects = Table(
     sqlite_with_rowid=False,
 )
 Index("s3_objects_blob", objects.c.blob)
+# A second database needs its own *_where here; naming one that is not in use would import its dialect at every start.
 Index(
     "s3_objects_visible",
     objects.c.bucket,
