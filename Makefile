@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need; nothing is asked.
+
+PYTHON ?= python3
+BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test lint types unit coverage bench clean sdk2 sdk3
+
+demo: .venv/.ready
+	$(BIN)/wildsage demo
+
+test: lint types coverage sdk2 sdk3
+	$(BIN)/python -m pytest -q
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.ready
+	$(BIN)/mypy
+
+# Fails if COVERAGE.md is not what the code says; `make COVERAGE.md` writes it anew.
+coverage: .venv/.ready
+	$(BIN)/python tools/coverage.py --check
+
+.PHONY: COVERAGE.md
+COVERAGE.md: .venv/.ready
+	$(BIN)/python tools/coverage.py
+
+# The tests that need neither SDK nor much time.
+unit: .venv/.ready
+	$(BIN)/python -m pytest -q tests/unit tests/wire tests/contract tests/api
+
+bench: .venv/.ready
+	$(BIN)/python benchmarks/startup.py
+
+sdk2: .venv-sdk2/.ready
+sdk3: .venv-sdk3/.ready
+
+.venv/.ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv-%/.ready: requirements/%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+clean:
+	rm -rf .venv .venv-sdk2 .venv-sdk3 .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
