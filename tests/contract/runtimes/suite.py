@@ -298,8 +298,8 @@ class Suite:
 
     async def test_stop_lets_the_process_finish(self, runtime: Runtime, launch: Launch) -> None:
         code = (
-            "import signal, time, sys\n"
-            "signal.signal(signal.SIGTERM, lambda *_: (print('saved'), sys.exit(0)))\n"
+            "import os, signal, time, sys\n"
+            "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'saved\\n'), sys.exit(0)))\n"
             "print('ready')\nwhile True: time.sleep(600)"
         )
         handle = await launch(code)
@@ -319,8 +319,8 @@ class Suite:
     async def test_stop_reaches_the_child_of_a_shell(self, runtime: Runtime, spec: LaunchSpec) -> None:
         """A shell dies of SIGTERM; what it had started gets the signal then, and the grace to finish."""
         code = (
-            "import signal, time, sys\n"
-            "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(0)))\n"
+            "import os, signal, time, sys\n"
+            "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'saved\\n'), sys.exit(0)))\n"
             "print('ready', flush=True)\nwhile True: time.sleep(600)"
         )
         handle = await runtime.launch(

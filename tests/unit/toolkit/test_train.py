@@ -197,8 +197,8 @@ def test_absent_script(job: Job) -> None:
 def test_sigterm_reaches_the_script(job: Job) -> None:
     job.write(
         "train.py",
-        "import signal, sys, time\n"
-        "def stop(*_): print('saved'); sys.exit(0)\n"
+        "import os, signal, sys, time\n"
+        "def stop(*_): os.write(1, b'saved\\n'); sys.exit(0)\n"
         "signal.signal(signal.SIGTERM, stop); print('ready')\n"
         "while True: time.sleep(600)",
     )
