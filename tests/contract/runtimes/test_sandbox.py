@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -133,6 +134,15 @@ class TestSandbox(Suite):
         if sys.prefix != "/usr":
             assert end.exit_code == 0, await text_of(runtime, handle)
         assert existing(f"{path}/x.py" for path in sys.path) == []
+
+    async def test_a_container_whose_directory_is_deleted_ends(self, runtime: Runtime, spec: LaunchSpec) -> None:
+        code = "import time; print('ready'); time.sleep(600)"
+        handle = await runtime.launch(replace(spec, argv=(PYTHON, "-u", "-c", code), memory_bytes=1 << 28))
+        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        shutil.rmtree(spec.directory)
+        assert (await runtime.wait(handle)).phase is Phase.LOST
+        assert existing(handle["groups"]) == []
+        await runtime.remove(handle)
 
     async def test_control_groups_are_removed(self, runtime: Runtime, launch: Launch) -> None:
         handle = await launch("pass", memory_bytes=1 << 28, cpus=1)

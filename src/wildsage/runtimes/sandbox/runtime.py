@@ -195,9 +195,6 @@ def _socket_folder(directory: Path) -> Path:
 
 
 def _remove_private_files(directory: Path, sockets: Path) -> None:
-    layer = plan.scratch(directory) / "layer" / "work" / "work"
-    if layer.exists():
-        layer.chmod(0o700)  # overlayfs leaves it without any permission
     for folder in (plan.scratch(directory), sockets):
         if folder.exists():
             shutil.rmtree(folder)

@@ -24,7 +24,22 @@ class Limits:
         self.cpus = cpus
         self._wanted_memory, self._wanted_cpus = memory_bytes, cpus
         self._joins: list[int] = []
+        self._parents: list[int] = []
         self._events: int | None = None
+
+    def make(self, group: str) -> None:
+        """Makes a group's directory."""
+        # There may be one of the same name, left behind when keeper and control were killed together.
+        if os.path.isdir(group):
+            os.rmdir(group)
+        os.mkdir(group)
+        self.groups.append(group)
+        self._parents.append(os.open(os.path.dirname(group), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def remove(self) -> None:
+        """Removes the groups, also where their paths cannot be seen any more; no process may be left in them."""
+        for parent, group in zip(self._parents, self.groups, strict=True):
+            os.rmdir(os.path.basename(group), dir_fd=parent)
 
     def add(self, group: str, memory: bool, cpu: bool, events: str) -> None:
         """``group`` enforces the limits named; ``events`` is its file that counts kills, empty if none."""
@@ -143,16 +158,8 @@ def _write(path: str, value: int | str) -> None:
         file.write(str(value))
 
 
-def _make(limits: Limits, group: str) -> None:
-    # There may be one of the same name, left behind when keeper and control were killed together.
-    if os.path.isdir(group):
-        os.rmdir(group)
-    os.mkdir(group)
-    limits.groups.append(group)
-
-
 def _version_1_memory(limits: Limits, group: str, memory_bytes: int) -> None:
-    _make(limits, group)
+    limits.make(group)
     _write(f"{group}/memory.limit_in_bytes", memory_bytes)
     if os.path.exists(f"{group}/memory.memsw.limit_in_bytes"):
         _write(f"{group}/memory.memsw.limit_in_bytes", memory_bytes)
@@ -160,18 +167,18 @@ def _version_1_memory(limits: Limits, group: str, memory_bytes: int) -> None:
 
 
 def _version_1_cpu(limits: Limits, group: str, cpus: float) -> None:
-    _make(limits, group)
+    limits.make(group)
     _write(f"{group}/cpu.cfs_period_us", PERIOD)
     _write(f"{group}/cpu.cfs_quota_us", int(cpus * PERIOD))
     limits.add(group, memory=False, cpu=True, events="")
 
 
 def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: float) -> None:
-    parent = _delegating(own)
+    parent = delegating(own)
     if not parent:
         return
     group = f"{parent}/{name}"
-    _make(limits, group)
+    limits.make(group)
     memory, cpu = os.path.exists(f"{group}/memory.max"), os.path.exists(f"{group}/cpu.max")
     if memory and memory_bytes:
         _write(f"{group}/memory.max", memory_bytes)
@@ -182,7 +189,7 @@ def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: flo
     limits.add(group, memory, cpu, "memory.events" if memory else "")
 
 
-def _delegating(own: str) -> str:
+def delegating(own: str) -> str:
     """The nearest group from ``own`` upwards that hands the memory controller on and is writable; empty if none.
 
     A group with processes of its own cannot hand controllers on, so it is mostly not ``own`` itself.

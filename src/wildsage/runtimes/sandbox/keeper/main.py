@@ -27,7 +27,7 @@ STATE = "keeper"
 EXIT = "exit.json"
 _KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10})  # chown, dac, fowner, fsetid, kill, setgid, setuid, bind
 _MEASURE_EVERY = 0.1  # seconds
-_FOR_EVER = 3600.0
+_LOOK_AFTER = 2.0  # seconds, between looks at whether the container still has an owner
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def _launch(order: Order, lock: int) -> str:
     try:
         in_user_namespace = _separate()
     except OSError as error:
-        _remove_groups(arranged)
+        arranged.remove()
         return f"refused: the kernel does not let this user make namespaces ({error.strerror}); see: wildsage doctor\n"
     outcome, tell = os.pipe()
     gate, go = os.pipe()
@@ -78,15 +78,10 @@ def _launch(order: Order, lock: int) -> str:
         complaint = pipe.read()
     if complaint:
         os.waitpid(pid, 0)
-        _remove_groups(arranged)
+        arranged.remove()
         os.unlink(f"{directory}/{STATE}")
         return complaint
     return state
-
-
-def _remove_groups(arranged: limits.Limits) -> None:
-    for group in arranged.groups:
-        os.rmdir(group)
 
 
 def _separate() -> bool:
@@ -210,7 +205,7 @@ class Keeper:
     def _supervise(self) -> None:
         """Reaps until no process is left, then writes how it ended."""
         status = 0
-        pause = _MEASURE_EVERY if self._limits.memory_bytes else _FOR_EVER
+        pause = _MEASURE_EVERY if self._limits.memory_bytes else _LOOK_AFTER
         while True:
             try:
                 pid, ended = os.waitpid(-1, os.WNOHANG)
@@ -221,10 +216,19 @@ class Keeper:
                 if self._limits.exceeded():
                     self._out_of_memory = True
                     self._signal(-1, signal.SIGKILL)
+                elif not self._owned():
+                    self._signal(-1, signal.SIGKILL)
             elif pid == self._main:
                 self._main, status = 0, ended
                 self._signal(-1, signal.SIGTERM if self._stopping else signal.SIGKILL)
-        self._report(os.waitstatus_to_exitcode(status))
+        if self._owned():
+            self._report(os.waitstatus_to_exitcode(status))
+        else:
+            self._limits.remove()
+
+    def _owned(self) -> bool:
+        """Whether the directory exists; without it nobody can find this container again, so it must not go on."""
+        return os.fstat(self._directory).st_nlink > 0
 
     def _report(self, code: int) -> None:
         """``exit.json``, whole or not at all, on the disk before this process ends."""

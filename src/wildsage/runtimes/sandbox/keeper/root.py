@@ -88,6 +88,8 @@ def _layered(source: str, target: str, layer: str, in_user_namespace: bool) -> N
     except OSError:
         # The layer's file system cannot carry one (another overlay, NFS), or the kernel is older than 5.11.
         _bind(source, target, _SYSTEM | kernel.MS_RDONLY)
+    else:
+        os.chmod(f"{work}/work", 0o700)  # made without any permission, so that its owner could not even delete it
 
 
 def _processes() -> None:
