@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def interpreter(name: str) -> Path:
-    """The interpreter of the SDK's environment: WILDSAGE_SDK2_PYTHON or ``.venv-sdk2`` (made by ``make``), and so on."""
+    """The interpreter of the SDK's environment: WILDSAGE_SDK2_PYTHON or ``.venv-sdk2`` (made by ``make``)."""
     chosen = os.environ.get(f"WILDSAGE_{name.upper()}_PYTHON")
     path = Path(chosen) if chosen else ROOT / f".venv-{name}" / "bin" / "python"
     if not path.exists():

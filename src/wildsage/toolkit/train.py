@@ -64,7 +64,7 @@ class ScriptFailure(Exception):
 
 
 class _Log:
-    """Lines as the toolkit of AWS's images writes them; ``level`` is the hyperparameter sagemaker_container_log_level."""
+    """Lines as the toolkit of AWS's images writes them, from the level sagemaker_container_log_level on."""
 
     level = 20
 

@@ -1,4 +1,4 @@
-"""SDK v3, unchanged: ModelTrainer with source code, inputs and hyperparameters; ModelBuilder deploys; the endpoint answers."""
+"""SDK v3, unchanged: ModelTrainer with source code, inputs and hyperparameters; ModelBuilder deploys and invokes."""
 
 import json
 import sys
