@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_score, train_test_split
 
 def model_fn(model_dir):
     """What the model server calls once to load the model."""
-    return joblib.load(os.path.join(model_dir, "model.joblib"))
+    return joblib.load(Path(model_dir) / "model.joblib")
 
 
 def main():
@@ -31,7 +31,7 @@ def main():
         print(f"fold={fold} fold_accuracy={score:.4f};", flush=True)
     model.fit(fit_x, fit_y)
     print(f"rows={len(table)} test_accuracy={model.score(test_x, test_y):.4f};", flush=True)
-    joblib.dump(model, os.path.join(arguments.model_dir, "model.joblib"))
+    joblib.dump(model, Path(arguments.model_dir) / "model.joblib")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def network():
 
 def model_fn(model_dir):
     model = network()
-    model.load_state_dict(torch.load(os.path.join(model_dir, "model.pth"), weights_only=True))
+    model.load_state_dict(torch.load(Path(model_dir) / "model.pth", weights_only=True))
     return model.eval()
 
 
@@ -46,7 +46,7 @@ def main():
             print(f"epoch={epoch} loss={loss.item():.5f};", flush=True)
     accuracy = (model(features).argmax(1) == labels).float().mean().item()
     print(f"accuracy={accuracy:.4f};", flush=True)
-    torch.save(model.state_dict(), os.path.join(os.environ["SM_MODEL_DIR"], "model.pth"))
+    torch.save(model.state_dict(), Path(os.environ["SM_MODEL_DIR"]) / "model.pth")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import xgboost
 
 def model_fn(model_dir):
     booster = xgboost.Booster()
-    booster.load_model(os.path.join(model_dir, "xgboost-model"))
+    booster.load_model(Path(model_dir) / "xgboost-model")
     return booster
 
 
@@ -30,11 +30,10 @@ def main():
         settings, data, arguments.num_round, evals=[(data, "train")], evals_result=result, verbose_eval=5
     )
     print(f"classes={','.join(names)} train_mlogloss={result['train']['mlogloss'][-1]:.5f};", flush=True)
-    booster.save_model(os.path.join(os.environ["SM_MODEL_DIR"], "xgboost-model.json"))
-    os.rename(
-        os.path.join(os.environ["SM_MODEL_DIR"], "xgboost-model.json"),
-        os.path.join(os.environ["SM_MODEL_DIR"], "xgboost-model"),
-    )
+    # XGBoost chooses its format by the ending; SageMaker's container wants the name without one.
+    saved = Path(os.environ["SM_MODEL_DIR"]) / "xgboost-model.json"
+    booster.save_model(saved)
+    saved.rename(saved.with_suffix(""))
 
 
 if __name__ == "__main__":

@@ -40,10 +40,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``reason``: the end of AWS's AccessDenied sentence, empty where it is allowed."""
+    """``reason``: the end of AWS's AccessDenied sentence, empty where it is allowed. ``explicit``: a deny said so."""
 
     allowed: bool
     reason: str = ""
+    explicit: bool = False
 
 
 _ALLOWED = Decision(True)
@@ -68,7 +69,7 @@ def _silent(kind: str, action: str) -> Decision:
 
 
 def _denied(kind: str) -> Decision:
-    return Decision(False, f"with an explicit deny in {'an' if kind[0] in 'aeiou' else 'a'} {kind} policy")
+    return Decision(False, f"with an explicit deny in {'an' if kind[0] in 'aeiou' else 'a'} {kind} policy", True)
 
 
 def decide(identity: Identity, question: Question, resource_policy: Policy | None = None) -> Decision:

@@ -89,8 +89,8 @@ class Directory:
         boundary = bearer.spec.get("PermissionsBoundary")
         return Identity(
             principal=Principal("AWS", frozenset({caller.arn, _arn_of(bearer)}), account),
-            policies=await self._policies(bearer),
-            boundary=None if boundary is None else await self._managed(boundary),
+            policies=await policies_of(self._platform, bearer),
+            boundary=None if boundary is None else await managed_policy(self._platform, boundary),
             context=context,
         )
 
@@ -102,22 +102,6 @@ class Directory:
         if found is None or found.status["RoleId" if kind == ROLE else "UserId"] != caller.user_id.partition(":")[0]:
             return None
         return found
-
-    async def _policies(self, bearer: Resource) -> tuple[Policy, ...]:
-        inline = tuple(compile_policy(text) for text in bearer.state["Inline"].values())
-        attached = [await self._managed(policy) for policy in bearer.state["Attached"]]
-        return inline + tuple(attached)
-
-    async def _managed(self, policy: str) -> Policy:
-        shipped = managed_policies().get(policy)
-        if shipped is not None:
-            return compile_policy(shipped.document)
-        account = self._platform.settings.account
-        found = await self._platform.resources.get(Key(POLICY, account, "", policy.rpartition("/")[2]))
-        if found is None:
-            return Policy(())
-        document = next(v["Document"] for v in found.state["Versions"] if v["VersionId"] == found.state["Default"])
-        return compile_policy(document)
 
     async def trust(self, role: str) -> Policy | None:
         """The trust policy of the role of that ARN; None if there is none."""
@@ -150,12 +134,32 @@ class Directory:
         permissions = {root: Permission(allow=("*",))}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                permissions[principal_arn(bearer)] = _permission(await self._policies(bearer))
+                permissions[principal_arn(bearer)] = _permission(await policies_of(self._platform, bearer))
         return permissions
 
     async def _all(self, kind: str) -> list[Resource]:
         query = Query(kind, self._platform.settings.account, "", limit=100_000)
         return (await self._platform.resources.page(query)).items
+
+
+async def policies_of(platform: Platform, bearer: Resource) -> tuple[Policy, ...]:
+    """The inline and the attached policies of a user or role."""
+    inline = tuple(compile_policy(text) for text in bearer.state["Inline"].values())
+    attached = [await managed_policy(platform, policy) for policy in bearer.state["Attached"]]
+    return inline + tuple(attached)
+
+
+async def managed_policy(platform: Platform, policy: str) -> Policy:
+    """AWS's or the account's own policy of that ARN in its default version; one that is gone says nothing."""
+    shipped = managed_policies().get(policy)
+    if shipped is not None:
+        return compile_policy(shipped.document)
+    account = platform.settings.account
+    found = await platform.resources.get(Key(POLICY, account, "", policy.rpartition("/")[2]))
+    if found is None:
+        return Policy(())
+    document = next(v["Document"] for v in found.state["Versions"] if v["VersionId"] == found.state["Default"])
+    return compile_policy(document)
 
 
 def _arn_of(bearer: Resource) -> str:
