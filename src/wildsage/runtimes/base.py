@@ -58,7 +58,8 @@ class LaunchSpec:
     ``argv``/``environment``: what is run; for a native image the interpreter is argv[0]. The environment is complete,
     nothing is inherited.
     ``image``: engine image for runtimes with ANY_IMAGE, else empty.
-    ``memory_bytes``/``cpus``: limits, 0 for none.
+    ``memory_bytes``/``cpus``: limits, 0 for none. A limit on CPUs is told to the processes in SM_NUM_CPUS and
+    OMP_NUM_THREADS, unless ``environment`` sets these.
     ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
     ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where, and inside
     WILDSAGE_BIND does, if the runtime chose a socket for it (``unix:/path``).

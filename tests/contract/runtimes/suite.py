@@ -246,6 +246,10 @@ class Suite:
         )
         assert float(await text_of(runtime, await launch(code, cpus=1.0))) < 1.3
 
+    async def test_the_cpu_limit_is_told(self, runtime: Runtime, launch: Launch) -> None:
+        code = "import os; print(os.environ['SM_NUM_CPUS'], os.environ['OMP_NUM_THREADS'])"
+        assert await text_of(runtime, await launch(code, cpus=0.5, environment={"SM_NUM_CPUS": "7"})) == "7 1"
+
     # Logs.
 
     async def test_follow_delivers_at_once_and_ends(self, runtime: Runtime, launch: Launch, tmp_path: Path) -> None:

@@ -172,6 +172,34 @@ class TestSandbox(Suite):
         with pytest.raises(RuntimeRefused, match="none"):
             await runtime.launch(replace(spec, network="none"))
 
+    async def test_without_namespaces_it_refuses_in_words(self, spec: LaunchSpec) -> None:
+        program = (
+            "import asyncio, pathlib, sys\n"
+            "from wildsage.runtimes.base import LaunchSpec\n"
+            "from wildsage.runtimes.sandbox.runtime import Sandbox\n"
+            "asyncio.run(Sandbox().launch(LaunchSpec('c', pathlib.Path(sys.argv[1]), ('true',), {})))"
+        )
+        deprive = 'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all "$@"'
+        control = await asyncio.create_subprocess_exec(
+            *(
+                "unshare",
+                "--map-root-user",
+                "sh",
+                "-c",
+                deprive,
+                "sh",
+                sys.executable,
+                "-c",
+                program,
+                str(spec.directory),
+            ),
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        _, errors = await control.communicate()
+        assert b"RuntimeRefused" in errors and b"wildsage doctor" in errors
+        assert [entry.name for entry in os.scandir(spec.directory)] == ["ml"]
+
     async def test_long_socket_paths(self, runtime: Runtime, spec: LaunchSpec, tmp_path: Path) -> None:
         deep = tmp_path / ("x" * 120)
         deep.mkdir()

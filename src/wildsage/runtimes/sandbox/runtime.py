@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import math
 import os
 import shutil
 import signal
@@ -89,7 +90,8 @@ class Sandbox:
         plan.write_private_files(spec)
         sockets = _socket_folder(spec.directory)
         sockets.mkdir(mode=0o700, exist_ok=True)
-        environment = {"HOME": Inside.HOME, "HOSTNAME": spec.hostname, **spec.environment}
+        cpus = spec.cpus if spec.cpus < len(os.sched_getaffinity(0)) else 0.0
+        environment = {"HOME": Inside.HOME, "HOSTNAME": spec.hostname, **_threads(cpus), **spec.environment}
         if spec.serves:
             environment["WILDSAGE_BIND"] = f"unix:{Inside.SOCKETS}/{_SOCKET}"
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -100,7 +102,7 @@ class Sandbox:
             hostname=spec.hostname,
             isolated=spec.network == "isolated",
             memory_bytes=spec.memory_bytes if spec.memory_bytes < total else 0,
-            cpus=float(spec.cpus) if spec.cpus < len(os.sched_getaffinity(0)) else 0.0,
+            cpus=float(cpus),
             steps=plan.root_of(spec, sockets, self._hidden),
         )
         return order.dump(), sockets
@@ -180,6 +182,12 @@ class Sandbox:
 
     def address_of(self, handle: Handle) -> str:
         return f"unix:{state.of_handle(handle).sockets / _SOCKET}"
+
+
+def _threads(cpus: float) -> dict[str, str]:
+    """A process cannot see a quota: without a word it would start a thread for each CPU of the machine."""
+    count = str(math.ceil(cpus))
+    return {"SM_NUM_CPUS": count, "OMP_NUM_THREADS": count} if cpus else {}
 
 
 def _digest(directory: Path) -> str:
