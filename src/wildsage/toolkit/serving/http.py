@@ -1,0 +1,316 @@
+"""A worker's event loop: HTTP/1.1 over one listening socket that all workers share.
+
+A worker takes one request at a time, since the user's functions block; what it cannot take waits in the kernel, where
+an idle worker finds it.  A connection whose request took long is closed after the answer: its client then connects
+anew, and whichever worker is idle by then takes it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+_MOST_HEAD = 64 * 1024
+_MOST_BODY = 128 * 1024 * 1024  # batch transform sends up to 100 MB
+_LONG_SECONDS = 0.005  # from here on, a new connection costs little beside the request itself
+_READ = 256 * 1024
+_PHRASES = {
+    200: "OK",
+    204: "No Content",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Request(NamedTuple):
+    """``headers``: names in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Answer(NamedTuple):
+    """``content_type`` empty: none is sent."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Malformed(Exception):
+    """A request that cannot be understood; ``status`` is how it is answered."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+Handle = Callable[[Request], Answer]
+
+
+class Connection:
+    """One client. ``feed`` what arrives, then ``take`` whole requests; ``send`` answers."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.unsent = b""
+        self.closing = False
+        self._buffer = bytearray()
+        self._head: tuple[str, str, dict[str, str]] | None = None
+        self._length = 0
+        self._chunks: _Chunks | None = None
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def take(self) -> Request | None:
+        """The next request once it is whole; raises Malformed."""
+        if self._head is None and not self._take_head():
+            return None
+        assert self._head is not None
+        if self._chunks is not None:
+            body = self._chunks.take(self._buffer)
+            if body is None:
+                return None
+        else:
+            if len(self._buffer) < self._length:
+                return None
+            body = bytes(self._buffer[: self._length])
+            del self._buffer[: self._length]
+        method, target, headers = self._head
+        self._head = self._chunks = None
+        return Request(method, target, headers, body)
+
+    def send(self, data: bytes) -> bool:
+        """Sends what the kernel takes; False if some is left in ``unsent``."""
+        if not self.unsent:
+            try:
+                sent = self.sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(data):
+                return True
+            data = data[sent:]
+        self.unsent += data
+        return False
+
+    def _take_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > _MOST_HEAD:
+                raise Malformed(431)
+            return False
+        lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        del self._buffer[: end + 4]
+        parts = lines[0].split(" ")
+        if len(parts) != 3 or parts[2] not in ("HTTP/1.1", "HTTP/1.0"):
+            raise Malformed(400)
+        headers: dict[str, str] = {}
+        for line in lines[1:]:
+            name, colon, value = line.partition(":")
+            name = name.lower()
+            if not colon or not name or name[-1] in " \t" or name[0] in " \t":
+                raise Malformed(400)
+            if name in headers and name in ("content-length", "transfer-encoding"):
+                raise Malformed(400)
+            headers[name] = value.strip()
+        self._head = (parts[0], parts[1], headers)
+        self._frame(headers, parts[2])
+        return True
+
+    def _frame(self, headers: dict[str, str], version: str) -> None:
+        """How long the body is, and whether the connection goes on."""
+        length, coding = headers.get("content-length"), headers.get("transfer-encoding")
+        if coding is not None:
+            if length is not None or coding.lower() != "chunked":
+                raise Malformed(400)
+            self._chunks = _Chunks()
+        elif length is not None:
+            if not length.isascii() or not length.isdigit():
+                raise Malformed(400)
+            self._length = int(length)
+            if self._length > _MOST_BODY:
+                raise Malformed(413)
+        else:
+            self._length = 0
+        connection = headers.get("connection", "").lower()
+        self.closing = connection == "close" or (version == "HTTP/1.0" and connection != "keep-alive")
+        if headers.get("expect", "").lower() == "100-continue" and len(self._buffer) < max(self._length, 1):
+            self.send(_CONTINUE)
+
+
+class _Chunks:
+    """Puts a chunked body together."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._left: int | None = None  # of the current chunk, with its line end; None between chunks
+        self._trailers = False
+
+    def take(self, buffer: bytearray) -> bytes | None:
+        """The whole body once the last chunk has come; raises Malformed."""
+        while True:
+            if self._left is None:
+                end = buffer.find(b"\r\n")
+                if end < 0:
+                    if len(buffer) > _MOST_HEAD:
+                        raise Malformed(400)
+                    return None
+                line = bytes(buffer[:end])
+                del buffer[: end + 2]
+                if self._trailers:
+                    if not line:
+                        return b"".join(self._parts)
+                    continue
+                size = self._size_of(line)
+                if size == 0:
+                    self._trailers = True
+                else:
+                    self._left = size
+            elif len(buffer) < self._left + 2:
+                return None
+            else:
+                if buffer[self._left : self._left + 2] != b"\r\n":
+                    raise Malformed(400)
+                self._parts.append(bytes(buffer[: self._left]))
+                del buffer[: self._left + 2]
+                self._left = None
+
+    def _size_of(self, line: bytes) -> int:
+        digits = line.partition(b";")[0].strip()
+        if not digits or len(digits) > 8 or digits.strip(b"0123456789abcdefABCDEF"):
+            raise Malformed(400)
+        size = int(digits, 16)
+        self._size += size
+        if self._size > _MOST_BODY:
+            raise Malformed(413)
+        return size
+
+
+class Loop:
+    """Serves ``listener`` until SIGTERM, or until ``parent`` (a pipe's end) says that the supervisor is gone."""
+
+    def __init__(self, listener: socket.socket, parent: int, handle: Handle) -> None:
+        self._listener = listener
+        self._handle = handle
+        self._connections: dict[int, Connection] = {}
+        self._poll = select.epoll()
+        self._stopping = False
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._enders = (woken, parent)
+        for ender in self._enders:
+            self._poll.register(ender, select.EPOLLIN)
+        self._poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+
+    def run(self) -> None:
+        while not self._stopping:
+            for descriptor, event in self._poll.poll():
+                if descriptor in self._connections:
+                    self._attend(self._connections[descriptor], event)
+                elif descriptor in self._enders:
+                    self._stopping = True
+                else:
+                    self._accept()
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:  # another worker was faster, or the client has gone again
+            return
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = self._connections[sock.fileno()] = Connection(sock)
+        self._poll.register(sock, select.EPOLLIN)
+        self._attend(connection, select.EPOLLIN)
+
+    def _attend(self, connection: Connection, event: int) -> None:
+        try:
+            if event & select.EPOLLOUT:
+                self._flush(connection)
+            elif not connection.unsent:
+                self._read(connection)
+        except OSError:
+            self._close(connection)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(_READ)
+        except BlockingIOError:
+            return
+        if not data:
+            self._close(connection)
+            return
+        connection.feed(data)
+        self._answer(connection)
+
+    def _answer(self, connection: Connection) -> None:
+        """Answers the whole requests at hand, in order."""
+        while not connection.unsent and not self._stopping:
+            try:
+                request = connection.take()
+            except Malformed as error:
+                connection.closing = True
+                self._send(connection, Answer(error.status, "", b""), False)
+                return
+            if request is None:
+                return
+            began = time.perf_counter()
+            answer = self._handle(request)
+            if time.perf_counter() - began > _LONG_SECONDS:
+                connection.closing = True
+            if not self._send(connection, answer, request.method == "HEAD"):
+                return
+
+    def _send(self, connection: Connection, answer: Answer, head_only: bool) -> bool:
+        """False once the connection is closed."""
+        head = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, 'Status')}\r\n"
+        if answer.content_type:
+            head += f"content-type: {answer.content_type}\r\n"
+        if answer.status != 204:
+            head += f"content-length: {len(answer.body)}\r\n"
+        head += "connection: close\r\n\r\n" if connection.closing else "\r\n"
+        data = head.encode("latin-1", "replace")
+        if connection.send(data if head_only else data + answer.body):
+            if connection.closing:
+                self._close(connection)
+            return not connection.closing
+        self._poll.modify(connection.sock, select.EPOLLOUT)
+        return True
+
+    def _flush(self, connection: Connection) -> None:
+        data, connection.unsent = connection.unsent, b""
+        if not connection.send(data):
+            return
+        if connection.closing:
+            self._close(connection)
+            return
+        self._poll.modify(connection.sock, select.EPOLLIN)
+        self._answer(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if self._connections.pop(connection.sock.fileno(), None) is not None:
+            connection.sock.close()

@@ -1,0 +1,89 @@
+"""Starts the model server from what the environment says.
+
+WILDSAGE_BIND                   ``unix:/path`` to listen on, else TCP SAGEMAKER_BIND_TO_PORT (8080)
+WILDSAGE_FRAMEWORK              sklearn, xgboost or pytorch
+SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+from collections.abc import Callable, Mapping
+
+from . import script, supervisor
+from .http import Answer, Handle, Loop, Request
+
+_FRAMEWORKS = ("sklearn", "xgboost", "pytorch")
+
+
+def main() -> int:
+    """Serves until SIGTERM. 1 if the model cannot be loaded (the traceback is then the end of the log)."""
+    environ = os.environ
+    framework = environ.get("WILDSAGE_FRAMEWORK", "")
+    if framework not in _FRAMEWORKS:
+        supervisor.log(f"WILDSAGE_FRAMEWORK must be one of {', '.join(_FRAMEWORKS)}, not {framework!r}")
+        return 1
+    if framework == "xgboost":
+        environ.setdefault(
+            "OMP_NUM_THREADS", "1"
+        )  # as the image does: a process for each CPU, a thread for each process
+    place = script.find(environ)
+    status = script.install(place)
+    if status:
+        return status
+    listener = bind(environ)
+
+    def work(parent: int, ready: Callable[[], None]) -> None:
+        loop = Loop(listener, parent, _routes(_load(framework, place)))
+        ready()
+        loop.run()
+
+    return supervisor.Supervisor(workers(environ), work).run()
+
+
+def bind(environ: Mapping[str, str]) -> socket.socket:
+    """The listening socket; raises OSError."""
+    address = environ.get("WILDSAGE_BIND", "")
+    if address.startswith("unix:"):
+        path = address.removeprefix("unix:")
+        if os.path.exists(path):
+            os.unlink(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        listener.listen(1024)
+    else:
+        listener = socket.create_server(("0.0.0.0", int(environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))), backlog=1024)
+    listener.setblocking(False)
+    return listener
+
+
+def workers(environ: Mapping[str, str]) -> int:
+    """How many processes hold the model."""
+    given = environ.get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    here = len(os.sched_getaffinity(0))
+    told = environ.get("SM_NUM_CPUS", "")
+    return max(1, min(here, int(told))) if told.isdigit() else here
+
+
+def _load(framework: str, place: script.Place) -> Handle:
+    module = importlib.import_module(f".frameworks.{framework}", __package__)
+    handle: Handle = module.load(script.load(place), place.model)
+    return handle
+
+
+def _routes(invoke: Handle) -> Handle:
+    """GET /ping and POST /invocations (SageMaker Developer Guide, "Use Your Own Inference Code with Hosting")."""
+
+    def handle(request: Request) -> Answer:
+        path = request.target.partition("?")[0]
+        if path == "/invocations":
+            return invoke(request) if request.method == "POST" else Answer(405, "", b"")
+        if path == "/ping":
+            return Answer(200, "", b"")
+        return Answer(404, "", b"")
+
+    return handle
