@@ -69,7 +69,7 @@ def predict_fn(data, model, context):
 """
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated")  # TorchScript is what AWS's image loads
+@pytest.mark.filterwarnings("ignore:`torch.jit")  # TorchScript is what AWS's image loads
 @pytest.mark.parametrize("script", [None, PYTORCH])
 async def test_pytorch(tmp_path: Path, script: str | None) -> None:
     (tmp_path / "model").mkdir()
