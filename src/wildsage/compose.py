@@ -10,9 +10,10 @@ import asyncio
 import gc
 import logging
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from wildsage.core.clock import SystemClock
 from wildsage.core.settings import DataDir, Settings, account_id, region_name
 from wildsage.gateway.audit import Audit
 from wildsage.gateway.door import Door
+from wildsage.gateway.local import Reset
 from wildsage.gateway.parts import Parts
 from wildsage.gateway.snapshot import Snapshot
 from wildsage.images.environments import Environments
@@ -33,7 +35,7 @@ from wildsage.kit.controller import Controller, Engine
 from wildsage.kit.hints import Hints
 from wildsage.kit.operation import Service
 from wildsage.objects.local import LocalObjects
-from wildsage.runtimes.base import Runtime
+from wildsage.runtimes.base import Handle, Runtime
 from wildsage.runtimes.sandbox.runtime import Sandbox
 from wildsage.services.iam.defaults import ensure_execution_role
 from wildsage.services.iam.directory import Directory
@@ -54,6 +56,7 @@ from wildsage.store.database import Database
 from wildsage.store.facts import Facts
 from wildsage.store.resources import Resources
 from wildsage.wire.http.client import Client
+from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.http.server import start_server
 
 log = logging.getLogger(__name__)
@@ -96,6 +99,10 @@ class Control:
     client: Client
     objects: LocalObjects
 
+    def jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs for as long as the process does."""
+        return [self.engine.run(), self.audit.run(), self.snapshot.run(), sweep.run(self.platform)]
+
     async def close(self) -> None:
         """Keeps what was accepted; containers go on."""
         await self.attendants.close()
@@ -121,7 +128,7 @@ def controllers(platform: Platform, snapshot: Snapshot, attendants: Attendants) 
     )
 
 
-async def compose(settings: Settings) -> Control:
+async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     """Opens the store and puts the parts together; nothing runs yet."""
     data = settings.data
     try:
@@ -151,45 +158,128 @@ async def compose(settings: Settings) -> Control:
     client = Client()
     snapshot = Snapshot(platform, directory, client)
     audit = Audit(platform)
-    door = Door(Parts(platform, directory, {service.name: service for service in SERVICES}), audit)
+    door = Door(Parts(platform, directory, {service.name: service for service in SERVICES}), audit, reset)
     calls.door = door
     attendants = Attendants(platform)
     engine = Engine(platform, controllers(platform, snapshot, attendants))
     return Control(platform, door, audit, snapshot, engine, attendants, client, objects)
 
 
+class Process:
+    """The control process: serves its socket until it is told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._control: Control | None = None
+        self._work: list[asyncio.Task[None]] = []
+        self._turn = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._ends_containers = False
+
+    def stop(self, ends_containers: bool) -> None:
+        """Begins the end. Without ``ends_containers`` they go on and the next control process adopts them."""
+        self._ends_containers = ends_containers
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serves until ``stop``; raises if one of the parts ends by itself, which is a bug."""
+        await self._start()
+        server = await start_server(self._handle, path=self._settings.data.control_socket, behind_router=True)
+        gc.collect()
+        gc.freeze()  # modules live for ever; collections need not look at them
+        stopping = asyncio.create_task(self._stopped(), name="stop")
+        broken: list[asyncio.Task[None]] = []
+        while not self._stopping.is_set() and not broken:
+            await asyncio.wait([stopping, *self._work], return_when=asyncio.FIRST_COMPLETED)
+            async with self._turn:
+                broken = [task for task in self._work if task.done()]
+        await server.close(_GRACE_SECONDS)
+        await self._end()
+        for task in broken:
+            task.result()
+
+    async def _stopped(self) -> None:
+        await self._stopping.wait()
+
+    async def _handle(self, request: Request) -> Response:
+        control = self._control
+        if control is None:  # a reset is under way
+            async with self._turn:
+                control = self._control
+        if control is None:
+            raise RuntimeError("the control process has no parts")
+        return await control.door.handle(request)
+
+    async def _start(self) -> None:
+        control = await compose(self._settings, self._reset if self._settings.ephemeral else None)
+        self._work = [asyncio.create_task(job) for job in control.jobs()]
+        self._control = control
+
+    async def _end(self) -> None:
+        control, self._control = self._control, None
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        if control is not None:
+            if self._ends_containers:
+                await end_containers(control.platform)
+            await control.close()
+
+    async def _reset(self) -> None:
+        """Takes away every resource, object, log line and container; keys and the execution role stay."""
+        async with self._turn:
+            self._ends_containers = True
+            await self._end()
+            self._ends_containers = False
+            await asyncio.to_thread(_empty, self._settings.data)
+            await self._start()
+            if self._control is not None:
+                await self._control.snapshot.push({})
+
+
+async def end_containers(platform: Platform) -> None:
+    """Ends every container that a resource's state holds a handle of."""
+    found: list[Handle] = []
+    for kind in await platform.resources.counts():
+        for resource in await platform.resources.all_of(kind):
+            found += handles(resource.state)
+    ended = [platform.runtimes[handle["runtime"]].remove(handle) for handle in found]
+    for outcome in await asyncio.gather(*ended, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            log.error("a container could not be ended", exc_info=outcome)
+
+
+def handles(state: Any) -> Iterator[Handle]:
+    """Every runtime handle in a resource's state, however deep."""
+    if isinstance(state, dict):
+        if "runtime" in state and "name" in state:
+            yield state
+        else:
+            for value in state.values():
+                yield from handles(value)
+    elif isinstance(state, list):
+        for value in state:
+            yield from handles(value)
+
+
+def _empty(data: DataDir) -> None:
+    for path in (data.database, *data.root.glob(f"{data.database.name}-*")):
+        path.unlink(missing_ok=True)
+    for folder in (data.objects, data.instances):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+
+
 async def serve(settings: Settings, lifeline: int | None) -> None:
-    """Runs until SIGTERM, SIGINT, or until whoever holds the other end of ``lifeline`` is gone."""
-    stop = asyncio.Event()
+    """Runs until SIGTERM or SIGINT, or until whoever holds the other end of ``lifeline`` is gone."""
+    process = Process(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, process.stop, True)
     if lifeline is not None:
-        loop.add_reader(lifeline, stop.set)
-    control = await compose(settings)
-    server = await start_server(control.door.handle, path=settings.data.control_socket, behind_router=True)
-    gc.collect()
-    gc.freeze()  # modules live for ever; collections need not look at them
-    jobs: list[Coroutine[Any, Any, None]] = [
-        control.engine.run(),
-        control.audit.run(),
-        control.snapshot.run(),
-        sweep.run(control.platform),
-    ]
-    work = [asyncio.create_task(job) for job in jobs]
-    waiting = asyncio.create_task(_wait(stop))
-    done, _ = await asyncio.wait([waiting, *work], return_when=asyncio.FIRST_COMPLETED)
-    await server.close(_GRACE_SECONDS)
-    for task in work:
-        task.cancel()
-    await asyncio.gather(*work, return_exceptions=True)
-    await control.close()
-    for task in done - {waiting}:
-        task.result()  # a part that ended by itself is a bug: let it be seen, and let the supervisor start us again
-
-
-async def _wait(stop: asyncio.Event) -> None:
-    await stop.wait()
+        # The supervisor was killed: what runs is left for the next one.
+        loop.add_reader(lifeline, process.stop, False)
+    await process.run()
 
 
 def _options() -> argparse.Namespace:

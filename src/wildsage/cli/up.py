@@ -71,7 +71,7 @@ class Supervisor:
             os.set_inheritable(number, True)
         place = ["--data", str(data.root), "--host", settings.host, "--port", str(settings.port)]
         control = [*place, "--lifeline", str(lifeline), *(["--ephemeral"] if settings.ephemeral else [])]
-        router = ["--data", str(data.root), "--fd", str(listener.fileno())]
+        router = ["--data", str(data.root), "--fd", str(listener.fileno()), "--lifeline", str(lifeline)]
         self._control = Child("control", _argv("control", control), data.logs / "control.log")
         self._router = Child("router", _argv("router", router), data.logs / "router.log")
         self._children = (self._control, self._router)

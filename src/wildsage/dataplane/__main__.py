@@ -28,7 +28,7 @@ def main() -> int:
     else:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         listener = socket.create_server((options.host, options.port), family=family, backlog=4096)
-    uvloop.run(_run(DataDir(Path(options.data).absolute()), listener))
+    uvloop.run(_run(DataDir(Path(options.data).absolute()), listener, options.lifeline))
     return 0
 
 
@@ -38,14 +38,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
     parser.add_argument("--fd", type=int, help="a bound socket to inherit instead of --host and --port")
+    parser.add_argument("--lifeline", type=int, help="a pipe's end that closes when the supervisor is gone")
     return parser.parse_args()
 
 
-async def _run(data: DataDir, listener: socket.socket) -> None:
+async def _run(data: DataDir, listener: socket.socket, lifeline: int | None) -> None:
     data.run.mkdir(parents=True, exist_ok=True)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    if lifeline is not None:
+        asyncio.get_running_loop().add_reader(lifeline, stop.set)
     router = Router(data, listener)
     await router.start()
     host, port = router.home()

@@ -1,0 +1,225 @@
+"""The server as processes: starting, stopping, being killed, and starting again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Server, clean_environment, start_server, wildsage
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """The first true answer of ``condition``."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+    return found
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.fixture
+def data(short_directory: Path, request: pytest.FixtureRequest) -> Path:
+    name: str = request.node.name
+    return short_directory / name[5:25]
+
+
+@pytest.fixture
+def started(data: Path) -> Iterator[Server]:
+    found = start_server(data)
+    yield found
+    found.stop()
+
+
+def health(server: Server) -> int:
+    try:
+        with urllib.request.urlopen(f"{server.url}/_wildsage/health", timeout=30) as answer:
+            assert json.load(answer)["status"] == "ready"
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_what_was_stored_is_there_after_a_restart(data: Path) -> None:
+    first = start_server(data)
+    first.client("s3").create_bucket(Bucket="kept")
+    first.client("s3").put_object(Bucket="kept", Key="a", Body=b"text")
+    arn = first.role
+    first.stop()
+    assert not (data / "run" / "server.json").exists()
+    second = start_server(data)
+    try:
+        assert second.role == arn
+        assert second.client("s3").get_object(Bucket="kept", Key="a")["Body"].read() == b"text"
+    finally:
+        second.stop()
+
+
+def test_a_second_server_on_the_same_data_is_refused_in_words(started: Server) -> None:
+    second = wildsage("up", "--port", "0", "--data", str(started.data))
+    assert second.returncode == 2
+    assert "a server is already running" in second.stderr
+    assert f"wildsage down --data {started.data}" in second.stderr
+
+
+def test_a_taken_port_is_refused_in_words(started: Server, short_directory: Path) -> None:
+    port = started.url.rpartition(":")[2]
+    other = wildsage("up", "--port", port, "--data", str(short_directory / "other"))
+    assert other.returncode == 2
+    assert "--port 0" in other.stderr
+
+
+def test_killed_control_comes_back(started: Server) -> None:
+    before = started.status["processes"]
+    os.kill(before["control"], signal.SIGKILL)
+    assert wait_until(lambda: health(started) == 200)
+    after = wait_until(lambda: started.status["processes"])
+    assert after["control"] != before["control"]
+    assert after["router"] == before["router"]
+    assert started.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_killed_router_comes_back_on_the_same_port(started: Server) -> None:
+    before = started.status["processes"]
+    os.kill(before["router"], signal.SIGKILL)
+    assert wait_until(lambda: gone(before["router"]))
+    assert started.client("sts").get_caller_identity()["Account"] == "000000000000"
+    assert started.status["processes"]["router"] != before["router"]
+
+
+def test_everything_killed_starts_again_and_has_lost_nothing(data: Path) -> None:
+    first = start_server(data)
+    try:
+        s3 = first.client("s3")
+        s3.create_bucket(Bucket="kept")
+        for number in range(20):
+            s3.put_object(Bucket="kept", Key=f"{number}", Body=b"x" * number)
+        pids = [first.process.pid, *first.status["processes"].values()]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        first.stop()
+    second = start_server(data)
+    try:
+        listed = second.client("s3").list_objects_v2(Bucket="kept")["Contents"]
+        assert {item["Key"]: item["Size"] for item in listed} == {f"{number}": number for number in range(20)}
+    finally:
+        second.stop()
+
+
+def test_a_killed_supervisor_takes_its_processes_along(data: Path) -> None:
+    first = start_server(data)
+    pids = list(first.status["processes"].values())
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.stop()
+    for pid in pids:
+        wait_until(partial(gone, pid))
+    second = start_server(data)
+    second.stop()
+
+
+def test_detach_down_and_status(data: Path) -> None:
+    up = wildsage("up", "--detach", "--port", "0", "--data", str(data))
+    assert up.returncode == 0, up.stderr
+    assert "is ready at http://127.0.0.1:" in up.stdout
+    status = json.loads(wildsage("status", "--json", "--data", str(data)).stdout)
+    assert status["control"] == "ready"
+    assert status["role"].endswith(":role/WildsageExecutionRole")
+    down = wildsage("down", "--data", str(data))
+    assert down.returncode == 0, down.stderr
+    for pid in [status["pid"], *status["processes"].values()]:
+        assert gone(pid)
+    again = wildsage("down", "--data", str(data))
+    assert again.returncode == 2
+    assert "no server is running" in again.stderr
+    assert "wildsage up" in again.stderr
+
+
+def test_run_without_a_server_says_what_to_do(data: Path) -> None:
+    answer = wildsage("run", "--data", str(data), "--", "true")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("wildsage: no server is running on")
+    assert "wildsage up" in answer.stderr
+
+
+def test_reset_empties_an_ephemeral_server(short_directory: Path) -> None:
+    server = start_server(short_directory / "reset", "--ephemeral")
+    try:
+        s3 = server.client("s3")
+        s3.create_bucket(Bucket="gone")
+        s3.put_object(Bucket="gone", Key="a", Body=b"text")
+        request = urllib.request.Request(f"{server.url}/_wildsage/reset", method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200
+        assert s3.list_buckets()["Buckets"] == []
+        assert server.client("iam").get_role(RoleName="WildsageExecutionRole")["Role"]["Arn"] == server.role
+        assert [path for path in (server.data / "objects").rglob("*") if path.is_file()] == []
+    finally:
+        server.stop()
+    assert not server.data.exists()
+
+
+def test_only_ephemeral_servers_can_be_reset(started: Server) -> None:
+    request = urllib.request.Request(f"{started.url}/_wildsage/reset", method="POST")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=30)
+    with caught.value as answer:
+        assert answer.code == 403
+
+
+def test_the_status_route_is_not_for_the_port(started: Server) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{started.url}/_wildsage/status", timeout=30)
+    with caught.value as answer:
+        assert answer.code == 404
+
+
+def test_run_wins_over_the_users_own_configuration(started: Server, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "config").write_text("[default]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:1\n")
+    (home / ".aws" / "credentials").write_text("[default]\naws_access_key_id = AKIAX\naws_secret_access_key = x\n")
+    script = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'], boto3.Session().region_name)"
+    environment = {**os.environ, "HOME": str(home), "AWS_PROFILE": "nonsense", "AWS_ENDPOINT_URL_STS": "http://x"}
+    answer = run_in(environment, started, script)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == [
+        "arn:aws:sts::000000000000:assumed-role/WildsageExecutionRole/wildsage",
+        "us-east-1",
+    ]
+    assert sorted(path.name for path in (home / ".aws").iterdir()) == ["config", "credentials"]
+
+
+def run_in(environment: dict[str, str], server: Server, script: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wildsage.cli", "run", "--data", str(server.data), "--", sys.executable, "-c"]
+    environment = {**environment, "PYTHONPATH": clean_environment()["PYTHONPATH"]}
+    return subprocess.run([*command, script], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_https_to_amazon_is_answered_here(started: Server) -> None:
+    """SageMaker's SDKs write this host into their code."""
+    script = (
+        "import boto3; sts = boto3.client('sts', endpoint_url='https://sts.eu-central-1.amazonaws.com'); "
+        "print(sts.get_caller_identity()['Arn'])"
+    )
+    answer = started.run(sys.executable, "-c", script)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip().endswith(":assumed-role/WildsageExecutionRole/wildsage")
