@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 from tests.contract.runtimes.suite import PYTHON, Launch, Suite, existing, processes_with, text_of, until
 
 from wildsage.core.errors import RuntimeRefused
@@ -208,3 +209,18 @@ class TestSandbox(Suite):
         assert len(address) < 108
         await runtime.remove(handle)
         assert not Path(address).parent.exists()
+
+
+def test_a_launch_under_uvloop_returns_while_the_container_runs(tmp_path: Path) -> None:
+    """uvloop, on which control runs, leaves more descriptors open in a child than asyncio does."""
+    (tmp_path / "ml").mkdir()
+    spec = LaunchSpec(
+        name="long", directory=tmp_path, argv=(PYTHON, "-c", "import time; time.sleep(600)"), environment={}
+    )
+
+    async def launch() -> None:
+        sandbox = Sandbox()
+        handle = await asyncio.wait_for(sandbox.launch(spec), 60)
+        await sandbox.remove(handle)
+
+    uvloop.run(launch())
