@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database
 from wildsage.store.objecttables import NoBucket, buckets, discard, objects, parts, uploads
+
+_BY_NAME = select(buckets).where(buckets.c.name == bindparam("wanted"))
 
 
 class BucketExists(Exception):
@@ -43,7 +45,7 @@ def read_bucket(row: Row[Any]) -> Bucket:
 
 def find_bucket(connection: Connection, name: str) -> Bucket:
     """Raises NoBucket."""
-    row = connection.execute(select(buckets).where(buckets.c.name == name)).first()
+    row = connection.execute(_BY_NAME, {"wanted": name}).first()
     if row is None:
         raise NoBucket(name)
     return read_bucket(row)

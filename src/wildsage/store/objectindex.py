@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from wildsage.core.errors import ApiError
 from wildsage.store.buckets import Bucket, find_bucket
@@ -18,6 +18,11 @@ from wildsage.store.database import Database
 from wildsage.store.objecttables import discard, objects
 
 NULL_VERSION = "null"
+
+# Built once: every request runs them.
+_VERSIONS = select(objects).where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key"))
+_NEWEST = _VERSIONS.order_by(objects.c.rank).limit(1)
+_ONE = _VERSIONS.where(objects.c.version == bindparam("version"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +87,30 @@ def decode_key(key: bytes) -> str:
     return key.decode("utf-8", "surrogatepass")
 
 
-def read_version(row: Row[Any]) -> ObjectVersion:
+def read_version(row: Sequence[Any]) -> ObjectVersion:
+    """A row of ``select(objects)``; unpacked, because listings read a thousand."""
+    bucket, key, rank, version, _, marker, size, etag, modified, blob, document = row
     return ObjectVersion(
-        bucket=row.bucket,
-        key=decode_key(row.key),
-        version=row.version,
-        modified=row.modified,
-        size=row.size,
-        etag=row.etag,
-        blob=row.blob,
-        marker=row.marker,
-        rank=row.rank,
-        document=loads(row.document),
+        bucket=bucket,
+        key=decode_key(key),
+        version=version,
+        modified=modified,
+        size=size,
+        etag=etag,
+        blob=blob,
+        marker=marker,
+        rank=rank,
+        document=loads(document),
     )
 
 
 def find_version(connection: Connection, bucket: str, key: str, version: str | None) -> ObjectVersion | None:
     """That version, or the current one for None."""
-    statement = select(objects).where(objects.c.bucket == bucket, objects.c.key == encode_key(key))
-    if version is not None:
-        statement = statement.where(objects.c.version == version)
-    row = connection.execute(statement.order_by(objects.c.rank).limit(1)).first()
+    params = {"bucket": bucket, "key": encode_key(key)}
+    if version is None:
+        row = connection.execute(_NEWEST, params).first()
+    else:
+        row = connection.execute(_ONE, {**params, "version": version}).first()
     return None if row is None else read_version(row)
 
 

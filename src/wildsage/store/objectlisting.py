@@ -1,8 +1,4 @@
-"""Listings by seeks: a page costs the same at any depth of any bucket.
-
-Keys are walked in the order of their UTF-8 bytes.  With a delimiter, all keys that share the text up to its next
-occurrence count as one entry, and the walk jumps past them by one index seek.
-"""
+"""Listings by seeks: a page costs the same at any depth of any bucket (see ``objectwalk``)."""
 
 from __future__ import annotations
 
@@ -13,45 +9,15 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, select, true, tuple_
 
 from wildsage.store.database import Database
+from wildsage.store.objectfold import fold
 from wildsage.store.objectindex import ObjectVersion, decode_key, encode_key, find_version, read_version
 from wildsage.store.objecttables import objects, uploads
+from wildsage.store.objectwalk import Entry, Page, Walk, beyond
 from wildsage.store.uploads import Upload, read_upload
 
 T = TypeVar("T")
 _FIRST_RANK = -(2**63)
 _FIRST_BATCH = 8  # rows read after a jump; grows while no jump follows
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """What to list: ``limit`` entries of keys that begin with ``prefix``.
-
-    ``after``: begin past this key, or past everything under it if it is a common prefix. ``mark``: begin within
-    ``after``'s key instead, past this position (the rank of a version, the id of an upload).
-    """
-
-    bucket: str
-    prefix: str = ""
-    delimiter: str = ""
-    after: str = ""
-    mark: Any = None
-    limit: int = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[T]):
-    """A row, or a common prefix (``item`` None). ``name``: the key or the prefix."""
-
-    name: str
-    item: T | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """``truncated``: there is more; go on after the last entry."""
-
-    entries: list[Entry[T]]
-    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +52,9 @@ class Listing:
 
     async def current(self, walk: Walk) -> Page[ObjectVersion]:
         """Objects as ListObjects shows them."""
-        return await self._database.read(lambda connection: _Walker(connection, _CURRENT, walk).page())
+        return await self._database.read(
+            lambda connection: fold(connection, walk) if walk.delimiter else _Walker(connection, _CURRENT, walk).page()
+        )
 
     async def versions(self, walk: Walk) -> Page[ObjectVersion]:
         """All versions and delete markers, newest first within a key."""
@@ -112,11 +80,10 @@ class _Walker(Generic[T]):
         self._source = source
         self._walk = walk
         self._prefix = encode_key(walk.prefix)
-        self._delimiter = encode_key(walk.delimiter)
         columns = source.table.c
         statement = select(source.table).where(columns.bucket == walk.bucket)
         if self._prefix:
-            statement = statement.where(columns.key < _beyond(self._prefix))
+            statement = statement.where(columns.key < beyond(self._prefix))
         if source.only is not None:
             statement = statement.where(source.only)
         order = [columns.key] if source.mark is None else [columns.key, source.mark]
@@ -132,7 +99,7 @@ class _Walker(Generic[T]):
         bound = self._start()
         limit = self._walk.limit
         most = limit + 1
-        size = min(_FIRST_BATCH, most) if self._delimiter else most
+        size = min(_FIRST_BATCH, most) if self._walk.delimiter else most
         while len(found) <= limit:
             rows = self._rows(bound, size)
             past = self._gather(rows, found, most)
@@ -151,13 +118,13 @@ class _Walker(Generic[T]):
         for row in rows:
             if row.key < past.key:
                 continue
-            folded = self._common_prefix(row.key)
+            folded = self._walk.common_prefix(row.key)
             if folded is None:
                 found.append((row.key, row))
                 past = self._past(row)
             else:
                 found.append((folded, None))
-                past = _Bound(_beyond(folded), jumped=True)
+                past = _Bound(beyond(folded), jumped=True)
             if len(found) == most:
                 break
         return past
@@ -168,28 +135,12 @@ class _Walker(Generic[T]):
         return _Bound(row.key, getattr(row, str(self._source.mark.key)))
 
     def _start(self) -> _Bound:
-        after, mark = encode_key(self._walk.after), self._walk.mark
-        if not after or after < self._prefix:
-            return _Bound(self._prefix)
-        if mark is not None:
-            return _Bound(after, mark)
-        if self._delimiter and self._common_prefix(after) == after:
-            return _Bound(_beyond(after))
-        return _Bound(after + b"\0")
-
-    def _common_prefix(self, key: bytes) -> bytes | None:
-        if not self._delimiter or not key.startswith(self._prefix):
-            return None
-        index = key.find(self._delimiter, len(self._prefix))
-        return None if index < 0 else key[: index + len(self._delimiter)]
+        if self._walk.mark is not None:
+            return _Bound(encode_key(self._walk.after), self._walk.mark)
+        return _Bound(self._walk.start())
 
     def _rows(self, bound: _Bound, size: int) -> list[Row[Any]]:
         params = {"key": bound.key, "size": size}
         if bound.mark is None:
             return list(self._connection.execute(self._at, params))
         return list(self._connection.execute(self._within, {**params, "mark": bound.mark}))
-
-
-def _beyond(prefix: bytes) -> bytes:
-    """The least key after all keys that begin with ``prefix``, which is not empty; UTF-8 has no byte 0xFF."""
-    return prefix[:-1] + bytes([prefix[-1] + 1])

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.api.s3.harness import S3, failing
 
-KEYS = ["a", "a/", "a/1", "a/2/x", "a/2/y", "a/3", "a0", "b//c", "b/c", "é/1", "é/2", "\uffff", "\U0001f600", "z"]
+KEYS = ["\0", "a", "a\0/b", "a/", "a/1", "a/2/x", "a/2/y", "a/3", "a0", "b//c", "b/c", "é/1", "\uffff", "\U0001f600"]
 
 
 async def fill(s3: S3, keys: list[str]) -> None:

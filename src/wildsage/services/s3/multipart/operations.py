@@ -11,7 +11,8 @@ from wildsage.services.s3.objects import headers, store
 from wildsage.services.s3.objects.copying import source_of
 from wildsage.services.s3.objects.listing import common_prefixes, echoed, encoder, limit_of
 from wildsage.store.codec import Document
-from wildsage.store.objectlisting import Listing, Page, Walk
+from wildsage.store.objectlisting import Listing
+from wildsage.store.objectwalk import Page, Walk
 from wildsage.store.uploads import Part, Upload, Uploads
 
 _MOST_PARTS = 10_000

@@ -14,7 +14,8 @@ from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.objects import headers
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectVersion
-from wildsage.store.objectlisting import Listing, Page, Walk
+from wildsage.store.objectlisting import Listing
+from wildsage.store.objectwalk import Page, Walk
 
 _MOST_KEYS = 1000
 
