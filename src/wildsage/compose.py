@@ -94,6 +94,7 @@ class Control:
     door: Door
     audit: Audit
     snapshot: Snapshot
+    routes: RoutePublisher
     engine: Engine
     attendants: Attendants
     client: Client
@@ -117,14 +118,14 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
     return {"sandbox": Sandbox(hidden=[settings.data.root])}
 
 
-def controllers(platform: Platform, snapshot: Snapshot, attendants: Attendants) -> Sequence[Controller]:
+def controllers(platform: Platform, routes: RoutePublisher, attendants: Attendants) -> Sequence[Controller]:
     """Every controller."""
     runtime = platform.runtimes["sandbox"]
     images = Images(Environments(platform.settings.data.environments, os.environ))
     hosts = Instances(platform, runtime, images, attendants)
     return (
         TrainingController(platform, runtime, images, attendants),
-        EndpointController(platform, hosts, RoutePublisher(platform, snapshot.push)),
+        EndpointController(platform, hosts, routes),
     )
 
 
@@ -161,8 +162,9 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     door = Door(Parts(platform, directory, {service.name: service for service in SERVICES}), audit, reset)
     calls.door = door
     attendants = Attendants(platform)
-    engine = Engine(platform, controllers(platform, snapshot, attendants))
-    return Control(platform, door, audit, snapshot, engine, attendants, client, objects)
+    routes = RoutePublisher(platform, snapshot.push)
+    engine = Engine(platform, controllers(platform, routes, attendants))
+    return Control(platform, door, audit, snapshot, routes, engine, attendants, client, objects)
 
 
 class Process:
@@ -212,6 +214,7 @@ class Process:
 
     async def _start(self) -> None:
         control = await compose(self._settings, self._reset if self._settings.ephemeral else None)
+        await control.routes.publish()  # so that routers know who may call, on a first start too
         self._work = [asyncio.create_task(job) for job in control.jobs()]
         self._control = control
 
@@ -233,8 +236,6 @@ class Process:
             self._ends_containers = False
             await asyncio.to_thread(_empty, self._settings.data)
             await self._start()
-            if self._control is not None:
-                await self._control.snapshot.push({})
 
 
 async def end_containers(platform: Platform) -> None:

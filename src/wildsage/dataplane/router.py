@@ -60,12 +60,13 @@ class Router:
 
     async def start(self) -> None:
         """Takes the stored snapshot, then opens the port."""
+        # Before the file is read: control writes the file and then looks for this socket, so one of the two is seen.
+        self._pushes = await start_server(self._on_push, path=self._data.router_socket)
         if self._data.routes.exists():
             try:
                 self.table.put(from_json(self._data.routes.read_bytes()))
             except ValueError:
                 log.exception("%s cannot be used; waiting for control to push another", self._data.routes)
-        self._pushes = await start_server(self._on_push, path=self._data.router_socket)
         self._listener.listen(4096)
         self._door = Door(self._listener, self._server, self._tls())
 
