@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wildsage.compose import Control, compose
+from wildsage.compose import Control, compose, end_containers
 from wildsage.core.errors import ApiError
 from wildsage.core.settings import DataDir, Settings
 from wildsage.kit.kind import Kind
@@ -39,9 +39,11 @@ class Server:
         self.control = await compose(Settings(self.data))
         self._engine = asyncio.create_task(self.control.engine.run())
 
-    async def stop(self) -> None:
+    async def stop(self, containers_too: bool = False) -> None:
         self._engine.cancel()
         await asyncio.gather(self._engine, return_exceptions=True)
+        if containers_too:
+            await end_containers(self.control.platform)
         await self.control.close()
 
     @property
@@ -120,7 +122,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     await found.start()
     await found.call("s3", "CreateBucket", Bucket=BUCKET)
     yield found
-    await found.stop()
+    await found.stop(containers_too=True)
 
 
 class Training:
