@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 import pytest
-from tests.conftest import Server
 
+from tests.conftest import Server
 from wildsage.wire import sigv4
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import BytesBody, Request, Response

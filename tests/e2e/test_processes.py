@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.conftest import Server, clean_environment, start_server, wildsage
 
 
