@@ -1,7 +1,7 @@
 """The bytes of S3 objects as plain files of this machine.
 
-Disk and hashing happen in threads, where both release the interpreter, so the event loop only ever moves chunks; at
-most two pieces of 1 MiB of one transfer are in memory.
+Disk and hashing happen in threads side by side, where both release the interpreter, so the event loop only ever moves
+chunks; at most two pieces of 1 MiB of one transfer are in memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LocalObjects:
         self, bucket: str, label: str, body: AsyncIterable[bytes], algorithms: Collection[str] = ()
     ) -> Blob:
         draft = files.Draft(self._root, bucket, label, algorithms)
-        busy: asyncio.Future[None] | None = None
+        busy: asyncio.Future[tuple[None, None]] | None = None
         chunks: list[bytes] = []
         held = 0
         try:
@@ -49,11 +49,11 @@ class LocalObjects:
                 if held >= PIECE:
                     if busy is not None:
                         await busy
-                    busy = self._run(draft.absorb, chunks)
+                    busy = asyncio.gather(self._run(draft.absorb, chunks), self._run(draft.digest, chunks))
                     chunks, held = [], 0
             if busy is not None:
                 await busy
-            return await self._run(draft.finish, chunks or (b"",))
+            return await self._run(draft.finish, chunks)
         except BaseException:
             if busy is not None:
                 busy.add_done_callback(_ignore)
@@ -128,7 +128,7 @@ class LocalObjects:
         return asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
 
 
-def _ignore(done: asyncio.Future[None]) -> None:
+def _ignore(done: asyncio.Future[tuple[None, None]]) -> None:
     """For a future whose outcome no longer matters."""
     if not done.cancelled():
         done.exception()

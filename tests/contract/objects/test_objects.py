@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import subprocess
+import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -163,3 +166,18 @@ async def test_an_empty_bucket_leaves_no_folder(objects: LocalObjects, root: Pat
     assert not (root / "bucket").exists()
     again = await objects.write("bucket", "key", chunks(b"data"))
     assert objects.path(again.name).exists()
+
+
+def test_a_full_disk_is_an_error_and_costs_nothing_that_was_there(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        ["unshare", "-rm", sys.executable, "-m", "tests.contract.objects.full_disk", str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare: unshare failed" in done.stderr:
+        pytest.skip("this machine has no user namespaces to make a small disk in")
+    assert (done.stdout.split(), done.returncode) == (["2", "True", "2"], 0), done.stderr
