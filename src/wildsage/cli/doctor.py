@@ -1,0 +1,108 @@
+"""``wildsage doctor``: what this machine can run, and how to get what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from wildsage.cli.server_file import alive, read
+from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir
+from wildsage.runtimes.sandbox.probe import Finding, probe
+
+# framework → the distributions any of which brings it, and what to install
+_FRAMEWORKS = {
+    "scikit-learn": (("scikit-learn",), "scikit-learn"),
+    "XGBoost": (("xgboost", "xgboost-cpu"), "xgboost-cpu"),
+    "PyTorch": (("torch",), "torch"),
+}
+_ENGINES = ("docker", "podman")
+
+
+def main(options: argparse.Namespace) -> int:
+    data = data_dir(os.environ, options.data)
+    everything = {
+        "Wildsage": list(_server(data)),
+        "Native sandbox": asyncio.run(probe()),
+        "Frameworks for native images": list(_frameworks()),
+        "Other runtimes": list(_others()),
+    }
+    for title, findings in everything.items():
+        print(title)
+        for finding in findings:
+            print(f"  {'ok' if finding.works else 'no':<3} {finding.subject}: {finding.detail}")
+            if finding.remedy:
+                print(f"      {finding.remedy}")
+    broken = [found for findings in everything.values() for found in findings if found.needed and not found.works]
+    if broken:
+        print(f"\nJobs cannot run here yet: {', '.join(finding.subject for finding in broken)}.")
+        return 1
+    print("\nJobs and endpoints can run on this machine.")
+    return 0
+
+
+def _server(data: DataDir) -> Iterator[Finding]:
+    version = platform.python_version()
+    right = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    yield Finding("Python", right, version, "" if right else "Use Python 3.11, 3.12 or 3.13.", needed=True)
+    yield _directory(data)
+    found = read(data)
+    if found is not None and alive(found.pid):
+        yield Finding("server", True, f"running at {found.url}")
+        return
+    yield Finding("server", True, "not running; start it with: wildsage up")
+    yield _port()
+
+
+def _directory(data: DataDir) -> Finding:
+    place = next(path for path in (data.root, *data.root.parents) if path.exists())
+    works = os.access(place, os.W_OK | os.X_OK)
+    free = shutil.disk_usage(place).free // 2**30
+    remedy = "" if works else "Choose another with --data DIR or WILDSAGE_DATA."
+    return Finding("data directory", works, f"{data.root}, {free} GiB free", remedy, needed=True)
+
+
+def _port() -> Finding:
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", DEFAULT_PORT))
+        except OSError as error:
+            return Finding("port", False, f"{DEFAULT_PORT} is taken: {error.strerror}", "Use: wildsage up --port 0")
+    return Finding("port", True, f"{DEFAULT_PORT} is free")
+
+
+def _frameworks() -> Iterator[Finding]:
+    """Missing ones are no trouble: an environment is built when a job first asks for one."""
+    for name, (distributions, package) in _FRAMEWORKS.items():
+        version = next(filter(None, map(_version, distributions)), "")
+        if version:
+            yield Finding(name, True, f"{version}, from this interpreter")
+        else:
+            detail = "not here; an environment is built by the first job that needs it"
+            yield Finding(name, True, detail, f"To have it at once: pip install {package}")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _others() -> Iterator[Finding]:
+    engine = next(filter(None, map(shutil.which, _ENGINES)), None)
+    if engine is None:
+        remedy = "Not needed for framework images. For your own images install Docker or Podman."
+        yield Finding("container engine", False, "none on PATH", remedy)
+    else:
+        yield Finding("container engine", True, engine)
+    gpu = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+    yield Finding("GPU", gpu, "an NVIDIA driver is loaded" if gpu else "none; jobs run on the CPU")
