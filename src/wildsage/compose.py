@@ -42,6 +42,7 @@ from wildsage.services.iam.directory import Directory
 from wildsage.services.iam.service import IAM
 from wildsage.services.logs.service import LOGS
 from wildsage.services.s3 import sweep
+from wildsage.services.s3.policies import BucketPolicies
 from wildsage.services.s3.service import SERVICE as S3
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.instances import Instances
@@ -159,7 +160,8 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     client = Client()
     snapshot = Snapshot(platform, directory, client)
     audit = Audit(platform)
-    door = Door(Parts(platform, directory, {service.name: service for service in SERVICES}), audit, reset)
+    services = {service.name: service for service in SERVICES}
+    door = Door(Parts(platform, directory, services, BucketPolicies(platform)), audit, reset)
     calls.door = door
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)

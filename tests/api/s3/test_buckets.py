@@ -5,6 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.api.s3.harness import S3, failing
 
+POLICY = (
+    '{"Version":"2012-10-17","Statement":'
+    '[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}'
+)
+
 
 async def test_a_bucket_is_made_found_listed_and_deleted(s3: S3) -> None:
     await s3("CreateBucket", Bucket="one")
@@ -80,7 +85,7 @@ async def test_only_an_empty_bucket_is_deleted_and_its_uploads_go_with_it(s3: S3
     ("noun", "member", "document", "answer", "missing"),
     [
         ("BucketTagging", "Tagging", {"TagSet": [{"Key": "a", "Value": "b"}]}, None, "NoSuchTagSet"),
-        ("BucketPolicy", "Policy", '{"Version":"2012-10-17","Statement":[]}', "Policy", "NoSuchBucketPolicy"),
+        ("BucketPolicy", "Policy", POLICY, "Policy", "NoSuchBucketPolicy"),
         (
             "BucketCors",
             "CORSConfiguration",

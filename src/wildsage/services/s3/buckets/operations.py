@@ -11,6 +11,7 @@ from wildsage.kit.operation import operation
 from wildsage.services.s3 import errors, names
 from wildsage.services.s3.access import GARBAGE, bucket_of
 from wildsage.services.s3.acl import owner_only, refuse_acl
+from wildsage.services.s3.policies import POLICY_CHANGED
 from wildsage.store.buckets import Bucket, BucketExists, Buckets, NotEmpty
 from wildsage.store.codec import Document
 
@@ -137,6 +138,7 @@ async def delete_bucket(ctx: Context, request: Document) -> Document:
             {"BucketName": bucket.name},
         ) from None
     ctx.platform.hints.notify(GARBAGE)
+    ctx.platform.hints.notify(POLICY_CHANGED, about=bucket.name)
     return {}
 
 

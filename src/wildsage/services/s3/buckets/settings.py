@@ -5,7 +5,6 @@ Those marked as not running are kept and given back, and nothing acts on them ye
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import Handler, Operation
-from wildsage.services.s3 import errors
+from wildsage.services.s3 import errors, policies
 from wildsage.services.s3.access import bucket_of
-from wildsage.store.buckets import Buckets
+from wildsage.services.s3.policies import POLICY_CHANGED
+from wildsage.store.buckets import Bucket, Buckets
 from wildsage.store.codec import Document
 
 
@@ -56,6 +56,7 @@ SETTINGS = (
         ("NoSuchBucketPolicy", "The bucket policy does not exist"),
         "DeleteBucketPolicy",
         wrapped=True,
+        runs=True,
     ),
     Setting(
         "PutBucketCors",
@@ -104,13 +105,7 @@ SETTINGS = (
 def _check(setting: Setting, value: Any) -> None:
     """What a document must be beyond its shape."""
     if setting.member == "Policy":
-        try:
-            if not isinstance(json.loads(value), dict):
-                raise ValueError("not an object")
-        except ValueError:
-            raise ApiError(
-                "MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'", 400
-            ) from None
+        policies.check(value)
     if setting.member == "Tagging":
         keys = [tag["Key"] for tag in value.get("TagSet", ())]
         if len(keys) > 50 or len(set(keys)) < len(keys):
@@ -131,9 +126,15 @@ def _put(setting: Setting) -> Handler:
         _check(setting, value)
         with errors.store_errors(bucket.name):
             await Buckets(ctx.platform.database).set(bucket.name, setting.member, value)
+        _tell(ctx, setting, bucket)
         return {}
 
     return handler
+
+
+def _tell(ctx: Context, setting: Setting, bucket: Bucket) -> None:
+    if setting.member == "Policy":
+        ctx.platform.hints.notify(POLICY_CHANGED, about=bucket.name)
 
 
 def _get(setting: Setting) -> Handler:
@@ -155,6 +156,7 @@ def _delete(setting: Setting) -> Handler:
         bucket = await bucket_of(ctx, request)
         with errors.store_errors(bucket.name):
             await Buckets(ctx.platform.database).set(bucket.name, setting.member, None)
+        _tell(ctx, setting, bucket)
         return {}
 
     return handler
