@@ -123,6 +123,19 @@ def test_over_tls_the_checksum_follows_the_body(server: Server, bucket: str) -> 
     assert client.get_object(Bucket=bucket, Key="key")["Body"].read() == b"data"
 
 
+def test_a_body_that_was_tampered_with_is_refused_and_leaves_nothing(server: Server, s3: Any, bucket: str) -> None:
+    client = server.client("s3")
+
+    def tamper(request: Any, **_: Any) -> None:
+        request.body = b"evil"
+
+    client.meta.events.register("before-send.s3.PutObject", tamper)
+    failing(lambda: client.put_object(Bucket=bucket, Key="key", Body=b"data"), "XAmzContentSHA256Mismatch", 400)
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    incoming = server.data / "objects" / ".incoming"
+    assert list(incoming.glob(f"{bucket}~*")) == []
+
+
 def test_presigned_urls(s3: Any, bucket: str) -> None:
     where = {"Bucket": bucket, "Key": "a b"}
     answer = httpx.put(s3.generate_presigned_url("put_object", Params=where), content=b"data")
