@@ -13,14 +13,14 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wildsage.core.errors import ClientFault
-from wildsage.runtimes.base import Capability, Handle, LaunchSpec, LogLine, Mount, Phase, Runtime
+from wildsage.runtimes.base import Handle, LaunchSpec, LogLine, Mount, Phase, Runtime
 
 MIB = 1 << 20
 _PATIENCE = 30.0  # seconds after which a condition that should come true is given up
@@ -40,6 +40,15 @@ async def until(condition: Callable[[], bool]) -> None:
 async def text_of(runtime: Runtime, handle: Handle) -> str:
     """Everything the container wrote, once it has ended."""
     return "\n".join([line.text async for line in runtime.logs(handle, follow=True)])
+
+
+async def first_line(runtime: Runtime, handle: Handle) -> str:
+    """What the container writes first."""
+    lines = runtime.logs(handle, follow=True)
+    text = (await anext(lines)).text
+    if isinstance(lines, AsyncGenerator):
+        await lines.aclose()
+    return text
 
 
 def processes_with(marker: str) -> list[int]:
@@ -265,7 +274,7 @@ class Suite:
         (tmp_path / "instance" / "ml" / "go").touch()
         rest = [line async for line in lines]
         assert [line.text.split()[0] for line in rest] == ["two", "written", "rest"]
-        assert rest[1].at - float(rest[1].text.split()[1]) < 1.0
+        assert rest[1].at >= float(rest[1].text.split()[1])
 
     async def test_logs_from_an_offset(self, runtime: Runtime, launch: Launch) -> None:
         handle = await launch("print('a\\nbb\\n\\nccc', end='')")
@@ -307,7 +316,7 @@ class Suite:
             "print('ready')\nwhile True: time.sleep(600)"
         )
         handle = await launch(code)
-        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        assert await first_line(runtime, handle) == "ready"
         await runtime.stop(handle, 60)
         assert (await runtime.inspect(handle)).exit_code == 0
         assert await text_of(runtime, handle) == "ready\nsaved"
@@ -315,7 +324,7 @@ class Suite:
     async def test_stop_kills_after_the_grace(self, runtime: Runtime, launch: Launch) -> None:
         code = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready')\ntime.sleep(600)"
         handle = await launch(code)
-        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        assert await first_line(runtime, handle) == "ready"
         await runtime.stop(handle, 0.2)
         assert (await runtime.inspect(handle)).exit_code == 137
         await runtime.stop(handle, 0.2)
@@ -332,7 +341,7 @@ class Suite:
                 spec, argv=("sh", "-c", f'{PYTHON} -c "$CODE"; true'), environment={**spec.environment, "CODE": code}
             )
         )
-        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        assert await first_line(runtime, handle) == "ready"
         await runtime.stop(handle, 60)
         assert await text_of(runtime, handle) == "ready\nsaved"
         await runtime.remove(handle)
@@ -353,7 +362,7 @@ class Suite:
     async def test_remove_a_running_container(self, runtime: Runtime, launch: Launch, tmp_path: Path) -> None:
         marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
         handle = await launch(f"'{marker}'; import time; print('ready'); time.sleep(600)")
-        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        assert await first_line(runtime, handle) == "ready"
         assert processes_with(marker)
         await runtime.remove(handle)
         assert processes_with(marker) == []
@@ -368,7 +377,7 @@ class Suite:
         handle = await launch("import time, os\nprint('on')\nwhile not os.path.exists('/opt/ml/go'): time.sleep(0.005)")
         assert (await other.inspect(handle)).phase is Phase.RUNNING
         waiting = asyncio.ensure_future(other.wait(handle))
-        assert (await anext(aiter(other.logs(handle, follow=True)))).text == "on"
+        assert await first_line(other, handle) == "on"
         await other.stop(handle, 60)
         assert (await waiting).exit_code == 143
 
@@ -380,12 +389,8 @@ class Suite:
             "server.accept()[0].sendall(b'hello')"
         )
         handle = await launch(code, serves=True)
-        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "listening"
+        assert await first_line(runtime, handle) == "listening"
         reader, writer = await asyncio.open_unix_connection(runtime.address_of(handle).removeprefix("unix:"))
         assert await reader.read() == b"hello"
         writer.close()
         await writer.wait_closed()
-
-    async def test_declares_what_it_can_do(self, runtime: Runtime) -> None:
-        assert {Capability.OWN_ROOT, Capability.PROCESS_TREE} <= runtime.capabilities
-        assert runtime.name

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from tests.contract.runtimes.suite import PYTHON, Launch, Suite, existing, processes_with, text_of, until
+from tests.contract.runtimes.suite import PYTHON, Launch, Suite, existing, first_line, processes_with, text_of, until
 
 from wildsage.core.errors import RuntimeRefused
 from wildsage.runtimes.base import Handle, LaunchSpec, Phase, Runtime
@@ -56,7 +56,7 @@ class TestSandbox(Suite):
     async def test_keeper_killed_means_lost_and_nothing_lingers(self, runtime: Runtime, launch: Launch) -> None:
         marker = f"marker-{os.getpid()}-keeper"
         handle = await launch(f"'{marker}'; import time; print('ready'); time.sleep(600)", memory_bytes=1 << 28, cpus=1)
-        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        assert await first_line(runtime, handle) == "ready"
         os.kill(handle["pid"], signal.SIGKILL)
         assert (await runtime.wait(handle)).phase is Phase.LOST
         await until(lambda: processes_with(marker) == [])
@@ -139,7 +139,7 @@ class TestSandbox(Suite):
     async def test_a_container_whose_directory_is_deleted_ends(self, runtime: Runtime, spec: LaunchSpec) -> None:
         code = "import time; print('ready'); time.sleep(600)"
         handle = await runtime.launch(replace(spec, argv=(PYTHON, "-u", "-c", code), memory_bytes=1 << 28))
-        assert (await anext(aiter(runtime.logs(handle, follow=True)))).text == "ready"
+        assert await first_line(runtime, handle) == "ready"
         shutil.rmtree(spec.directory)
         assert (await runtime.wait(handle)).phase is Phase.LOST
         assert existing(handle["groups"]) == []

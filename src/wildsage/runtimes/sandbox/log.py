@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -94,7 +94,7 @@ class Lines:
         return lines
 
 
-async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool]) -> AsyncIterator[LogLine]:
+async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool]) -> AsyncGenerator[LogLine, None]:
     """The lines there are now; one without its end only if ``ended``."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -110,7 +110,9 @@ async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool])
         os.close(file)
 
 
-async def follow(path: Path, offset: int, clock: Clock, end: asyncio.Future[Inspection]) -> AsyncIterator[LogLine]:
+async def follow(
+    path: Path, offset: int, clock: Clock, end: asyncio.Future[Inspection]
+) -> AsyncGenerator[LogLine, None]:
     """The lines there are and those to come, until ``end`` is done and all was read."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

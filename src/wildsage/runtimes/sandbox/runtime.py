@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
 from pathlib import Path
 
 from wildsage.core.clock import Clock, SystemClock
@@ -128,13 +129,15 @@ class Sandbox:
         container = state.of_handle(handle)
         path = container.directory / "log"
         if not follow:
-            async for line in log.read(path, offset, self._clock, lambda: not container.alive()):
-                yield line
+            async with aclosing(log.read(path, offset, self._clock, lambda: not container.alive())) as lines:
+                async for line in lines:
+                    yield line
             return
         end = asyncio.ensure_future(self.wait(handle))
         try:
-            async for line in log.follow(path, offset, self._clock, end):
-                yield line
+            async with aclosing(log.follow(path, offset, self._clock, end)) as lines:
+                async for line in lines:
+                    yield line
         finally:
             end.cancel()
 

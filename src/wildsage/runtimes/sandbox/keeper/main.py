@@ -33,7 +33,9 @@ _LOOK_AFTER = 2.0  # seconds, between looks at whether the container still has a
 def main() -> None:
     """Entry: see the module's text."""
     # uvloop hands a child more than its three streams; kept open in the container, control would wait for their end.
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
+            os.close(int(name))
     order = load(sys.stdin.buffer.read())
     lock = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fcntl.flock(lock, fcntl.LOCK_EX)
