@@ -15,6 +15,14 @@ EXAMPLES = Path(sys.argv[1])
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
 
 
+def take_away(session, predictor):
+    predictor.delete_model()
+    predictor.delete_endpoint()
+    session.sagemaker_client.get_waiter("endpoint_deleted").wait(
+        EndpointName=predictor.endpoint_name, WaiterConfig={"Delay": 1}
+    )
+
+
 def sklearn(session, role, data):
     estimator = SKLearn(
         entry_point="train.py",
@@ -42,8 +50,7 @@ def sklearn(session, role, data):
     predictor.serializer, predictor.deserializer = NumpySerializer(), CSVDeserializer()
     answer = predictor.predict(np.array(ROWS))
     assert [cell for row in answer for cell in row] == expected, answer
-    predictor.delete_model()
-    predictor.delete_endpoint()
+    take_away(session, predictor)
 
 
 def xgboost(session, role, data):
@@ -61,8 +68,7 @@ def xgboost(session, role, data):
     predictor = estimator.deploy(1, "ml.m5.large", serializer=CSVSerializer(), deserializer=CSVDeserializer())
     answer = [float(cell) for row in predictor.predict(ROWS) for cell in row]
     assert answer == [0.0, 2.0], answer
-    predictor.delete_model()
-    predictor.delete_endpoint()
+    take_away(session, predictor)
 
 
 def pytorch(session, role, data):
@@ -81,8 +87,7 @@ def pytorch(session, role, data):
     predictor = estimator.deploy(1, "ml.m5.large", serializer=NumpySerializer(), deserializer=NumpyDeserializer())
     answer = predictor.predict(np.array(ROWS, dtype=np.float32)).argmax(axis=1).tolist()
     assert answer == [0, 2], answer
-    predictor.delete_model()
-    predictor.delete_endpoint()
+    take_away(session, predictor)
 
 
 def main():
@@ -97,7 +102,6 @@ def main():
     for work in (sklearn, xgboost, pytorch):
         print(f"=== {work.__name__}", flush=True)
         work(session, role, data)
-    assert not session.sagemaker_client.list_endpoints()["Endpoints"]
     print("SDK v2: all done")
 
 
