@@ -6,9 +6,12 @@ import asyncio
 import io
 import os
 import signal
+import subprocess
 import tarfile
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from tests.unit.services.sagemaker.conftest import BUCKET, REGION, Server, Training
 
 from wildsage.services.sagemaker.training.kind import LOG_GROUP, TRAINING_JOB
@@ -219,3 +222,22 @@ async def test_an_isolated_job_reaches_nobody(server: Server, training: Training
     job = await training.end("isolated")
     assert job["TrainingJobStatus"] == "Completed", job
     assert "isolated" in await server.log(LOG_GROUP, "isolated/")
+
+
+@pytest.fixture
+def small_disk(server: Server) -> Iterator[None]:
+    """One MiB for all instances."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", server.data.instances], check=True)
+    yield
+    subprocess.run(["umount", server.data.instances], check=True)
+
+
+@pytest.mark.usefixtures("small_disk")
+async def test_a_full_disk_fails_in_words(server: Server, training: Training) -> None:
+    await server.put("data/train/big.bin", bytes(4 << 20))
+    await training.create("full", SCRIPT, InputDataConfig=[CHANNEL])
+    job = await training.end("full")
+    assert "No space left on the disk" in job["FailureReason"]
+    assert await left_behind(server) == []
