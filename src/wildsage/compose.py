@@ -48,7 +48,7 @@ from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.instances import Instances
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.instance.attendant import Attendants
-from wildsage.services.sagemaker.instance.images import Images
+from wildsage.services.sagemaker.instance.images import Images, pip_settings
 from wildsage.services.sagemaker.service import SAGEMAKER
 from wildsage.services.sagemaker.training.controller import TrainingController
 from wildsage.services.sts.service import STS
@@ -122,7 +122,7 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
 def controllers(platform: Platform, routes: RoutePublisher, attendants: Attendants) -> Sequence[Controller]:
     """Every controller."""
     runtime = platform.runtimes["sandbox"]
-    images = Images(Environments(platform.settings.data.environments, os.environ))
+    images = Images(Environments(platform.settings.data.environments, os.environ), pip_settings(os.environ))
     hosts = Instances(platform, runtime, images, attendants)
     return (
         TrainingController(platform, runtime, images, attendants),

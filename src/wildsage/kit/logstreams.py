@@ -7,6 +7,7 @@ writes a container's log and the service that reads it agree without knowing eac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wildsage.kit.context import Platform
@@ -51,11 +52,10 @@ async def ensure(platform: Platform, stream: LogStream) -> None:
         group_key(stream.account, stream.region, stream.group),
         stream_key(stream.account, stream.region, stream.group, stream.name),
     ):
-        now = platform.clock.now()
-        try:
-            await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
-        except AlreadyExists:
-            continue
+        if await platform.resources.get(key) is None:
+            now = platform.clock.now()
+            with suppress(AlreadyExists):  # someone else was faster
+                await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
 
 
 async def append(

@@ -34,16 +34,29 @@ def kept(document: Document) -> Software:
     return Software(tuple(document["command"]), document["variables"], document["notice"])
 
 
-class Images:
-    """Finds, or builds, what stands in for an image."""
+def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of the server's environment tells pip where packages are (an index, a mirror, a proxy)."""
+    found = {name: value for name, value in environ.items() if name.startswith("PIP_")}
+    proxy = environ.get("HTTPS_PROXY") or environ.get("https_proxy")
+    if proxy:
+        found.setdefault("PIP_PROXY", proxy)
+    return found
 
-    def __init__(self, environments: Environments) -> None:
+
+class Images:
+    """Finds, or builds, what stands in for an image.
+
+    ``settings``: variables for every container, by which ``pip`` in it finds the packages this machine finds.
+    """
+
+    def __init__(self, environments: Environments, settings: Mapping[str, str]) -> None:
         self._environments = environments
+        self._settings = settings
 
     async def prepare(self, image: str, role: Role, progress: Progress) -> Software:
         """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault."""
         asked, recipe = recipe_for(image, role)
         environment = await self._environments.resolve(recipe, progress)
         command = serve_command(environment) if role is Role.INFERENCE else train_command(environment)
-        variables = environment_variables(recipe, environment)
+        variables = {**self._settings, **environment_variables(recipe, environment)}
         return Software(command, variables, notice(asked, recipe, environment.versions))

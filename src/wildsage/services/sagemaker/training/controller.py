@@ -212,7 +212,8 @@ class TrainingController:
         status = resource.status
         if "handle" in resource.state:
             source = self._source(resource)
-            await self._attendants.finished(source)
+            if (job.directory / "log").exists():
+                await self._attendants.finished(source)
             await self._runtime.remove(resource.state["handle"])
             values = await final_metrics(self._platform, source.name, [metric.name for metric in source.metrics])
             if values:

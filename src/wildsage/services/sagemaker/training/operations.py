@@ -28,6 +28,8 @@ async def describe_training_job(ctx: Context, request: Document) -> Document:
 
 @operation("ListTrainingJobs")
 async def list_training_jobs(ctx: Context, request: Document) -> Document:
+    if request.get("WarmPoolStatusEquals") or request.get("TrainingPlanArnEquals"):
+        return {TRAINING_JOB.list_member: []}  # no job here has a warm pool or a training plan
     return await crud.list_page(ctx, TRAINING_JOB, request)
 
 
