@@ -137,4 +137,5 @@ def make(data: DataDir) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(5)  # control and router, which start beside this, come first
     make(DataDir(Path(sys.argv[1])))

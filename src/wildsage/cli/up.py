@@ -89,12 +89,13 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         data = self._settings.data
         self._control.start()
-        if not (data.tls / "server.pem").exists():
-            _make_certificates(data)
         self._router.start()
+        certificates = None if (data.tls / "server.pem").exists() else _start_certificates(data)
         self._write_file()
         try:
             self._await_health()
+            if certificates is not None:
+                _await_certificates(certificates)
         except BaseException:
             self.stop()
             raise
@@ -182,9 +183,13 @@ def _argv(name: str, arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", _MODULES[name], *arguments]
 
 
-def _make_certificates(data: DataDir) -> None:
+def _start_certificates(data: DataDir) -> Child:
     maker = Child("certificates", _argv("certificates", [str(data.root)]), data.logs / "certificates.log")
     maker.start()
+    return maker
+
+
+def _await_certificates(maker: Child) -> None:
     _, status = os.waitpid(maker.pid, 0)
     if status:
         raise WildsageError(f"the server's certificates could not be made:\n{maker.last_words()}")

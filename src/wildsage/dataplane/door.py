@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 
 from wildsage.wire.http.server import Server
 
@@ -17,9 +18,9 @@ _REST_SECONDS = 0.2
 
 
 class Door:
-    """Accepts from ``listener`` for ``server``; without ``tls`` every connection is plain."""
+    """Accepts from ``listener`` for ``server``. ``tls`` is asked when a client begins a handshake; None: not spoken."""
 
-    def __init__(self, listener: socket.socket, server: Server, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, listener: socket.socket, server: Server, tls: Callable[[], ssl.SSLContext | None]) -> None:
         self._listener = listener
         self._server = server
         self._tls = tls
@@ -64,8 +65,7 @@ class Door:
             if not first:
                 sock.close()
                 return
-            secure = self._tls is not None and first[0] == _HANDSHAKE
-            await self._server.serve_socket(sock, self._tls if secure else None)
+            await self._server.serve_socket(sock, self._tls() if first[0] == _HANDSHAKE else None)
         except (OSError, TimeoutError) as error:
             log.debug("a connection that came to nothing: %s", error)
             sock.close()

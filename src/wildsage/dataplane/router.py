@@ -51,6 +51,7 @@ class Router:
         self._client = client
         self._server = Server(self._on_request, Limits())
         self._door: Door | None = None
+        self._context: ssl.SSLContext | None = None
         self._pushes: Server | None = None
 
     def home(self) -> tuple[str, int]:
@@ -68,7 +69,7 @@ class Router:
             except ValueError:
                 log.exception("%s cannot be used; waiting for control to push another", self._data.routes)
         self._listener.listen(4096)
-        self._door = Door(self._listener, self._server, self._tls())
+        self._door = Door(self._listener, self._server, self._tls)
 
     async def close(self, grace: float = 5.0) -> None:
         if self._door is not None:
@@ -108,12 +109,16 @@ class Router:
         return _json(404, {"message": "PUT /routes or GET /counters"})
 
     def _tls(self) -> ssl.SSLContext | None:
+        """The certificate's context, once its files are there: on a first start they are made beside the router."""
+        if self._context is not None:
+            return self._context
         certificate, key = self._data.tls / "server.pem", self._data.tls / "server.key"
         if not certificate.exists():
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         context.set_alpn_protocols(["http/1.1"])
+        self._context = context
         return context
 
 
