@@ -6,8 +6,8 @@ Why each variable is there: docs/design/access.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from wildsage.cli.sdk_defaults import path_of
 from wildsage.cli.server_file import ServerFile
 from wildsage.core import credentials as server_credentials
 from wildsage.core import sessions
@@ -49,7 +49,7 @@ def client_environment(data: DataDir, server: ServerFile, environ: Mapping[str, 
         "https_proxy": server.url,
         "NO_PROXY": exempt,
         "no_proxy": exempt,
-        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(sdk_defaults(data)),
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(path_of(data)),
         "WILDSAGE_DATA": str(data.root),
         "WILDSAGE_ROLE": credentials.role_arn,
     }
@@ -58,21 +58,6 @@ def client_environment(data: DataDir, server: ServerFile, environ: Mapping[str, 
 def removed(environ: Mapping[str, str]) -> list[str]:
     """The variables to take away."""
     return [name for name in environ if name in REMOVED or name.startswith(_SERVICE_ENDPOINTS)]
-
-
-def sdk_defaults(data: DataDir) -> Path:
-    """The SageMaker SDK's defaults file that switches its telemetry off."""
-    return data.root / "sagemaker-defaults.yaml"
-
-
-SDK_DEFAULTS = """\
-# Defaults of the SageMaker Python SDK under `wildsage run` and `wildsage env`.
-SchemaVersion: '1.0'
-SageMaker:
-  PythonSDK:
-    Modules:
-      TelemetryOptOut: true
-"""
 
 
 def _listed(environ: Mapping[str, str]) -> list[str]:

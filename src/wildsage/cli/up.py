@@ -19,9 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from wildsage.cli import ask, server_file
+from wildsage.cli import ask, sdk_defaults, server_file
 from wildsage.cli.children import Child, end_strays, reap, stop
-from wildsage.cli.environment import SDK_DEFAULTS, sdk_defaults
 from wildsage.cli.server_file import ServerFile
 from wildsage.core.errors import SettingsError, WildsageError
 from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name
@@ -210,7 +209,7 @@ def _prepare(data: DataDir) -> None:
         data.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (data.run, data.logs, data.objects, data.instances):
             folder.mkdir(mode=0o700, exist_ok=True)
-        sdk_defaults(data).write_text(SDK_DEFAULTS)
+        sdk_defaults.write(data)
     except OSError as error:
         raise SettingsError(f"the data directory {data.root} cannot be used: {error.strerror}") from error
 
