@@ -201,6 +201,25 @@ async def test_instances_are_adopted_by_the_next_control_process(server: Server,
     assert hosting.folders() == []
 
 
+async def test_instances_lost_with_the_machine_are_launched_anew(server: Server, hosting: Hosting) -> None:
+    await hosting.up("reborn")
+    found = await server.settled(ENDPOINT, "reborn", "InService")
+    await server.stop()
+    (instance,) = fleet.load(found.state).of(fleet.SERVING)
+    os.kill(instance.handle["pid"], signal.SIGKILL)
+    await server.start()
+    async with asyncio.timeout(30):
+        while True:
+            route = await hosting.route("reborn")
+            assert route is not None
+            serving = route.variants[0].instances
+            if serving and serving[0].id != instance.id:
+                break
+            await asyncio.sleep(0.02)
+    assert await hosting.invoke("reborn", [2]) == [4.0]
+    await hosting.delete("reborn")
+
+
 async def test_inference_code_of_its_own_is_staged(server: Server, hosting: Hosting) -> None:
     code = await server.put("code/sourcedir.tar.gz", archive({"inference.py": GOOD}))
     data = await server.put("models/factor-only.tar.gz", archive({"factor.txt": "5"}))

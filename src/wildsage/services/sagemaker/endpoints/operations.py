@@ -108,6 +108,9 @@ def _begin_update(endpoint: Resource, state: State) -> None:
 @operation("DeleteEndpoint")
 async def delete_endpoint(ctx: Context, request: Document) -> Document:
     """Works in every status; AWS refuses it while an endpoint is Creating or Updating."""
+    found = await crud.fetch(ctx, ENDPOINT, request["EndpointName"])
+    if found.wish == DELETE:
+        return {}  # under way; it would only begin anew
 
     def change(endpoint: Resource) -> None:
         endpoint.wish = DELETE

@@ -40,6 +40,14 @@ from wildsage.store.resources import Resource
 
 _TAIL_LINES = 20
 _PHASES = {"MaxRuntimeExceeded": "Stopped"}
+_DOING = {
+    "prepare": "preparing the image",
+    "download": "downloading the input data",
+    "launch": "launching the container",
+    "train": "watching the container",
+    "stop": "stopping the container",
+    "upload": "uploading the model",
+}
 _WITH_MODEL = ("Completed", "Stopped", "MaxRuntimeExceeded")
 
 
@@ -77,7 +85,7 @@ class TrainingController:
         except (JobFault, RuntimeRefused) as fault:
             return self._end(resource, "Failed", str(fault))
         except OSError as error:
-            return self._end(resource, "Failed", str(faults.of_disk(error, f"working on stage {stage}")))
+            return self._end(resource, "Failed", str(faults.of_disk(error, _DOING[stage])))
 
     def _job(self, resource: Resource) -> Job:
         directory = self._platform.settings.data.instances / f"train-{resource.uid}"
