@@ -202,6 +202,7 @@ class Invocation:
             self.slot = None
         if self._drain is not None:
             self._drain.cancel()
+        self._exchange.on_gone = None  # so that reference counting alone frees both
         self._done(self)
 
     async def _wait_for_client(self) -> None:

@@ -136,13 +136,16 @@ class Invocations:
 
     async def _connect(self, invocation: Invocation) -> None:
         """Tries the variant's instances in turn until one can be reached."""
-        while invocation.slot is not None and not invocation.over:
+        while (slot := invocation.slot) is not None and not invocation.over:
             try:
-                connection = await self._pool.connect(invocation.slot.instance.address)
+                connection = await self._pool.connect(slot.instance.address)
             except Unreachable as error:
-                log.warning("instance %s: %s", invocation.slot.instance.id, error)
+                if not slot.away:
+                    log.warning("instance %s: %s", slot.instance.id, error)
+                slot.away = True
                 invocation.next_slot()
                 continue
+            slot.away = False
             if not invocation.send(connection):
                 self._pool.give(connection)
             return

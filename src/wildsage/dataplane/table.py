@@ -30,10 +30,11 @@ class Counters:
 
 @dataclass(slots=True)
 class Slot:
-    """An instance and the requests it is working on."""
+    """An instance and the requests it is working on. ``away``: it could not be reached the last time."""
 
     instance: Instance
     outstanding: int = 0
+    away: bool = False
 
 
 @dataclass(slots=True)
