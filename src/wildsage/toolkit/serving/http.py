@@ -1,8 +1,9 @@
 """A worker's event loop: HTTP/1.1 over one listening socket that all workers share.
 
 A worker takes one request at a time, since the user's functions block; what it cannot take waits in the kernel, where
-an idle worker finds it.  A connection whose request took long is closed after the answer: its client then connects
-anew, and whichever worker is idle by then takes it.
+an idle worker finds it.  So that one worker does not gather connections which another could serve, it accepts the next
+only once the last has had its first answer, or has said nothing for a moment.  And a connection whose request took long
+is closed after the answer: its client then connects anew, and whichever worker is idle by then takes it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import NamedTuple
 _MOST_HEAD = 64 * 1024
 _MOST_BODY = 128 * 1024 * 1024  # batch transform sends up to 100 MB
 _LONG_SECONDS = 0.005  # from here on, a new connection costs little beside the request itself
+_FRESH_SECONDS = 0.02  # how long a new connection may be silent before the next is accepted
 _READ = 256 * 1024
 _PHRASES = {
     200: "OK",
@@ -212,6 +214,7 @@ class Loop:
         self._connections: dict[int, Connection] = {}
         self._poll = select.epoll()
         self._stopping = False
+        self._fresh: Connection | None = None  # accepted, and not answered yet
         woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -220,11 +223,14 @@ class Loop:
         self._enders = (woken, parent)
         for ender in self._enders:
             self._poll.register(ender, select.EPOLLIN)
-        self._poll.register(listener, select.EPOLLIN | select.EPOLLEXCLUSIVE)
+        self._poll.register(listener, select.EPOLLIN)
 
     def run(self) -> None:
         while not self._stopping:
-            for descriptor, event in self._poll.poll():
+            events = self._poll.poll(None if self._fresh is None else _FRESH_SECONDS)
+            if not events:
+                self._settled(self._fresh)
+            for descriptor, event in events:
                 if descriptor in self._connections:
                     self._attend(self._connections[descriptor], event)
                 elif descriptor in self._enders:
@@ -245,6 +251,8 @@ class Loop:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = self._connections[sock.fileno()] = Connection(sock)
         self._poll.register(sock, select.EPOLLIN)
+        self._fresh = connection
+        self._poll.unregister(self._listener)
         self._attend(connection, select.EPOLLIN)
 
     def _attend(self, connection: Connection, event: int) -> None:
@@ -282,6 +290,7 @@ class Loop:
             answer = self._handle(request)
             if time.perf_counter() - began > _LONG_SECONDS:
                 connection.closing = True
+            self._settled(connection)
             if not self._send(connection, answer, request.method == "HEAD"):
                 return
 
@@ -312,5 +321,12 @@ class Loop:
         self._answer(connection)
 
     def _close(self, connection: Connection) -> None:
+        self._settled(connection)
         if self._connections.pop(connection.sock.fileno(), None) is not None:
             connection.sock.close()
+
+    def _settled(self, connection: Connection | None) -> None:
+        """If ``connection`` is the newest, the next may be accepted."""
+        if connection is not None and connection is self._fresh:
+            self._fresh = None
+            self._poll.register(self._listener, select.EPOLLIN)
