@@ -1,7 +1,7 @@
 """Writes COVERAGE.md: every operation of every service model, and whether it runs, is stored, or is not there yet.
 
-    python tools/coverage.py           writes it
-    python tools/coverage.py --check   fails if it is not what the code says
+python tools/coverage.py           writes it
+python tools/coverage.py --check   fails if it is not what the code says
 """
 
 from __future__ import annotations
