@@ -31,8 +31,10 @@ COVERAGE.md: .venv/.ready
 unit: .venv/.ready
 	$(BIN)/python -m pytest -q tests/unit tests/wire tests/contract tests/api
 
+# Our figures beside those of peers, which come from Debian (wrk, nginx) and PyPI.
 bench: .venv/.ready
-	$(BIN)/python benchmarks/startup.py
+	command -v wrk nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq wrk nginx-light; }
+	$(BIN)/python -m benchmarks
 
 sdk2: .venv-sdk2/.ready
 sdk3: .venv-sdk3/.ready
