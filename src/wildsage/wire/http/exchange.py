@@ -159,7 +159,8 @@ class Exchange:
         return not self.expects and length is not None and int(length) <= _SWALLOWED
 
     def _head(self, status: int, headers: Headers, length: int | None) -> bytes:
-        framing = f"date: {heads.date.text()}\r\n"
+        # An answer that is passed on has the date of its origin (RFC 9110 section 6.6.1).
+        framing = "" if any(name == "date" for name, _ in headers) else f"date: {heads.date.text()}\r\n"
         if self._chunked:
             framing += "transfer-encoding: chunked\r\n"
         elif length is not None and status >= 200 and status != 204 and _announced(headers, None) is None:
