@@ -97,4 +97,4 @@ async def serving(folder: Path, framework: str, script: str | None, **environ: s
         if process.returncode is None:
             process.terminate()
         status = await asyncio.wait_for(process.wait(), 30)
-    assert status == 0, log.read_text()
+    assert status == 0, f"{status}: {log.read_text()}"

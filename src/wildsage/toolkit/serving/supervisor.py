@@ -127,6 +127,9 @@ class Supervisor:
             self._reap()
         for pid in self._workers:
             os.kill(pid, signal.SIGKILL)
+        # Python takes its handlers away while it ends; a second SIGTERM must not turn a clean stop into a death.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _tell(descriptor: int) -> None:
