@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from typing import Any
 import uvloop
 
 from wildsage.core import credentials as server_credentials
+from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.clock import SystemClock
 from wildsage.core.settings import DataDir, Settings, account_id, region_name
@@ -273,7 +273,7 @@ def _empty(data: DataDir) -> None:
     for path in (data.database, *data.root.glob(f"{data.database.name}-*")):
         path.unlink(missing_ok=True)
     for folder in (data.objects, data.instances):
-        shutil.rmtree(folder, ignore_errors=True)
+        trees.remove(folder)
         folder.mkdir(mode=0o700)
 
 

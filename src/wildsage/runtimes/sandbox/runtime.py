@@ -7,7 +7,6 @@ import errno
 import hashlib
 import math
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from pathlib import Path
 
+from wildsage.core import trees
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.errors import ClientFault, InternalFault, RuntimeRefused
 from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine
@@ -207,8 +207,7 @@ def _socket_folder(directory: Path) -> Path:
 
 def _remove_private_files(directory: Path, sockets: Path) -> None:
     for folder in (plan.scratch(directory), sockets):
-        if folder.exists():
-            shutil.rmtree(folder)
+        trees.remove(folder)
     (directory / "keeper").unlink(missing_ok=True)
 
 
