@@ -49,6 +49,13 @@ class Controller(Protocol):
         """One step; ``resource`` is the controller's own copy. A raised error means: try again later."""
         ...
 
+    def give_up(self, resource: Resource, reason: str) -> Step | None:
+        """What becomes of a resource whose step keeps failing for no foreseen reason; None: go on trying.
+
+        ``reason`` is a FailureReason.
+        """
+        ...
+
 
 class Engine:
     """Runs the controllers of one control process."""
@@ -116,9 +123,10 @@ class Engine:
             pass  # the wish moved, or the server stops: give the lease back so that whoever is next begins at once
         except (ApiError, JobFault, OSError) as error:
             found = self._postpone(claimed, error)
-        except Exception:
+        except Exception as error:
             log.exception("step of %s failed", claimed.key)
-            found = self._postpone(claimed, None)
+            end = self._given_up(claimed, error)
+            found = self._postpone(claimed, None) if end is None else self._found(claimed, end)
         finally:
             keeper.cancel()
         await self._apply(claimed, found, gone)
@@ -134,6 +142,16 @@ class Engine:
             modified=shown(now) if changed else claimed.modified,
             due=None if step.after is None else now + step.after,
         )
+
+    def _given_up(self, claimed: Resource, error: Exception) -> Step | None:
+        """Nobody waits for ever for what a bug keeps from happening: after the last wait the resource fails."""
+        if self._failures.get(claimed.key, 0) < len(_RETRY_SECONDS):
+            return None
+        reason = f"InternalServerError: {type(error).__name__}: {error}. The server's log (logs/control.log) has more."
+        step = self._controllers[claimed.key.kind].give_up(copy.deepcopy(claimed), reason)
+        if step is not None:
+            del self._failures[claimed.key]
+        return step
 
     def _postpone(self, claimed: Resource, error: Exception | None) -> Resource:
         count = self._failures.get(claimed.key, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,6 +65,7 @@ class Counting:
         self.hold.set()
         self.started = asyncio.Event()
         self.fail_first = False
+        self.broken = False
 
     async def step(self, resource: Resource) -> Step:
         self.steps += 1
@@ -71,11 +73,30 @@ class Counting:
         if resource.wish == "stop":
             return Step("Stopped", resource.status, resource.state)
         await self.hold.wait()
+        if self.broken:
+            raise KeyError("a bug")
         if self.fail_first and self.steps == 1:
             raise ClientFault("not yet")
         count = resource.state.get("count", 0) + 1
         done = count == 3
         return Step("Done" if done else "Working", {"Count": count}, {"count": count}, after=None if done else 0)
+
+    def give_up(self, resource: Resource, reason: str) -> Step | None:
+        return Step("Failed", {"FailureReason": reason}, resource.state)
+
+
+class Hurried(SystemClock):
+    """Does not wait, but says that it did."""
+
+    def __init__(self) -> None:
+        self._slept = 0.0
+
+    def now(self) -> float:
+        return super().now() + self._slept
+
+    async def sleep(self, seconds: float) -> None:
+        self._slept += seconds
+        await asyncio.sleep(0)
 
 
 async def settled(platform: Platform, phase: str) -> Resource:
@@ -128,6 +149,17 @@ async def test_a_failed_step_is_tried_again(platform: Platform) -> None:
     await settled(platform, "Done")
     await stop(task)
     assert controller.steps == 4
+
+
+async def test_a_bug_does_not_keep_a_resource_waiting_for_ever(platform: Platform) -> None:
+    controller = Counting()
+    controller.broken = True
+    task = await start(replace(platform, clock=Hurried()), controller)
+    found = await settled(platform, "Failed")
+    await stop(task)
+    assert controller.steps == 5
+    assert found.status["FailureReason"].startswith("InternalServerError: KeyError: 'a bug'.")
+    assert found.due is None
 
 
 async def test_a_stopped_engine_gives_its_leases_back(platform: Platform) -> None:

@@ -52,6 +52,14 @@ class EndpointController:
             return await self._publish(resource, state)
         return await self._advance(resource, state)
 
+    def give_up(self, resource: Resource, reason: str) -> Step | None:
+        """A fleet on its way up is given up; one that serves is looked after for as often as it takes."""
+        state = fleet.load(resource.state)
+        if resource.wish == DELETE or state.failed or state.serving == state.target:
+            return None
+        fleet.give_up(state, reason)
+        return self._keep(resource, state, "InService" if state.serving is not None else resource.phase, reason)
+
     async def _publish(self, resource: Resource, state: State) -> Step:
         """Routers hear of it; a fleet that serves is in service only after they did."""
         await self._routes.publish()

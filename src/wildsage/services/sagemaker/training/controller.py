@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.errors import JobFault, RuntimeRefused
 from wildsage.images.uris import Role
@@ -86,6 +86,10 @@ class TrainingController:
             return self._end(resource, "Failed", str(fault))
         except OSError as error:
             return self._end(resource, "Failed", str(faults.of_disk(error, _DOING[stage])))
+
+    def give_up(self, resource: Resource, reason: str) -> Step | None:
+        """The job fails; what it holds is given back for as often as it takes."""
+        return None if resource.state.get("stage") == "clean" else self._end(resource, "Failed", reason)
 
     def _job(self, resource: Resource) -> Job:
         directory = self._platform.settings.data.instances / f"train-{resource.uid}"
@@ -226,7 +230,7 @@ class TrainingController:
             values = await final_metrics(self._platform, source.name, [metric.name for metric in source.metrics])
             if values:
                 status = {**status, "FinalMetricDataList": values}
-        await in_thread(lambda _: shutil.rmtree(job.directory, ignore_errors=True))
+        await in_thread(lambda _: trees.remove(job.directory))
         now = self._platform.clock.now()
         outcome = resource.state["outcome"]
         secondary = outcome["secondary"]
