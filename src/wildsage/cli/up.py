@@ -237,9 +237,11 @@ def _bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
         raise SettingsError(
-            f"{settings.host}:{settings.port} cannot be used ({error.strerror}); "
+            f"{settings.host}:{settings.port} cannot be used ({reason}); "
             "choose another with --port, or a free one with --port 0"
         ) from error
     listener.listen(4096)

@@ -112,7 +112,7 @@ def _check_metrics(definitions: list[Document]) -> None:
     for definition in definitions:
         try:
             re.compile(definition["Regex"])
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValidationError(
                 f"The regular expression of metric definition {definition['Name']} is not valid: {error}"
             ) from None
