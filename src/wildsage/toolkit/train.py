@@ -362,7 +362,7 @@ def train() -> None:
     for folder in (description["model_dir"], description["output_data_dir"]):
         os.makedirs(folder, exist_ok=True)
     fetch_code(description["module_dir"], environ)
-    if program.endswith(".py") and not os.path.exists(f"{_CODE}/{program}") and not os.path.exists(f"{_CODE}/setup.py"):
+    if not os.path.exists(f"{_CODE}/{program}") and not os.path.exists(f"{_CODE}/setup.py"):
         raise ScriptFailure("ExecuteUserScriptError", 2, f"{program} is not in the source directory.", "train")
     environ.setdefault("PYTHONUNBUFFERED", "1")
     environ["CURRENT_HOST"] = description["current_host"]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from wildsage.core import trees
 from wildsage.core.errors import ClientFault, Unsupported
 from wildsage.runtimes.base import Inspection, Phase
 from wildsage.services.sagemaker.endpoints import fleet
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State, Variant
-from wildsage.services.sagemaker.instance import archives, places
+from wildsage.services.sagemaker.instance import archives, faults, places
 from wildsage.services.sagemaker.instance.accepted import ANY, refuse_beyond
 from wildsage.services.sagemaker.training import layout, rules
 
@@ -56,6 +58,9 @@ def never() -> bool:
     return False
 
 
+URI = "s3://bucket/some.tar.gz"
+
+
 def test_an_archive_depends_only_on_its_files(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "sub").mkdir(parents=True)
@@ -66,7 +71,7 @@ def test_an_archive_depends_only_on_its_files(tmp_path: Path) -> None:
     (source / "a").touch()
     archives.pack(source, tmp_path / "two.tar.gz", never)
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
-    archives.unpack(tmp_path / "one.tar.gz", tmp_path / "target", never)
+    archives.unpack(tmp_path / "one.tar.gz", tmp_path / "target", URI, never)
     assert sorted(path.relative_to(tmp_path / "target").as_posix() for path in (tmp_path / "target").rglob("*")) == [
         "a",
         "link",
@@ -83,17 +88,60 @@ def test_names_in_an_archive_cannot_lead_out(tmp_path: Path, name: str) -> None:
         info.size = 1
         tar.addfile(info, io.BytesIO(b"x"))
     if name.startswith("/"):
-        archives.unpack(archive, tmp_path / "target", never)
+        archives.unpack(archive, tmp_path / "target", URI, never)
         assert (tmp_path / "target" / "etc" / "out").exists()
     else:
         with pytest.raises(ClientFault, match="cannot be unpacked"):
-            archives.unpack(archive, tmp_path / "target", never)
+            archives.unpack(archive, tmp_path / "target", URI, never)
 
 
 def test_what_is_no_archive_fails_in_words(tmp_path: Path) -> None:
     (tmp_path / "not.tar.gz").write_bytes(b"hello")
-    with pytest.raises(ClientFault, match="cannot be unpacked"):
-        archives.unpack(tmp_path / "not.tar.gz", tmp_path / "target", never)
+    with pytest.raises(ClientFault, match=r"some.tar.gz cannot be unpacked: the object \(5 bytes\) is not a tar.gz"):
+        archives.unpack(tmp_path / "not.tar.gz", tmp_path / "target", URI, never)
+    (tmp_path / "empty.tar.gz").write_bytes(b"")
+    with pytest.raises(ClientFault, match="the object is empty"):
+        archives.unpack(tmp_path / "empty.tar.gz", tmp_path / "target", URI, never)
+
+
+def test_a_damaged_archive_fails_in_words_wherever_the_damage_is(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        info = tarfile.TarInfo("noise")
+        noise = random.Random(1).randbytes(100_000)
+        info.size = len(noise)
+        tar.addfile(info, io.BytesIO(noise))
+    whole = packed.getvalue()
+    for at in (20, 5_000, len(whole) // 2, len(whole) - 6):
+        (tmp_path / "bad.tar.gz").write_bytes(whole[:at] + b"\xff" * 500 + whole[at + 500 :])
+        with pytest.raises(ClientFault, match="is damaged or incomplete"):
+            archives.unpack(tmp_path / "bad.tar.gz", tmp_path / "target", URI, never)
+    for size in (3, 11, 5_000, len(whole) - 9):
+        (tmp_path / "bad.tar.gz").write_bytes(whole[:size])
+        with pytest.raises(ClientFault, match="is damaged or incomplete"):
+            archives.unpack(tmp_path / "bad.tar.gz", tmp_path / "target", URI, never)
+
+
+def test_a_model_of_many_folders_is_packed(tmp_path: Path) -> None:
+    deepest = str(tmp_path / "source")
+    Path(deepest).mkdir()
+    for _ in range(1200):
+        deepest += "/d"
+        Path(deepest).mkdir()
+    archives.pack(tmp_path / "source", tmp_path / "deep.tar.gz", never)
+    with tarfile.open(tmp_path / "deep.tar.gz") as tar:
+        assert len(tar.getnames()) == 1200
+    trees.remove(tmp_path / "source")
+
+
+def test_names_that_the_disk_refuses_are_the_callers(tmp_path: Path) -> None:
+    (tmp_path / "ml").mkdir()
+    with pytest.raises(OSError) as caught:
+        (tmp_path / "ml" / ("n" * 300)).write_text("x")
+    fault = faults.of_disk(caught.value, "downloading the input data")
+    assert isinstance(fault, ClientFault)
+    assert str(fault).startswith("ClientError: While downloading the input data: a name is longer than 255 bytes")
+    assert str(tmp_path) not in str(fault)
 
 
 def test_accepted_fields() -> None:

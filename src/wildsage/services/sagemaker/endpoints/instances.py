@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from wildsage.core import trees
 from wildsage.core.errors import JobFault, RuntimeRefused
 from wildsage.images.uris import Role
 from wildsage.kit import logstreams
@@ -140,7 +140,7 @@ class Instances:
                 await self._attendants.finished(self._source(endpoint, instance))
             await self._runtime.remove(instance.handle)
         directory = self._directory(instance)
-        await in_thread(lambda _: shutil.rmtree(directory, ignore_errors=True))
+        await in_thread(lambda _: trees.remove(directory))
 
 
 async def _unheard(_: str) -> None:

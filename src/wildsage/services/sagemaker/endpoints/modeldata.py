@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 
+from wildsage.core import trees
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.services.sagemaker.endpoints.launch import Placement, submit_directory
 from wildsage.services.sagemaker.instance import archives
-from wildsage.services.sagemaker.instance.places import parse
+from wildsage.services.sagemaker.instance.places import Location, code, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.models.rules import model_data
@@ -24,27 +24,28 @@ async def fill(place: Placement, transfers: Transfers) -> None:
     await in_thread(lambda _: _prepare(place.directory))
     uri, packed = model_data(place.variant.model)
     if uri and packed:
-        await _unpack(place, transfers, uri, ml / "model")
+        await _unpack(place, transfers, parse(uri), ml / "model")
     elif uri:
         await _download(place, transfers, uri, ml / "model")
-    code = submit_directory(place.variant.model)
-    if code:
-        await _unpack(place, transfers, code, ml / "code")
+    submitted = submit_directory(place.variant.model)
+    if submitted:
+        source = code(submitted, "the variable SAGEMAKER_SUBMIT_DIRECTORY")
+        await _unpack(place, transfers, source, ml / "code")
 
 
 def _prepare(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
+    trees.remove(directory)
     for folder in _FOLDERS:
         (directory / "ml" / folder).mkdir(parents=True)
 
 
-async def _unpack(place: Placement, transfers: Transfers, uri: str, folder: Path) -> None:
+async def _unpack(place: Placement, transfers: Transfers, source: Location, folder: Path) -> None:
     archive = place.directory / _ARCHIVE
     try:
-        await transfers.download(parse(uri), archive)
+        await transfers.download(source, archive)
     except ApiError as error:
-        raise _failed(uri, error) from error
-    await in_thread(partial(archives.unpack, archive, folder))
+        raise _failed(str(source), error) from error
+    await in_thread(partial(archives.unpack, archive, folder, str(source)))
     archive.unlink()
 
 

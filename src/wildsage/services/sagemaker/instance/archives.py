@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import stat
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from wildsage.services.sagemaker.instance.threads import Stopped, check
 
 # A model is packed once and waited for; level 1 is four times as quick as the default and loses little on weights.
 _LEVEL = 1
+_CHUNK = 1 << 20
+_GZIP = b"\x1f\x8b"
 
 
 def pack(folder: Path, archive: Path, stopped: Stopped) -> None:
@@ -29,10 +33,15 @@ def pack(folder: Path, archive: Path, stopped: Stopped) -> None:
 
 
 def _entries(folder: Path) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda each: each.name):
-        yield Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _entries(Path(entry.path))
+    """Everything below ``folder``, a folder before what is in it; however deep."""
+    pending = [folder]
+    while pending:
+        found = pending.pop()
+        if found is not folder:
+            yield found
+        if found.is_dir() and not found.is_symlink():
+            with os.scandir(found) as entries:
+                pending += [Path(each.path) for each in sorted(entries, key=lambda each: each.name, reverse=True)]
 
 
 def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
@@ -50,9 +59,10 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
         tar.addfile(info)
 
 
-def unpack(archive: Path, folder: Path, stopped: Stopped) -> None:
-    """Unpacks a tar, compressed or not; raises ClientFault for anything else or for names that lead out of ``folder``.
+def unpack(archive: Path, folder: Path, uri: str, stopped: Stopped) -> None:
+    """Unpacks a tar, compressed or not, that came from ``uri``; raises OSError for the disk's doing.
 
+    Raises ClientFault for what is no tar, is damaged, or has names that lead out of ``folder``.
     The rules are those of Python's "data" filter (PEP 706): no absolute names, no links that lead out, no devices.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,5 +71,32 @@ def unpack(archive: Path, folder: Path, stopped: Stopped) -> None:
             for member in tar:
                 check(stopped)
                 tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
-        raise ClientFault(f"ClientError: the archive cannot be unpacked: {error}") from error
+            while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
+                check(stopped)  # the checksum is behind the last member, and only who reads on gets to it
+    except tarfile.FilterError as error:
+        raise ClientFault(f"ClientError: {uri} cannot be unpacked: {_refusal(error)}") from error
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, ValueError) as error:
+        raise ClientFault(f"ClientError: {uri} cannot be unpacked: {_damage(archive, error)}") from error
+
+
+def _refusal(error: tarfile.FilterError) -> str:
+    """Without the paths of this machine, which Python's own words have."""
+    kind = {
+        tarfile.AbsolutePathError: "has an absolute name",
+        tarfile.OutsideDestinationError: "would be put outside of its folder",
+        tarfile.SpecialFileError: "is a device or pipe",
+        tarfile.AbsoluteLinkError: "is a link to an absolute path",
+        tarfile.LinkOutsideDestinationError: "is a link that leads out of its folder",
+    }.get(type(error), "is not allowed")
+    return f"its member {error.tarinfo.name!r} {kind}."
+
+
+def _damage(archive: Path, error: Exception) -> str:
+    size = archive.stat().st_size
+    if not size:
+        return "the object is empty; it must be a tar.gz archive."
+    with open(archive, "rb") as file:
+        packed = file.read(2) == _GZIP
+    if not packed:
+        return f"the object ({size} bytes) is not a tar.gz archive."
+    return f"the tar.gz archive ({size} bytes) is damaged or incomplete: {error}."

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from wildsage.core.errors import ApiError, ClientFault, InternalFault, JobFault
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# What only names can be the cause of, and names come from the caller.
+_NAMES = {
+    errno.ENAMETOOLONG: "a name is longer than 255 bytes, or a path longer than 4,096",
+    errno.EISDIR: "a name is that of a file and of a folder",
+    errno.ENOTDIR: "a name is that of a file and of a folder",
+    errno.ELOOP: "symbolic links lead to one another",
+}
+_SHOWN = 100
 
 
 def of_disk(error: OSError, doing: str) -> JobFault:
@@ -16,6 +25,10 @@ def of_disk(error: OSError, doing: str) -> JobFault:
             f"InternalServerError: No space left on the disk of the data directory while {doing}. "
             "Free some space, or start the server with --data on a larger disk, and try again."
         )
+    if error.errno in _NAMES:
+        path = os.fsdecode(error.filename or "").rpartition("/ml/")[2]
+        cut = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
+        return ClientFault(f"ClientError: While {doing}: {_NAMES[error.errno]} (/opt/ml/{cut}).")
     return InternalFault(f"InternalServerError: {type(error).__name__} while {doing}: {error}")
 
 

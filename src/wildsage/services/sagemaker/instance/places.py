@@ -34,6 +34,17 @@ def parse(uri: str) -> Location:
     return Location(bucket, key)
 
 
+def code(uri: str, named_by: str) -> Location:
+    """Where the source archive lies that ``named_by`` (a hyperparameter or variable) points to; raises ClientFault."""
+    try:
+        found = parse(uri)
+    except ValueError:
+        found = None
+    if found is None or not found.key:
+        raise ClientFault(f'ClientError: {named_by} is "{uri}"; it must have the form s3://bucket/key of a tar.gz.')
+    return found
+
+
 def relative(prefix: str, key: str) -> str:
     """Where an object of an S3Prefix source lies in its channel's folder.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 from pathlib import Path
 
+from wildsage.core import trees
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.services.sagemaker.instance import archives, faults
-from wildsage.services.sagemaker.instance.places import parse
+from wildsage.services.sagemaker.instance.places import code, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import layout
@@ -28,7 +28,7 @@ async def fill(job: Job, transfers: Transfers) -> None:
 
 
 def _prepare(job: Job, ml: Path) -> None:
-    shutil.rmtree(job.directory, ignore_errors=True)
+    trees.remove(job.directory)
     for folder in layout.FOLDERS:
         (ml / folder).mkdir(parents=True)
     for channel in job.document.get("InputDataConfig") or []:
@@ -54,12 +54,13 @@ async def _stage_code(job: Job, transfers: Transfers, folder: Path) -> None:
     if not uri:
         return
     archive = job.directory / _SOURCE
+    source = code(uri, "the hyperparameter sagemaker_submit_directory")
     try:
-        await transfers.download(parse(uri), archive)
+        await transfers.download(source, archive)
     except ApiError as error:
         raise ClientFault(
             f"ClientError: The source code at {uri} (hyperparameter sagemaker_submit_directory) cannot be downloaded: "
             f"{error.message} ({error.code})"
         ) from error
-    await in_thread(partial(archives.unpack, archive, folder))
+    await in_thread(partial(archives.unpack, archive, folder, uri))
     archive.unlink()
