@@ -94,11 +94,15 @@ class Server:
             self.process.stdout.close()
 
 
-def start_server(data: Path, *options: str) -> Server:
-    """``wildsage up --port 0`` on ``data``; returns once it says that it is ready."""
+def start_server(data: Path, *options: str, variables: Mapping[str, str] | None = None) -> Server:
+    """``wildsage up --port 0`` on ``data`` with further environment ``variables``; returns once it is ready."""
     command = [sys.executable, "-m", "wildsage.cli", "up", "--port", "0", "--data", str(data), *options]
     process = subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env={**clean_environment(), **(variables or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if process.stdout is None:
         raise RuntimeError("no pipe")

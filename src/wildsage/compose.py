@@ -27,7 +27,7 @@ from wildsage.core import credentials as server_credentials
 from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.clock import SystemClock
-from wildsage.core.settings import DataDir, Settings, account_id, region_name
+from wildsage.core.settings import DataDir, Settings, account_id, further_accounts, legacy_buckets, region_name
 from wildsage.gateway.audit import Audit
 from wildsage.gateway.door import Door
 from wildsage.gateway.local import Reset
@@ -46,7 +46,7 @@ from wildsage.services.iam.directory import Directory
 from wildsage.services.iam.service import IAM
 from wildsage.services.logs.service import LOGS
 from wildsage.services.s3 import sweep
-from wildsage.services.s3.policies import BucketPolicies
+from wildsage.services.s3.guards import Guards as S3Guards
 from wildsage.services.s3.service import SERVICE as S3
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.instances import Instances
@@ -141,6 +141,7 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
         credentials = server_credentials.load(data.credentials)
     except FileNotFoundError:
         credentials = server_credentials.create(data.credentials, settings.account)
+    credentials = server_credentials.with_accounts(data.credentials, credentials, settings.accounts)
     database = await Database.open(data.database)
     objects = LocalObjects(data.objects)
     calls = _LateCalls()
@@ -165,7 +166,7 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     snapshot = Snapshot(platform, directory, client)
     audit = Audit(platform)
     services = {service.name: service for service in SERVICES}
-    door = Door(Parts(platform, directory, services, BucketPolicies(platform)), audit, reset)
+    door = Door(Parts(platform, directory, services, S3Guards(platform)), audit, reset)
     calls.door = door
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)
@@ -309,6 +310,8 @@ def main() -> int:
         region=region_name(os.environ),
         account=account_id(os.environ),
         ephemeral=options.ephemeral,
+        accounts=further_accounts(os.environ),
+        legacy_buckets=legacy_buckets(os.environ),
     )
     uvloop.run(serve(settings, options.lifeline))
     return 0

@@ -1,4 +1,4 @@
-"""Whether a request is allowed, as IAM decides it within one account.
+"""Whether a request is allowed, as IAM decides it within one account (``decide``) and between two (``decide_across``).
 
 An explicit deny anywhere wins.  Otherwise the request needs an allow from the identity's policies or from the
 resource's, and no boundary or session policy may leave it out (IAM User Guide, "Policy evaluation logic").  A resource
@@ -72,8 +72,10 @@ def _denied(kind: str) -> Decision:
     return Decision(False, f"with an explicit deny in {'an' if kind[0] in 'aeiou' else 'a'} {kind} policy", True)
 
 
-def decide(identity: Identity, question: Question, resource_policy: Policy | None = None) -> Decision:
-    """The decision and, for a refusal, AWS's reason for it."""
+def decide(
+    identity: Identity, question: Question, resource_policy: Policy | None = None, granted: bool = False
+) -> Decision:
+    """The decision and, for a refusal, AWS's reason for it. ``granted``: an access control list allows it."""
     context = {**question.context, **identity.context}
     question = Question(question.action, question.resource, context)
     on_resource = None
@@ -91,12 +93,33 @@ def decide(identity: Identity, question: Question, resource_policy: Policy | Non
     for kind, effect in (("identity-based", own), *narrowing, ("resource-based", on_resource)):
         if effect is False:
             return _denied(kind)
-    if own is None and on_resource is None:
+    if own is None and on_resource is None and not granted:
         return _silent("identity-based", question.action)
     for kind, effect in narrowing:
         if effect is None:
             return _silent(kind, question.action)
     return _ALLOWED
+
+
+def decide_across(
+    identity: Identity, question: Question, resource_policy: Policy | None, granted: bool, anonymous: bool
+) -> Decision:
+    """For a resource of another account: both sides must allow it; nobody speaks for the ``anonymous``.
+
+    A policy on the resource may name the caller or its whole account (IAM User Guide, "Cross-account policy
+    evaluation logic").
+    """
+    question = Question(question.action, question.resource, {**question.context, **identity.context})
+    on_resource = None
+    if resource_policy is not None:
+        on_resource = _effect((resource_policy,), question, identity.principal.as_account())
+    if on_resource is False:
+        return _denied("resource-based")
+    if on_resource is None and not granted:
+        return _silent("resource-based", question.action)
+    if anonymous:
+        return _ALLOWED
+    return decide(identity, question)
 
 
 def trusts(trust: Policy, principal: Principal, context: Context | None = None) -> bool:

@@ -24,6 +24,10 @@ class Caller:
         return self.principal.endswith(":root")
 
 
+ANONYMOUS = Caller("", "anonymous", "anonymous", "anonymous", "")
+"""Whoever sends an unsigned request to a service that takes them: of no account."""
+
+
 def root_of(account: str, access_key: str = "") -> Caller:
     """The account's root user."""
     arn = f"arn:aws:iam::{account}:root"

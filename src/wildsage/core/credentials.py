@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from wildsage.core import arn
@@ -21,8 +22,19 @@ DEFAULT_ROLE = "WildsageExecutionRole"
 
 
 @dataclass(frozen=True, slots=True)
+class RootKey:
+    """The root access key of one account."""
+
+    access_key: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServerCredentials:
-    """``master_hex``: the 32 bytes that ``core.sessions`` derives secrets and tokens from. ``role_id``: AROA…"""
+    """``master_hex``: the 32 bytes that ``core.sessions`` derives secrets and tokens from. ``role_id``: AROA…
+
+    ``accounts``: the root keys of accounts beside the server's own, by account id.
+    """
 
     account: str
     access_key: str
@@ -30,6 +42,12 @@ class ServerCredentials:
     master_hex: str
     role_id: str
     role_name: str = DEFAULT_ROLE
+    accounts: Mapping[str, RootKey] = field(default_factory=dict)
+
+    @property
+    def roots(self) -> Mapping[str, RootKey]:
+        """The root key of every account."""
+        return {self.account: RootKey(self.access_key, self.secret), **self.accounts}
 
     @property
     def master(self) -> bytes:
@@ -58,18 +76,35 @@ def create(path: Path, account: str) -> ServerCredentials:
         master_hex=secrets.token_hex(32),
         role_id=unique_id("AROA"),
     )
+    _write(path, made)
+    return made
+
+
+def with_accounts(path: Path, credentials: ServerCredentials, accounts: Collection[str]) -> ServerCredentials:
+    """``credentials`` with a root key for each of ``accounts``; those that are new are on disk before they are used."""
+    missing = sorted(set(accounts) - set(credentials.roots))
+    if not missing:
+        return credentials
+    keys = {account: RootKey(unique_id("AKIA"), secret_key()) for account in missing}
+    made = replace(credentials, accounts={**credentials.accounts, **keys})
+    _write(path, made)
+    return made
+
+
+def _write(path: Path, made: ServerCredentials) -> None:
     half = path.with_suffix(".new")
     with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(asdict(made), file, indent=2)
         file.flush()
         os.fsync(file.fileno())
     half.rename(path)
-    return made
 
 
 def load(path: Path) -> ServerCredentials:
     """Raises FileNotFoundError where no server was started yet, SettingsError for a file that is not ours."""
     try:
-        return ServerCredentials(**json.loads(path.read_text()))
-    except (TypeError, ValueError) as error:
+        read = json.loads(path.read_text())
+        accounts = {account: RootKey(**key) for account, key in read.pop("accounts", {}).items()}
+        return ServerCredentials(**read, accounts=accounts)
+    except (AttributeError, TypeError, ValueError) as error:
         raise SettingsError(f"{path} cannot be read ({error}); restore it or use another data directory") from error

@@ -82,7 +82,10 @@ class DataDir:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one server was started with."""
+    """What one server was started with. ``accounts``: those beside ``account``, each with a root key of its own.
+
+    ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
+    """
 
     data: DataDir
     host: str = "127.0.0.1"
@@ -91,6 +94,8 @@ class Settings:
     account: str = DEFAULT_ACCOUNT
     ephemeral: bool = False
     database_url: str = ""
+    accounts: tuple[str, ...] = ()
+    legacy_buckets: bool = False
 
     @property
     def url(self) -> str:
@@ -112,10 +117,27 @@ def data_dir(environ: Mapping[str, str], option: str | None) -> DataDir:
 
 def account_id(environ: Mapping[str, str]) -> str:
     """WILDSAGE_ACCOUNT, twelve digits."""
-    account = environ.get("WILDSAGE_ACCOUNT", DEFAULT_ACCOUNT)
-    if len(account) != 12 or not account.isdigit():
-        raise SettingsError(f"WILDSAGE_ACCOUNT must be twelve digits, not {account!r}")
-    return account
+    return _account(environ.get("WILDSAGE_ACCOUNT", DEFAULT_ACCOUNT), "WILDSAGE_ACCOUNT")
+
+
+def further_accounts(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """WILDSAGE_ACCOUNTS: accounts beside the server's own, with commas between them."""
+    listed = environ.get("WILDSAGE_ACCOUNTS", "").split(",")
+    return tuple(_account(each.strip(), "WILDSAGE_ACCOUNTS") for each in listed if each.strip())
+
+
+def _account(text: str, source: str) -> str:
+    if len(text) != 12 or not text.isdigit():
+        raise SettingsError(f"{source} must be twelve digits, not {text!r}")
+    return text
+
+
+def legacy_buckets(environ: Mapping[str, str]) -> bool:
+    """WILDSAGE_S3_DEFAULTS: ``current`` or ``legacy``."""
+    chosen = environ.get("WILDSAGE_S3_DEFAULTS", "current")
+    if chosen not in ("current", "legacy"):
+        raise SettingsError(f"WILDSAGE_S3_DEFAULTS must be current or legacy, not {chosen!r}")
+    return chosen == "legacy"
 
 
 def region_name(environ: Mapping[str, str]) -> str:

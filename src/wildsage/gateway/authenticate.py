@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wildsage.access.policies import compile_policy
+from wildsage.access.decisions import Identity
+from wildsage.access.policies import Principal, compile_policy
 from wildsage.core import sessions
-from wildsage.core.caller import Caller
+from wildsage.core.caller import ANONYMOUS, Caller
 from wildsage.core.sessions import ExpiredToken, InvalidToken, Session
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
@@ -14,6 +15,8 @@ from wildsage.wire import sigv4, sigv4_errors
 from wildsage.wire.http.messages import BytesBody
 from wildsage.wire.sigv4 import Authorization
 from wildsage.wire.sigv4_streaming import open_body
+
+_NOBODY = Identity(Principal("AWS", frozenset({ANONYMOUS.arn})), context={"aws:principaltype": ("Anonymous",)})
 
 
 async def authenticate(parts: Parts, exchange: Exchange) -> None:
@@ -24,6 +27,9 @@ async def authenticate(parts: Parts, exchange: Exchange) -> None:
     authorization = exchange.authorization
     if authorization is None:
         if exchange.op.auth_type == "none":
+            return
+        if exchange.service == "s3":
+            exchange.caller, exchange.identity = ANONYMOUS, _NOBODY
             return
         raise sigv4_errors.unsigned_request(sigv4_errors.dialect_of(exchange.http, exchange.service))
     caller, secret, session = await _signer(parts, authorization)

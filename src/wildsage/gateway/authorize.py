@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from wildsage.access.decisions import Decision, Identity, Question, decide, decide_assume, trusts
-from wildsage.access.policies import Policy, Principal, Use, compile_policy
+from wildsage.access.decisions import Decision, Identity, Question, decide, decide_across, decide_assume, trusts
+from wildsage.access.policies import Principal, Use, compile_policy
+from wildsage.core.caller import ANONYMOUS
 from wildsage.core.errors import AccessDenied, ApiError, ValidationError
+from wildsage.gateway.asked import Asked, Need
 from wildsage.gateway.exchange import Exchange
-from wildsage.gateway.needs import Asked, Need, needs, passed_roles
+from wildsage.gateway.needs import needs, passed_roles
 from wildsage.gateway.parts import Parts
 
 SAGEMAKER = "sagemaker.amazonaws.com"
@@ -32,7 +34,9 @@ async def authorize(parts: Parts, exchange: Exchange) -> None:
         context = request_context(parts, exchange)
     for need in needs(asked):
         decision = await _decide(parts, exchange, identity, need, context)
-        if not decision.allowed:
+        if not decision.allowed and need.part:
+            exchange.refused.add((need.resource, need.version))
+        elif not decision.allowed:
             raise _refusal(exchange, need, decision)
     for role in roles:
         need = Need("iam:PassRole", role, {"iam:passedtoservice": (SAGEMAKER,)})
@@ -53,17 +57,17 @@ async def _decide(
         trust = await parts.principals.trust(need.resource)
         question = Question(need.action, need.resource, {**context, **need.context})
         return Decision(False) if trust is None else decide_assume(identity, trust, question)
-    on_resource = await _resource_policy(parts, exchange, need)
-    if on_resource is None and _unlimited(identity):
+    guard = await parts.guards(exchange.service, exchange.by, need.action, need.resource, need.version)
+    own = guard.owner in ("", exchange.by.account)
+    if own and guard.policy is None and _unlimited(identity):
         return Decision(True)
     if not context:
         context = request_context(parts, exchange)
-    return decide(identity, Question(need.action, need.resource, {**context, **need.context}), on_resource)
-
-
-async def _resource_policy(parts: Parts, exchange: Exchange, need: Need) -> Policy | None:
-    document = await parts.resource_policy(exchange.service, need.resource)
-    return None if document is None else compile_policy(document, Use.RESOURCE)
+    question = Question(need.action, need.resource, {**context, **guard.context, **need.context})
+    on_resource = None if guard.policy is None else compile_policy(guard.policy, Use.RESOURCE)
+    if own:
+        return decide(identity, question, on_resource, guard.granted)
+    return decide_across(identity, question, on_resource, guard.granted, exchange.by is ANONYMOUS)
 
 
 async def _check_trust(parts: Parts, role: str) -> None:
@@ -77,6 +81,8 @@ async def _check_trust(parts: Parts, role: str) -> None:
 
 def _refusal(exchange: Exchange, need: Need, decision: Decision) -> ApiError:
     """AWS's sentence, in the code that the service's protocol uses."""
+    if exchange.by is ANONYMOUS:
+        return ApiError("AccessDenied", "Access Denied", 403)
     words = f"User: {exchange.by.arn} is not authorized to perform: {need.action} on resource: {need.resource}"
     if decision.reason:
         words = f"{words} {decision.reason}"

@@ -27,5 +27,6 @@ async def dispatch(parts: Parts, exchange: Exchange) -> None:
         operation=exchange.op.name,
         request_id=exchange.request_id,
         request=exchange.request,
+        refused=exchange.refused,
     )
     exchange.answer = await operation.handler(context, exchange.params)

@@ -20,7 +20,8 @@ class Exchange:
     """``request``: the HTTP request; None for a call by another service, which begins after ``parse``.
 
     Filled by identify: ``service``, ``region``, ``authorization``, ``model``, ``protocol``, ``operation``, ``labels``;
-    by authenticate: ``caller``, ``identity``; by parse: ``params``; by dispatch: ``answer``. ``error`` is why it ended.
+    by authenticate: ``caller``, ``identity``; by parse: ``params``; by authorize: ``refused`` (ARN and version of
+    what the call must leave out); by dispatch: ``answer``. ``error`` is why it ended.
     """
 
     request_id: str
@@ -36,6 +37,7 @@ class Exchange:
     caller: Caller | None = None
     identity: Identity | None = None
     params: Document = field(default_factory=dict)
+    refused: set[tuple[str, str | None]] = field(default_factory=set)
     answer: Document | None = None
     error: ApiError | None = None
 

@@ -1,75 +1,20 @@
 """What a caller must be allowed for each operation: IAM actions and the resources they are asked of.
 
-Source: Service Authorization Reference.  Most operations need the action of their own name;
-those of S3 that do not are listed.
+Source: Service Authorization Reference.  Most operations need the action of their own name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 from wildsage.core import arn
-from wildsage.store.codec import Document
+from wildsage.gateway.asked import Asked, Need
+from wildsage.gateway.s3_needs import s3_needs
 
-# Operation → action, where it is not the operation's own name.
-_S3_ACTIONS: Mapping[str, str] = {
-    "ListBuckets": "ListAllMyBuckets",
-    "HeadBucket": "ListBucket",
-    "ListObjects": "ListBucket",
-    "ListObjectsV2": "ListBucket",
-    "ListObjectVersions": "ListBucketVersions",
-    "ListMultipartUploads": "ListBucketMultipartUploads",
-    "ListParts": "ListMultipartUploadParts",
-    "HeadObject": "GetObject",
-    "CopyObject": "PutObject",
-    "CreateMultipartUpload": "PutObject",
-    "UploadPart": "PutObject",
-    "UploadPartCopy": "PutObject",
-    "CompleteMultipartUpload": "PutObject",
-    "DeleteObjects": "DeleteObject",
-    "GetBucketEncryption": "GetEncryptionConfiguration",
-    "PutBucketEncryption": "PutEncryptionConfiguration",
-    "DeleteBucketEncryption": "PutEncryptionConfiguration",
-    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
-    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
-    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
-    "GetBucketCors": "GetBucketCORS",
-    "PutBucketCors": "PutBucketCORS",
-    "DeleteBucketCors": "PutBucketCORS",
-    "DeleteBucketTagging": "PutBucketTagging",
-    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
-    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
-    "GetBucketNotificationConfiguration": "GetBucketNotification",
-    "PutBucketNotificationConfiguration": "PutBucketNotification",
-}
 _PREFIXES: Mapping[str, str] = {"sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
 _ROLE_MEMBERS = ("RoleArn", "ExecutionRoleArn")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One thing that must be allowed. ``context``: keys that only this need has, in lower case."""
-
-    action: str
-    resource: str
-    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The call: ``service`` by botocore's name, where and for which account."""
-
-    service: str
-    operation: str
-    region: str
-    account: str
-    params: Document
 
 
 def needs(asked: Asked) -> list[Need]:
@@ -107,32 +52,6 @@ def _sagemaker_resource(asked: Asked) -> str:
         return given if isinstance(given, str) else "*"
     kind = _WORD.sub("-", noun).lower()
     return arn.build("sagemaker", asked.region, asked.account, f"{kind}/{name.lower()}")
-
-
-def _s3(asked: Asked) -> Iterable[Need]:
-    params = asked.params
-    bucket, key = params.get("Bucket"), params.get("Key")
-    action = _S3_ACTIONS.get(asked.operation, asked.operation)
-    if params.get("VersionId") and action in ("GetObject", "DeleteObject", "GetObjectTagging", "PutObjectTagging"):
-        action = action.replace("Object", "ObjectVersion", 1)
-    if bucket is None:
-        yield Need(f"s3:{action}", "*")
-        return
-    home = f"arn:aws:s3:::{bucket}"
-    context = {
-        f"s3:{name}": (str(params[member]),)
-        for name, member in (("prefix", "Prefix"), ("delimiter", "Delimiter"), ("max-keys", "MaxKeys"))
-        if params.get(member) is not None
-    }
-    if asked.operation == "DeleteObjects":
-        for item in params.get("Delete", {}).get("Objects", ()):
-            yield Need(f"s3:{action}", f"{home}/{item.get('Key', '')}")
-        return
-    yield Need(f"s3:{action}", home if key is None else f"{home}/{key}", context)
-    source = params.get("CopySource")
-    if isinstance(source, str):
-        path = unquote(source.partition("?versionId=")[0]).lstrip("/")
-        yield Need("s3:GetObject", f"arn:aws:s3:::{path}")
 
 
 def _logs(asked: Asked) -> Iterable[Need]:
@@ -178,7 +97,7 @@ def _sts(asked: Asked) -> Iterable[Need]:
 _OWN: Mapping[str, Callable[[Asked], Iterable[Need]]] = {
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker,
-    "s3": _s3,
+    "s3": s3_needs,
     "logs": _logs,
     "iam": _iam,
     "sts": _sts,

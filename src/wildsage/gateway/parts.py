@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from wildsage.access.decisions import Identity
+from wildsage.access.guards import Guard
 from wildsage.access.policies import Policy
 from wildsage.core.caller import Caller
 from wildsage.kit.context import Platform
@@ -32,21 +33,24 @@ class Principals(Protocol):
     async def trust(self, role: str) -> Policy | None: ...
 
 
-ResourcePolicy = Callable[[str, str], Awaitable[str | None]]
+class Guards(Protocol):
+    """What resources say about calls (``services.s3.guards``)."""
+
+    async def __call__(
+        self, service: str, caller: Caller, action: str, resource: str, version: str | None, /
+    ) -> Guard: ...
 
 
-async def no_resource_policy(_service: str, _resource: str) -> str | None:
-    """For services whose resources carry no policies."""
-    return None
+async def no_guards(_service: str, _caller: Caller, _action: str, _resource: str, _version: str | None) -> Guard:
+    """For services whose resources say nothing."""
+    return Guard()
 
 
 @dataclass(slots=True)
 class Parts:
-    """``services``: what is implemented, by botocore's name. ``resource_policy``: the policy document (JSON) on the
-    resource of an ARN, given the service.
-    """
+    """``services``: what is implemented, by botocore's name. ``guards``: what the resource of an ARN says."""
 
     platform: Platform
     principals: Principals
     services: Mapping[str, Service]
-    resource_policy: ResourcePolicy = no_resource_policy
+    guards: Guards = no_guards

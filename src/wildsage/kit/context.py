@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -51,7 +51,10 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One call of one operation. ``request`` is the HTTP request behind it; None for a call by another service."""
+    """One call of one operation. ``request`` is the HTTP request behind it; None for a call by another service.
+
+    ``refused``: ARN and version of those parts of the call that the caller is not allowed (objects of DeleteObjects).
+    """
 
     platform: Platform
     caller: Caller
@@ -61,6 +64,7 @@ class Context:
     request_id: str
     request: Request | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    refused: Collection[tuple[str, str | None]] = ()
 
     @property
     def account(self) -> str:

@@ -43,7 +43,7 @@ CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str]]]] = [
         "s3",
         "CopyObject",
         {"Bucket": "b", "Key": "k", "CopySource": "c/d%20e?versionId=1"},
-        [("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObject", "arn:aws:s3:::c/d e")],
+        [("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObjectVersion", "arn:aws:s3:::c/d e")],
     ),
     (
         "s3",

@@ -12,7 +12,7 @@ from wildsage.access.decisions import Identity
 from wildsage.access.managed import managed_policies
 from wildsage.access.policies import Policy, Principal, Use, compile_policy
 from wildsage.core import arn
-from wildsage.core.caller import Caller
+from wildsage.core.caller import Caller, root_of
 from wildsage.core.routes import Key as RouteKey
 from wildsage.core.routes import Permission
 from wildsage.kit.context import Platform
@@ -48,20 +48,25 @@ class Directory:
 
     async def key(self, access_key: str) -> LongKey | None:
         """The key of that id; None if there is none or it is inactive."""
-        own = self._platform.credentials
-        if access_key == own.access_key:
-            return LongKey(own.secret, own.root)
         known = self._keys.get(access_key)
-        if known is None:
-            found = await self._platform.resources.get(Key(ACCESS_KEY, own.account, "", access_key))
-            user = None if found is None else await self._user(found.spec["UserName"])
-            if found is None or user is None or found.phase != "Active":
-                return None
-            known = self._keys[access_key] = LongKey(found.state["Secret"], _user_caller(user, access_key))
+        for account, root in self._platform.credentials.roots.items():
+            if known is not None:
+                break
+            if access_key == root.access_key:
+                known = LongKey(root.secret, root_of(account, access_key))
+            else:
+                known = await self._user_key(account, access_key)
+        if known is not None:
+            self._keys[access_key] = known
         return known
 
-    async def _user(self, name: str) -> Resource | None:
-        return await self._platform.resources.get(Key(USER, self._platform.settings.account, "", name))
+    async def _user_key(self, account: str, access_key: str) -> LongKey | None:
+        resources = self._platform.resources
+        found = await resources.get(Key(ACCESS_KEY, account, "", access_key))
+        if found is None or found.phase != "Active":
+            return None
+        user = await resources.get(Key(USER, account, "", found.spec["UserName"]))
+        return None if user is None else LongKey(found.state["Secret"], _user_caller(user, access_key))
 
     async def identity(self, caller: Caller) -> Identity | None:
         """The caller's policies without those of its session; None if its user or role is gone."""
@@ -154,7 +159,7 @@ async def managed_policy(platform: Platform, policy: str) -> Policy:
     shipped = managed_policies().get(policy)
     if shipped is not None:
         return compile_policy(shipped.document)
-    account = platform.settings.account
+    account = policy.split(":")[4]
     found = await platform.resources.get(Key(POLICY, account, "", policy.rpartition("/")[2]))
     if found is None:
         return Policy(())

@@ -1,4 +1,4 @@
-"""What every operation on a bucket checks first: it exists, it is this account's, and it is of this region."""
+"""What every operation on a bucket checks first: it exists, it is whose the request says, and it is of this region."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GARBAGE = "s3 garbage"
 def admit(ctx: Context, bucket: Bucket, request: Document, owner_member: str = "ExpectedBucketOwner") -> None:
     """Raises AccessDenied, or PermanentRedirect with the region that clients then sign for."""
     expected = request.get(owner_member)
-    if bucket.account != ctx.account or (expected is not None and expected != bucket.account):
+    if expected is not None and expected != bucket.account:
         raise errors.access_denied()
     if bucket.region != ctx.region:
         raise ApiError(

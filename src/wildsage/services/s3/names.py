@@ -7,6 +7,7 @@ import re
 import secrets
 
 from wildsage.core.errors import ApiError
+from wildsage.store.codec import Document
 
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -41,3 +42,8 @@ def new_upload() -> str:
 def owner_id(account: str) -> str:
     """The account's canonical user id: 64 hex digits."""
     return hashlib.sha256(f"canonical user of {account}".encode()).hexdigest()
+
+
+def owner(account: str) -> Document:
+    """An account as answers name an owner."""
+    return {"ID": owner_id(account), "DisplayName": account}

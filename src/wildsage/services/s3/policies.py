@@ -1,16 +1,22 @@
-"""Bucket policies, for the door: asked about with every request, so they are remembered until one changes."""
+"""Bucket policies: what a document must be, and whether it makes its bucket public."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
 
 from wildsage.access.conditions import PolicyError
 from wildsage.access.policies import Use, compile_policy
 from wildsage.core.errors import ApiError
-from wildsage.kit.context import Platform
-from wildsage.store.buckets import Buckets
-from wildsage.store.objecttables import NoBucket
 
-POLICY_CHANGED = "s3 policy"
-_PREFIX = "arn:aws:s3:::"
+# A statement for everyone is not public if one of these must have a fixed value
+# (User Guide, "Blocking public access to your Amazon S3 storage", The meaning of "public").
+_NARROWING: Final = frozenset(
+    {"aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceowner", "aws:sourceaccount", "aws:sourceip"}
+    | {"aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn", "aws:userid"}
+    | {"s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:dataaccesspointarn", "s3:dataaccesspointaccount"}
+)
 
 
 def check(document: str) -> None:
@@ -21,26 +27,31 @@ def check(document: str) -> None:
         raise ApiError("MalformedPolicy", f"Policies must be valid JSON and this one is not: {error}", 400) from error
 
 
-class BucketPolicies:
-    """``gateway.parts.ResourcePolicy``."""
+def is_public(document: str) -> bool:
+    """Whether a statement allows something to everyone."""
+    statements = json.loads(document)["Statement"]
+    listed = statements if isinstance(statements, list) else [statements]
+    return any(
+        each["Effect"] == "Allow" and _for_everyone(each) and not _narrowed(each.get("Condition") or {})
+        for each in listed
+    )
 
-    def __init__(self, platform: Platform) -> None:
-        self._buckets = Buckets(platform.database)
-        self._known: dict[str, str | None] = {}
-        platform.hints.listen(POLICY_CHANGED, self._forget)
 
-    def _forget(self, bucket: str) -> None:
-        self._known.pop(bucket, None)
+def _for_everyone(statement: Mapping[str, Any]) -> bool:
+    if "NotPrincipal" in statement:
+        return True
+    principal = statement["Principal"]
+    named = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
+    return named == "*" or "*" in (named if isinstance(named, list) else [named])
 
-    async def __call__(self, service: str, resource: str) -> str | None:
-        """The policy on the bucket that ``resource`` (an ARN) is or lies in."""
-        if service != "s3" or not resource.startswith(_PREFIX):
-            return None
-        name = resource[len(_PREFIX) :].partition("/")[0]
-        if name not in self._known:
-            try:
-                bucket = await self._buckets.get(name)
-            except NoBucket:
-                return None
-            self._known[name] = bucket.settings.get("Policy")
-        return self._known[name]
+
+def _narrowed(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
+    for operator, keys in conditions.items():
+        if "Not" in operator:
+            continue
+        for key, value in keys.items():
+            values = value if isinstance(value, list) else [value]
+            fixed = not any("*" in str(each) or str(each).endswith("/0") for each in values)
+            if key.lower() in _NARROWING and fixed:
+                return True
+    return False

@@ -8,10 +8,9 @@ from wildsage.core import arn, paging
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import errors, names
+from wildsage.services.s3 import acl, errors, names, ownership
 from wildsage.services.s3.access import GARBAGE, bucket_of
-from wildsage.services.s3.acl import owner_only, refuse_acl
-from wildsage.services.s3.policies import POLICY_CHANGED
+from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.store.buckets import Bucket, BucketExists, Buckets, NotEmpty
 from wildsage.store.codec import Document
 
@@ -24,18 +23,20 @@ async def create_bucket(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     name = request["Bucket"]
     names.check_bucket(name)
-    refuse_acl(request)
     if request.get("ObjectLockEnabledForBucket"):
         raise errors.not_implemented("object lock")
     configuration = request.get("CreateBucketConfiguration") or {}
     region = _region(ctx.region, configuration.get("LocationConstraint"))
-    settings: Document = {}
+    settings = ownership.new_settings(ctx.platform.settings.legacy_buckets)
     if request.get("ObjectOwnership"):
-        settings["OwnershipControls"] = {"Rules": [{"ObjectOwnership": request["ObjectOwnership"]}]}
+        settings["OwnershipControls"] = ownership.controls(request["ObjectOwnership"])
     if configuration.get("Tags"):
         settings["Tagging"] = {"TagSet": configuration["Tags"]}
+    bucket = Bucket(name, ctx.account, region, ctx.now, settings=settings)
+    if acl.stated(request):
+        settings["Acl"] = ownership.new_grants(bucket, ctx.account, request, ctx.platform.credentials)
     try:
-        await Buckets(ctx.platform.database).create(Bucket(name, ctx.account, region, ctx.now, settings=settings))
+        await Buckets(ctx.platform.database).create(bucket)
     except BucketExists as error:
         _explain_taken(error.existing, ctx.account, region)
     return {"Location": f"/{name}", "BucketArn": arn.build("s3", "", "", name)}
@@ -82,7 +83,7 @@ async def head_bucket(ctx: Context, request: Document) -> Document:
     """Answers from every region, with the bucket's: that is how clients that were redirected find it."""
     with errors.store_errors(request["Bucket"]):
         bucket = await Buckets(ctx.platform.database).get(request["Bucket"])
-    if bucket.account != ctx.account or request.get("ExpectedBucketOwner", ctx.account) != bucket.account:
+    if request.get("ExpectedBucketOwner", bucket.account) != bucket.account:
         raise errors.access_denied()
     return {"BucketRegion": bucket.region, "BucketArn": arn.build("s3", "", "", bucket.name), "AccessPointAlias": False}
 
@@ -115,7 +116,7 @@ async def list_buckets(ctx: Context, request: Document) -> Document:
         }
         for each in found[:limit]
     ]
-    answer: Document = {"Buckets": listed, "Owner": {"ID": names.owner_id(ctx.account)}}
+    answer: Document = {"Buckets": listed, "Owner": names.owner(ctx.account)}
     if prefix:
         answer["Prefix"] = prefix
     if len(found) > limit:
@@ -138,7 +139,7 @@ async def delete_bucket(ctx: Context, request: Document) -> Document:
             {"BucketName": bucket.name},
         ) from None
     ctx.platform.hints.notify(GARBAGE)
-    ctx.platform.hints.notify(POLICY_CHANGED, about=bucket.name)
+    ctx.platform.hints.notify(BUCKET_CHANGED, about=bucket.name)
     return {}
 
 
@@ -169,11 +170,16 @@ async def put_bucket_versioning(ctx: Context, request: Document) -> Document:
 
 @operation("GetBucketAcl")
 async def get_bucket_acl(ctx: Context, request: Document) -> Document:
-    return owner_only((await bucket_of(ctx, request)).account)
+    bucket = await bucket_of(ctx, request)
+    return acl.told(bucket.account, ownership.bucket_grants(bucket), ctx.platform.credentials.roots)
 
 
 @operation("PutBucketAcl")
 async def put_bucket_acl(ctx: Context, request: Document) -> Document:
-    await bucket_of(ctx, request)
-    refuse_acl(request)
+    bucket = await bucket_of(ctx, request)
+    grants = ownership.new_grants(bucket, bucket.account, request, ctx.platform.credentials)
+    if ownership.of_bucket(bucket) != acl.ENFORCED:
+        with errors.store_errors(bucket.name):
+            await Buckets(ctx.platform.database).set(bucket.name, "Acl", grants)
+        ctx.platform.hints.notify(BUCKET_CHANGED, about=bucket.name)
     return {}

@@ -12,9 +12,9 @@ from typing import Any
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import Handler, Operation
-from wildsage.services.s3 import errors, policies
+from wildsage.services.s3 import acl, errors, ownership, policies
 from wildsage.services.s3.access import bucket_of
-from wildsage.services.s3.policies import POLICY_CHANGED
+from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.store.buckets import Bucket, Buckets
 from wildsage.store.codec import Document
 
@@ -92,7 +92,7 @@ SETTINGS = (
         "PutBucketOwnershipControls",
         "GetBucketOwnershipControls",
         "OwnershipControls",
-        {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        ("OwnershipControlsNotFoundError", "The bucket ownership controls were not found"),
         "DeleteBucketOwnershipControls",
         wrapped=True,
     ),
@@ -102,10 +102,20 @@ SETTINGS = (
 )
 
 
-def _check(setting: Setting, value: Any) -> None:
+def _check(setting: Setting, value: Any, bucket: Bucket) -> None:
     """What a document must be beyond its shape."""
     if setting.member == "Policy":
         policies.check(value)
+        if ownership.blocks(bucket, "BlockPublicPolicy") and policies.is_public(value):
+            raise errors.access_denied("The bucket's public access block does not take public policies")
+    if setting.member == "OwnershipControls":
+        enforced = value["Rules"][0]["ObjectOwnership"] == acl.ENFORCED
+        if enforced and list(ownership.bucket_grants(bucket)) != acl.full_control(bucket.account):
+            raise ApiError(
+                "InvalidBucketAclWithObjectOwnership",
+                "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+                400,
+            )
     if setting.member == "Tagging":
         keys = [tag["Key"] for tag in value.get("TagSet", ())]
         if len(keys) > 50 or len(set(keys)) < len(keys):
@@ -123,18 +133,13 @@ def _put(setting: Setting) -> Handler:
         value = request.get(setting.member)
         if value is None:
             raise errors.malformed_xml()
-        _check(setting, value)
+        _check(setting, value, bucket)
         with errors.store_errors(bucket.name):
             await Buckets(ctx.platform.database).set(bucket.name, setting.member, value)
-        _tell(ctx, setting, bucket)
+        ctx.platform.hints.notify(BUCKET_CHANGED, about=bucket.name)
         return {}
 
     return handler
-
-
-def _tell(ctx: Context, setting: Setting, bucket: Bucket) -> None:
-    if setting.member == "Policy":
-        ctx.platform.hints.notify(POLICY_CHANGED, about=bucket.name)
 
 
 def _get(setting: Setting) -> Handler:
@@ -156,7 +161,7 @@ def _delete(setting: Setting) -> Handler:
         bucket = await bucket_of(ctx, request)
         with errors.store_errors(bucket.name):
             await Buckets(ctx.platform.database).set(bucket.name, setting.member, None)
-        _tell(ctx, setting, bucket)
+        ctx.platform.hints.notify(BUCKET_CHANGED, about=bucket.name)
         return {}
 
     return handler

@@ -146,6 +146,7 @@ def _document(request: Document, upload: Upload, chosen: Sequence[Part]) -> Docu
         "Headers": upload.document["Headers"],
         "Metadata": upload.document["Metadata"],
         "Tags": upload.document["Tags"],
+        **{name: upload.document[name] for name in ("Owner", "Acl") if name in upload.document},
         "Checksums": {algorithm: whole},
         "ChecksumType": kind,
         "Upload": upload.id,

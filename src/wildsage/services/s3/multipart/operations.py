@@ -5,11 +5,12 @@ from __future__ import annotations
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, errors, names, ranges
+from wildsage.services.s3 import checksums, errors, names, ownership, ranges
 from wildsage.services.s3.access import GARBAGE, bucket_of
 from wildsage.services.s3.objects import headers, store
 from wildsage.services.s3.objects.copying import source_of
 from wildsage.services.s3.objects.listing import common_prefixes, echoed, encoder, limit_of
+from wildsage.store.buckets import Bucket
 from wildsage.store.codec import Document
 from wildsage.store.objectlisting import Listing
 from wildsage.store.objectwalk import Page, Walk
@@ -24,7 +25,8 @@ async def create_multipart_upload(ctx: Context, request: Document) -> Document:
     bucket = await bucket_of(ctx, request)
     names.check_key(request["Key"])
     headers.refuse(request)
-    document = headers.describe(request)
+    document = headers.describe(request) | ownership.written(bucket, ctx.account, request, ctx.platform.credentials)
+    document["Initiator"] = ctx.account
     told: Document = {}
     asked = request.get("ChecksumAlgorithm")
     algorithm = checksums.known(asked) if asked else checksums.DEFAULT
@@ -123,7 +125,6 @@ async def list_parts(ctx: Context, request: Document) -> Document:
             bucket.name, request["Key"], request["UploadId"], after, limit + 1
         )
     listed = [_part(upload, part) for part in found[:limit]]
-    owner = {"ID": names.owner_id(bucket.account)}
     told: Document = {
         "Bucket": bucket.name,
         "Key": upload.key,
@@ -132,8 +133,7 @@ async def list_parts(ctx: Context, request: Document) -> Document:
         "MaxParts": limit,
         "IsTruncated": len(found) > limit,
         "Parts": listed,
-        "Initiator": owner,
-        "Owner": owner,
+        **_people(bucket, upload),
         "StorageClass": upload.document["Headers"].get("StorageClass", "STANDARD"),
     }
     if listed:
@@ -141,6 +141,15 @@ async def list_parts(ctx: Context, request: Document) -> Document:
     if upload.document["Asked"]:
         told |= {"ChecksumAlgorithm": upload.document["Algorithm"], "ChecksumType": upload.document["ChecksumType"]}
     return told
+
+
+def _people(bucket: Bucket, upload: Upload) -> Document:
+    """Who began the upload, and who will own the object."""
+    document = upload.document
+    return {
+        "Initiator": names.owner(document.get("Initiator", bucket.account)),
+        "Owner": names.owner(document.get("Owner", bucket.account)),
+    }
 
 
 def _part(upload: Upload, part: Part) -> Document:
@@ -166,15 +175,13 @@ async def list_multipart_uploads(ctx: Context, request: Document) -> Document:
     mark = (request.get("UploadIdMarker") or None) if key_marker else None
     walk = Walk(bucket.name, request.get("Prefix", ""), request.get("Delimiter", ""), key_marker, mark, limit)
     page = await Listing(ctx.platform.database).uploads(walk) if limit else Page[Upload]([], False)
-    owner = {"ID": names.owner_id(bucket.account)}
     uploads = [
         {
             "UploadId": upload.id,
             "Key": encode(upload.key),
             "Initiated": int(upload.initiated),
             "StorageClass": upload.document["Headers"].get("StorageClass", "STANDARD"),
-            "Owner": owner,
-            "Initiator": owner,
+            **_people(bucket, upload),
         }
         for upload in (entry.item for entry in page.entries)
         if upload is not None

@@ -12,7 +12,7 @@ from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, conditions, errors, names
+from wildsage.services.s3 import checksums, conditions, errors, names, ownership
 from wildsage.services.s3.access import admit, bucket_of
 from wildsage.services.s3.objects import headers, store
 from wildsage.services.s3.objects.operations import present
@@ -72,6 +72,7 @@ async def copy_object(ctx: Context, request: Document) -> Document:
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
         )
     document = _document(request, source.item)
+    document |= ownership.written(bucket, ctx.account, request, ctx.platform.credentials)
     _refuse_no_change(request, source.item)
     blob = await _bytes(ctx, request, source.item)
     document["Checksums"] = checksums.encode_all(blob.checksums)

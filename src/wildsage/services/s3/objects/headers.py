@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl
 
 from wildsage.core.errors import ApiError
 from wildsage.services.s3 import checksums, errors
-from wildsage.services.s3.acl import refuse_acl
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectVersion
 
@@ -43,7 +42,6 @@ def refuse(request: Document) -> None:
     # With S3's own keys encryption shows in nothing but the header; SDK v2 asks for aws:kms on every source archive.
     if request.get("ServerSideEncryption") not in (None, "AES256", "aws:kms"):
         raise errors.not_implemented(f"server-side encryption with {request['ServerSideEncryption']}")
-    refuse_acl(request)
 
 
 def describe(request: Document) -> Document:

@@ -9,9 +9,10 @@ from urllib.parse import quote
 from wildsage.core import paging
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import checksums, errors, names
+from wildsage.services.s3 import checksums, errors, names, ownership
 from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.objects import headers
+from wildsage.store.buckets import Bucket
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectVersion
 from wildsage.store.objectlisting import Listing
@@ -64,6 +65,10 @@ def _item(item: ObjectVersion, encode: Callable[[str], str]) -> Document:
     }
 
 
+def _owner(bucket: Bucket, item: ObjectVersion) -> Document:
+    return {"Owner": names.owner(ownership.owner_of(bucket, item))}
+
+
 async def _page(ctx: Context, request: Document, after: str, limit: int) -> Page[ObjectVersion]:
     if not limit:
         return Page([], False)
@@ -77,14 +82,17 @@ async def list_objects(ctx: Context, request: Document) -> Document:
     bucket = await bucket_of(ctx, request)
     encode, limit = encoder(request), limit_of(request, "MaxKeys", "max-keys")
     page = await _page(ctx, request, request.get("Marker", ""), limit)
-    owner = {"ID": names.owner_id(bucket.account)}
     answer: Document = {
         "Name": bucket.name,
         "Prefix": encode(request.get("Prefix", "")),
         "Marker": encode(request.get("Marker", "")),
         "MaxKeys": limit,
         "IsTruncated": page.truncated,
-        "Contents": [{**_item(entry.item, encode), "Owner": owner} for entry in page.entries if entry.item is not None],
+        "Contents": [
+            {**_item(entry.item, encode), **_owner(bucket, entry.item)}
+            for entry in page.entries
+            if entry.item is not None
+        ],
         **common_prefixes(page, encode),
         **echoed(request, encode, "Delimiter"),
     }
@@ -102,8 +110,9 @@ async def list_objects_v2(ctx: Context, request: Document) -> Document:
     token = request.get("ContinuationToken")
     after = request.get("StartAfter", "") if token is None else _position(token)
     page = await _page(ctx, request, after, limit)
-    owner = {"Owner": {"ID": names.owner_id(bucket.account)}} if request.get("FetchOwner") else {}
-    contents = [{**_item(entry.item, encode), **owner} for entry in page.entries if entry.item is not None]
+    items = [entry.item for entry in page.entries if entry.item is not None]
+    asked = bool(request.get("FetchOwner"))
+    contents = [{**_item(item, encode), **(_owner(bucket, item) if asked else {})} for item in items]
     answer: Document = {
         "Name": bucket.name,
         "Prefix": encode(request.get("Prefix", "")),
@@ -152,8 +161,7 @@ async def list_object_versions(ctx: Context, request: Document) -> Document:
         limit,
     )
     page = await listing.versions(walk) if limit else Page[ObjectVersion]([], False)
-    owner = {"Owner": {"ID": names.owner_id(bucket.account)}}
-    versions, markers = _split(page, key_marker if walk.mark is not None else None, owner, encode)
+    versions, markers = _split(page, key_marker if walk.mark is not None else None, bucket, encode)
     answer: Document = {
         "Name": bucket.name,
         "Prefix": encode(request.get("Prefix", "")),
@@ -175,7 +183,7 @@ async def list_object_versions(ctx: Context, request: Document) -> Document:
 
 
 def _split(
-    page: Page[ObjectVersion], begun: str | None, owner: Document, encode: Callable[[str], str]
+    page: Page[ObjectVersion], begun: str | None, bucket: Bucket, encode: Callable[[str], str]
 ) -> tuple[list[Document], list[Document]]:
     """Versions and delete markers; the first of each key is its latest, unless the page begins within the key."""
     versions: list[Document] = []
@@ -185,7 +193,7 @@ def _split(
         item = entry.item
         if item is None:
             continue
-        told = {"VersionId": item.version, "IsLatest": item.key != previous, **owner}
+        told = {"VersionId": item.version, "IsLatest": item.key != previous, **_owner(bucket, item)}
         previous = item.key
         if item.marker:
             markers.append({"Key": encode(item.key), "LastModified": int(item.modified), **told})

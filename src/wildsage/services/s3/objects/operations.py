@@ -5,9 +5,8 @@ from __future__ import annotations
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import checksums, conditions, errors, names, ranges
+from wildsage.services.s3 import acl, checksums, conditions, errors, names, ownership, ranges
 from wildsage.services.s3.access import GARBAGE, admit, bucket_of
-from wildsage.services.s3.acl import owner_only, refuse_acl
 from wildsage.services.s3.objects import headers, store
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import Found, ObjectIndex, ObjectVersion, Removal, Removed
@@ -32,7 +31,7 @@ async def put_object(ctx: Context, request: Document) -> Document:
     names.check_key(key)
     headers.refuse(request)
     check = conditions.write_check(request)
-    document = headers.describe(request)
+    document = headers.describe(request) | ownership.written(bucket, ctx.account, request, ctx.platform.credentials)
     demand = store.demand_of(ctx, request)
     blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT})
     document["Checksums"] = checksums.encode_all(blob.checksums)
@@ -129,14 +128,24 @@ async def head_object(ctx: Context, request: Document) -> Document:
 
 @operation("GetObjectAcl")
 async def get_object_acl(ctx: Context, request: Document) -> Document:
-    found, _ = await find(ctx, request)
-    return owner_only(found.bucket.account)
+    found, item = await find(ctx, request)
+    bucket = found.bucket
+    owner = ownership.owner_of(bucket, item)
+    return acl.told(owner, ownership.grants_of(bucket, item), ctx.platform.credentials.roots)
 
 
 @operation("PutObjectAcl")
 async def put_object_acl(ctx: Context, request: Document) -> Document:
-    await find(ctx, request)
-    refuse_acl(request)
+    key, version = request["Key"], request.get("VersionId")
+
+    def change(found: Found) -> Document:
+        admit(ctx, found.bucket, request)
+        item, bucket = present(found, key, version), found.bucket
+        grants = ownership.new_grants(bucket, ownership.owner_of(bucket, item), request, ctx.platform.credentials)
+        return item.document if ownership.of_bucket(bucket) == acl.ENFORCED else {**item.document, "Acl": grants}
+
+    with errors.store_errors(request["Bucket"]):
+        await ObjectIndex(ctx.platform.database).edit(request["Bucket"], key, version, change)
     return {}
 
 
@@ -174,7 +183,10 @@ async def delete_objects(ctx: Context, request: Document) -> Document:
     ]
     deleted: list[Document] = []
     failed: list[Document] = []
-    for removal, removed in zip(removals, await _remove(ctx, bucket.name, removals), strict=True):
+    allowed = [each for each in removals if not _refused(ctx, bucket.name, each)]
+    outcomes = dict(zip(map(id, allowed), await _remove(ctx, bucket.name, allowed), strict=True))
+    for removal in removals:
+        removed = outcomes.get(id(removal), errors.access_denied())
         told: Document = {"Key": removal.key}
         if removal.version is not None:
             told["VersionId"] = removal.version
@@ -188,6 +200,10 @@ async def delete_objects(ctx: Context, request: Document) -> Document:
     if failed:
         answer["Errors"] = failed
     return answer
+
+
+def _refused(ctx: Context, bucket: str, removal: Removal) -> bool:
+    return (f"arn:aws:s3:::{bucket}/{removal.key}", removal.version) in ctx.refused
 
 
 def _delete_check(request: Document, etag_member: str, size_member: str) -> conditions.Check | None:
