@@ -2,9 +2,9 @@
 
     python benchmarks/s3tests.py CHECKOUT --python VENV/bin/python [--output FILE] [-k EXPRESSION]
 
-CHECKOUT is a clone of https://github.com/ceph/s3-tests, and the interpreter's environment has its requirements.  The
-selection is ``s3tests/functional/test_s3.py`` without the marker ``fails_on_aws``.  The suite expects buckets as S3 made
-them before April 2023 and several accounts, so the server is started with both.
+CHECKOUT is a clone of https://github.com/ceph/s3-tests; the interpreter's environment has its requirements.
+The selection is ``s3tests/functional/test_s3.py`` without the marker ``fails_on_aws``.  The suite expects buckets as S3
+made them before 2023 and several accounts, so the server is started with both.
 """
 
 from __future__ import annotations
@@ -67,7 +67,6 @@ def run(checkout: Path, python: str, expression: str, data: Path) -> str:
         **os.environ,
         "WILDSAGE_ACCOUNTS": ",".join(ACCOUNTS),
         "WILDSAGE_S3_DEFAULTS": "legacy",
-        "WILDSAGE_LIFECYCLE_DAY": "10",
     }
     command = [sys.executable, "-m", "wildsage.cli"]
     subprocess.run([*command, "up", "--data", str(data), "--port", "0", "--detach"], check=True, env=environ)

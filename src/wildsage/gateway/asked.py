@@ -12,7 +12,8 @@ from wildsage.store.codec import Document
 class Need:
     """One thing that must be allowed. ``context``: keys that only this need has, in lower case.
 
-    ``version``: which version of the resource, where S3 has several. ``part``: the call goes on without what this is for.
+    ``version``: which version of the resource, where S3 has several. ``part``: refused, only what it
+    is for is left out of the call.
     """
 
     action: str

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wildsage.core.errors import WildsageError
+from wildsage.objects.sealing import Sealed
 
 
 class NoSpace(WildsageError):
@@ -27,7 +28,10 @@ class NoSpace(WildsageError):
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes that will not change. ``md5`` and the checksums are raw digests; ``size`` in bytes."""
+    """Bytes that will not change. ``md5`` and the checksums are raw digests; ``size`` in bytes.
+
+    Of a sealed blob, size and digests are those of what was sealed.
+    """
 
     name: str
     size: int
@@ -39,9 +43,14 @@ class Objects(Protocol):
     """``label`` is the object's key, so that a backend can choose names that people recognise."""
 
     async def write(
-        self, bucket: str, label: str, body: AsyncIterable[bytes], algorithms: Collection[str] = ()
+        self,
+        bucket: str,
+        label: str,
+        body: AsyncIterable[bytes],
+        algorithms: Collection[str] = (),
+        key: bytes | None = None,
     ) -> Blob:
-        """Stores what ``body`` yields; returns once it is on disk.
+        """Stores what ``body`` yields, sealed under ``key`` (32 bytes) if there is one; returns once it is on disk.
 
         Takes its MD5 and the digests of ``algorithms`` (``digests.ALGORITHMS``) on the way.
         Whatever ``body`` raises comes out again, with nothing kept. Raises NoSpace.
@@ -56,8 +65,8 @@ class Objects(Protocol):
         """A new blob of the same bytes as ``name``, which may cost no copying; without digests. Raises NoSpace."""
         ...
 
-    def read(self, name: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        """A slice as chunks of at most 1 MiB."""
+    def read(self, name: str, offset: int, length: int, sealed: Sealed | None = None) -> AsyncIterator[bytes]:
+        """A slice as chunks of at most 1 MiB; ``sealed``: how to open what is sealed."""
         ...
 
     def path(self, name: str) -> Path:

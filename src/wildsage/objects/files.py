@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 from wildsage.objects.base import Blob, NoSpace
 from wildsage.objects.digests import Digests
+from wildsage.objects.sealing import Sealer
 
 INCOMING = ".incoming"
 _HARMFUL = re.compile(r"[^A-Za-z0-9._-]")
@@ -100,11 +101,14 @@ def remove(paths: Iterable[Path]) -> None:
 class Draft:
     """One blob in the making; its methods may come from different threads, one after another."""
 
-    def __init__(self, root: Path, bucket: str, label: str, algorithms: Collection[str]) -> None:
+    def __init__(
+        self, root: Path, bucket: str, label: str, algorithms: Collection[str], key: bytes | None = None
+    ) -> None:
         self.name = new_name(bucket, label)
         self._incoming = incoming_of(root, self.name)
         self._final = root / self.name
         self._digests = Digests(algorithms)
+        self._sealer = None if key is None else Sealer(key, self.name)
         self._file: BinaryIO | None = None
         self._size = 0
         self._hurried = 0
@@ -115,9 +119,9 @@ class Draft:
         """Appends to the file; ``digest`` must get the same. Raises NoSpace."""
         with self._lock, _space():
             file = self._opened()
-            for chunk in chunks:
+            self._size += sum(map(len, chunks))
+            for chunk in chunks if self._sealer is None else self._sealer.seal(chunks):
                 _write_all(file, chunk)
-                self._size += len(chunk)
             self._hurry(file)
 
     def digest(self, chunks: Sequence[bytes]) -> None:
@@ -156,6 +160,8 @@ class Draft:
         self.digest(chunks)
         with self._lock, _space():
             file = self._opened()
+            if self._sealer is not None:
+                _write_all(file, self._sealer.rest())
             link(self._incoming, self._final)
             os.fsync(file.fileno())
             sync_directory(self._final.parent)

@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from wildsage.objects import files
 from wildsage.objects.base import Blob
+from wildsage.objects.sealing import Sealed, unseal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,9 +37,14 @@ class LocalObjects:
         self._threads.shutdown()
 
     async def write(
-        self, bucket: str, label: str, body: AsyncIterable[bytes], algorithms: Collection[str] = ()
+        self,
+        bucket: str,
+        label: str,
+        body: AsyncIterable[bytes],
+        algorithms: Collection[str] = (),
+        key: bytes | None = None,
     ) -> Blob:
-        draft = files.Draft(self._root, bucket, label, algorithms)
+        draft = files.Draft(self._root, bucket, label, algorithms, key)
         busy: asyncio.Future[tuple[None, None]] | None = None
         chunks: list[bytes] = []
         held = 0
@@ -81,7 +87,12 @@ class LocalObjects:
 
         return await self._make(bucket, label, work)
 
-    async def read(self, name: str, offset: int, length: int) -> AsyncIterator[bytes]:
+    def read(self, name: str, offset: int, length: int, sealed: Sealed | None = None) -> AsyncIterator[bytes]:
+        if sealed is None:
+            return self._read(name, offset, length)
+        return unseal(partial(self._read, name), sealed, offset, length)
+
+    async def _read(self, name: str, offset: int, length: int) -> AsyncIterator[bytes]:
         file = await self._run(self.path(name).open, "rb", 0)
         try:
             end = offset + length

@@ -56,6 +56,10 @@ class S3:
         """Every file of the object store."""
         return [path for path in self.platform.settings.data.objects.rglob("*") if path.is_file()]
 
+    def files_of(self, bucket: str) -> list[Path]:
+        """The blobs of one bucket."""
+        return [path for path in self.files() if path.parent.parent.name == bucket]
+
     async def sweep(self) -> None:
         """Removes garbage without its time of grace."""
         await sweep.collect(self.platform, self.platform.clock.now())

@@ -197,9 +197,7 @@ async def test_a_trailing_checksum_is_verified(s3: S3, bucket: str) -> None:
 @pytest.mark.parametrize(
     "params",
     [
-        {"SSECustomerAlgorithm": "AES256"},
         {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/mine"},
-        {"ObjectLockMode": "GOVERNANCE"},
         {"IfNoneMatch": '"x"'},
         {"ChecksumXXHASH3": "AAAAAAAAAAA="},
     ],

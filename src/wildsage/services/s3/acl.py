@@ -1,6 +1,6 @@
 """Access control lists (S3 User Guide, "Access control list (ACL) overview"): what they say and whom they let in.
 
-Buckets whose ownership is ``BucketOwnerEnforced`` have none; that is what a new bucket gets, as in AWS since April 2023.
+Buckets whose ownership is ``BucketOwnerEnforced`` have none; new buckets get that, as in AWS since April 2023.
 A grant is kept in the API's form, with the canonical id of an account or the URI of a group.
 """
 

@@ -1,4 +1,6 @@
-"""Who owns what in a bucket, and what its public access block rules out (User Guide, "Controlling ownership of objects").
+"""Who owns what in a bucket, and what its public access block rules out.
+
+Source: User Guide, "Controlling ownership of objects" and "Blocking public access".
 
 A bucket without ownership controls behaves as ``ObjectWriter``, one without a public access block blocks nothing; a new
 bucket has both, unless the server is told to make them as S3 did before April 2023.

@@ -8,7 +8,7 @@ from wildsage.core import arn, paging
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import acl, errors, names, ownership
+from wildsage.services.s3 import acl, errors, locking, names, ownership
 from wildsage.services.s3.access import GARBAGE, bucket_of
 from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.store.buckets import Bucket, BucketExists, Buckets, NotEmpty
@@ -23,8 +23,6 @@ async def create_bucket(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
     name = request["Bucket"]
     names.check_bucket(name)
-    if request.get("ObjectLockEnabledForBucket"):
-        raise errors.not_implemented("object lock")
     configuration = request.get("CreateBucketConfiguration") or {}
     region = _region(ctx.region, configuration.get("LocationConstraint"))
     settings = ownership.new_settings(ctx.platform.settings.legacy_buckets)
@@ -32,7 +30,10 @@ async def create_bucket(ctx: Context, request: Document) -> Document:
         settings["OwnershipControls"] = ownership.controls(request["ObjectOwnership"])
     if configuration.get("Tags"):
         settings["Tagging"] = {"TagSet": configuration["Tags"]}
-    bucket = Bucket(name, ctx.account, region, ctx.now, settings=settings)
+    locked = bool(request.get("ObjectLockEnabledForBucket"))
+    if locked:
+        settings[locking.SETTING] = {"ObjectLockEnabled": "Enabled"}
+    bucket = Bucket(name, ctx.account, region, ctx.now, "Enabled" if locked else "", settings)
     if acl.stated(request):
         settings["Acl"] = ownership.new_grants(bucket, ctx.account, request, ctx.platform.credentials)
     try:
@@ -161,6 +162,9 @@ async def put_bucket_versioning(ctx: Context, request: Document) -> Document:
             "The Versioning element must be specified",
             400,
         )
+    if status == "Suspended" and locking.enabled(bucket):
+        words = "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+        raise ApiError("InvalidBucketState", words, 409)
     if configuration.get("MFADelete") == "Enabled":
         raise errors.not_implemented("MFA delete")
     with errors.store_errors(bucket.name):

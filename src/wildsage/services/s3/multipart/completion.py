@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import checksums, conditions, errors, names
+from wildsage.services.s3 import checksums, conditions, encryption, errors, names
 from wildsage.services.s3.access import bucket_of
+from wildsage.services.s3.multipart.operations import part_key
 from wildsage.services.s3.objects import headers, store
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion
@@ -31,13 +32,15 @@ async def complete_multipart_upload(ctx: Context, request: Document) -> Document
     try:
         with errors.store_errors(bucket.name):
             upload, parts = await Uploads(ctx.platform.database).parts(bucket.name, key, identity, 0, _ALL_PARTS)
+        if upload.document.get("Sealed") and (upload.document["Asked"] or request.get("SSECustomerKey")):
+            part_key(request, upload)  # needed where the upload has checksums (API reference)
         chosen = choose(request.get("MultipartUpload") or {}, parts)
         made = await _complete(ctx, request, upload, chosen)
     except ApiError as error:
         if error.code != "NoSuchUpload":
             raise
         made = await _completed(ctx, bucket.name, key, identity)
-    told = headers.written(made, bool(bucket.versioning))
+    told = headers.written(made, bool(bucket.versioning)) | encryption.told(request)
     return {"Bucket": bucket.name, "Key": key, "Location": _location(ctx, bucket.name, key), **told}
 
 
@@ -146,7 +149,8 @@ def _document(request: Document, upload: Upload, chosen: Sequence[Part]) -> Docu
         "Headers": upload.document["Headers"],
         "Metadata": upload.document["Metadata"],
         "Tags": upload.document["Tags"],
-        **{name: upload.document[name] for name in ("Owner", "Acl") if name in upload.document},
+        **{name: upload.document[name] for name in ("Owner", "Acl", "Lock") if name in upload.document},
+        **_sealed(upload, chosen),
         "Checksums": {algorithm: whole},
         "ChecksumType": kind,
         "Upload": upload.id,
@@ -159,6 +163,11 @@ def _document(request: Document, upload: Upload, chosen: Sequence[Part]) -> Docu
             for part in chosen
         ],
     }
+
+
+def _sealed(upload: Upload, chosen: Sequence[Part]) -> Document:
+    kept = upload.document.get("Sealed")
+    return {"Sealed": {**kept, "Segments": [[part.size, part.blob] for part in chosen]}} if kept else {}
 
 
 def _location(ctx: Context, bucket: str, key: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, errors, names, ownership, ranges
+from wildsage.services.s3 import checksums, encryption, errors, names, ranges
 from wildsage.services.s3.access import GARBAGE, bucket_of
 from wildsage.services.s3.objects import headers, store
 from wildsage.services.s3.objects.copying import source_of
+from wildsage.services.s3.objects.drafting import draft
 from wildsage.services.s3.objects.listing import common_prefixes, echoed, encoder, limit_of
 from wildsage.store.buckets import Bucket
 from wildsage.store.codec import Document
@@ -23,9 +24,7 @@ _MOST_PARTS = 10_000
 async def create_multipart_upload(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html"""
     bucket = await bucket_of(ctx, request)
-    names.check_key(request["Key"])
-    headers.refuse(request)
-    document = headers.describe(request) | ownership.written(bucket, ctx.account, request, ctx.platform.credentials)
+    document = draft(ctx, bucket, request)
     document["Initiator"] = ctx.account
     told: Document = {}
     asked = request.get("ChecksumAlgorithm")
@@ -34,7 +33,11 @@ async def create_multipart_upload(ctx: Context, request: Document) -> Document:
     if asked:
         told = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
     document |= {"Algorithm": algorithm, "ChecksumType": kind, "Asked": bool(asked)}
-    upload = Upload(names.new_upload(), bucket.name, request["Key"], ctx.now, document)
+    identity, key = names.new_upload(), encryption.customer_key(request)
+    if key is not None:
+        document["Sealed"] = encryption.lock(key, identity)
+        told |= encryption.told(request)
+    upload = Upload(identity, bucket.name, request["Key"], ctx.now, document)
     with errors.store_errors(bucket.name):
         await Uploads(ctx.platform.database).begin(upload)
     if document["Headers"].get("ServerSideEncryption"):
@@ -63,6 +66,7 @@ async def upload_part(ctx: Context, request: Document) -> Document:
     await bucket_of(ctx, request)
     _check_number(request)
     upload = await upload_of(ctx, request)
+    key = part_key(request, upload)
     demand = store.demand_of(ctx, request)
     algorithm = upload.document["Algorithm"]
     if upload.document["Asked"] and demand.algorithm not in (None, algorithm):
@@ -70,12 +74,12 @@ async def upload_part(ctx: Context, request: Document) -> Document:
             f"Checksum Type mismatch occurred, expected checksum Type: {algorithm.lower()}, actual checksum Type: "
             f"{str(demand.algorithm).lower()}"
         )
-    blob = await store.receive(ctx, request, demand, {algorithm, demand.algorithm or algorithm})
+    blob = await store.receive(ctx, request, demand, {algorithm, demand.algorithm or algorithm}, key)
     await _keep_part(ctx, request, blob)
     told = {f"Checksum{name}": checksums.encode(raw) for name, raw in blob.checksums.items()}
     if not upload.document["Asked"] and demand.algorithm != algorithm:
         told.pop(f"Checksum{algorithm}")  # ours, not the client's
-    return {"ETag": headers.quoted(blob.md5.hex()), **told}
+    return {"ETag": headers.quoted(blob.md5.hex()), **told, **_encrypted(request, upload)}
 
 
 @operation("UploadPartCopy")
@@ -84,18 +88,39 @@ async def upload_part_copy(ctx: Context, request: Document) -> Document:
     await bucket_of(ctx, request)
     _check_number(request)
     upload = await upload_of(ctx, request)
+    key = part_key(request, upload)
     source = await source_of(ctx, request)
     offset, length = ranges.parse_copy(request.get("CopySourceRange"), source.item.size)
     objects = ctx.platform.objects
-    body = objects.read(str(source.item.blob), offset, length)
+    sealed = encryption.opened(request, source.item.document, "CopySource")
+    body = objects.read(str(source.item.blob), offset, length, sealed)
     algorithm = upload.document["Algorithm"]
     with errors.store_errors(request["Bucket"]):
-        blob = await objects.write(request["Bucket"], request["Key"], body, {algorithm})
+        blob = await objects.write(request["Bucket"], request["Key"], body, {algorithm}, key)
     await _keep_part(ctx, request, blob)
     result: Document = {"ETag": headers.quoted(blob.md5.hex()), "LastModified": int(ctx.now)}
     if upload.document["Asked"]:
         result[f"Checksum{algorithm}"] = checksums.encode(blob.checksums[algorithm])
-    return {"CopyPartResult": result, **source.version}
+    return {"CopyPartResult": result, **source.version, **_encrypted(request, upload)}
+
+
+def part_key(request: Document, upload: Upload) -> bytes | None:
+    """The key that the upload's parts are sealed under. Raises InvalidRequest for none or another."""
+    key, kept = encryption.customer_key(request), upload.document.get("Sealed")
+    if kept is None and key is None:
+        return None
+    if kept is None or key is None or not encryption.fits(key, kept):
+        raise errors.invalid_request(
+            "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "
+            "encryption parameters."
+        )
+    return key
+
+
+def _encrypted(request: Document, upload: Upload) -> Document:
+    """What an answer says of the encryption of what was sent."""
+    method = upload.document["Headers"].get("ServerSideEncryption")
+    return encryption.told(request) | ({"ServerSideEncryption": method} if method else {})
 
 
 async def _keep_part(ctx: Context, request: Document, blob: Blob) -> None:

@@ -12,12 +12,15 @@ from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, conditions, errors, names, ownership
+from wildsage.services.s3 import checksums, conditions, encryption, errors, names
 from wildsage.services.s3.access import admit, bucket_of
 from wildsage.services.s3.objects import headers, store
+from wildsage.services.s3.objects.drafting import draft
 from wildsage.services.s3.objects.operations import present
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion
+
+_OF_COPY = ("ServerSideEncryption", "StorageClass", "WebsiteRedirectLocation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +67,18 @@ def _parse(source: str) -> tuple[str, str, str | None]:
 async def copy_object(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
     bucket = await bucket_of(ctx, request)
-    names.check_key(request["Key"])
-    headers.refuse(request)
+    drafted = draft(ctx, bucket, request)
+    key = encryption.customer_key(request)
     source = await source_of(ctx, request)
     if source.item.size > store.LARGEST:
         raise errors.invalid_request(
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
         )
-    document = _document(request, source.item)
-    document |= ownership.written(bucket, ctx.account, request, ctx.platform.credentials)
+    document = _document(request, source.item, drafted)
     _refuse_no_change(request, source.item)
-    blob = await _bytes(ctx, request, source.item)
+    blob = await _bytes(ctx, request, source.item, key)
     document["Checksums"] = checksums.encode_all(blob.checksums)
+    document |= encryption.sealed_document(key, [(blob.size, blob.name)])
     new = ObjectVersion(
         bucket=bucket.name,
         key=request["Key"],
@@ -88,18 +91,17 @@ async def copy_object(ctx: Context, request: Document) -> Document:
     )
     check = conditions.write_check(request)
     made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
-    told = headers.written(made, bool(bucket.versioning))
+    told = headers.written(made, bool(bucket.versioning)) | encryption.told(request)
     result = {name: told.pop(name) for name in list(told) if name == "ETag" or name.startswith("Checksum")}
     return {**told, **source.version, "CopyObjectResult": {**result, "LastModified": int(made.modified)}}
 
 
-def _document(request: Document, source: ObjectVersion) -> Document:
-    """Headers, metadata and tags of the copy: the source's or the request's, as the directives say."""
-    stated = headers.describe(request)
+def _document(request: Document, source: ObjectVersion, stated: Document) -> Document:
+    """The copy's document: headers, metadata and tags are the source's or those stated, as the directives say."""
     if request.get("MetadataDirective", "COPY") != "REPLACE":
-        # The storage class is never copied (API reference, x-amz-storage-class).
-        kept = {name: value for name, value in source.document["Headers"].items() if name != "StorageClass"}
-        chosen = {name: value for name, value in stated["Headers"].items() if name == "StorageClass"}
+        # Never copied (API reference, x-amz-storage-class, x-amz-server-side-encryption).
+        kept = {name: value for name, value in source.document["Headers"].items() if name not in _OF_COPY}
+        chosen = {name: value for name, value in stated["Headers"].items() if name in _OF_COPY}
         stated["Headers"] = {**kept, **chosen}
         stated["Metadata"] = source.document["Metadata"]
     if request.get("TaggingDirective", "COPY") != "REPLACE":
@@ -111,7 +113,7 @@ def _refuse_no_change(request: Document, source: ObjectVersion) -> None:
     same = (source.bucket, source.key) == (request["Bucket"], request["Key"]) and "versionId" not in request[
         "CopySource"
     ]
-    changing = ("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption")
+    changing = ("SSECustomerAlgorithm", "StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption")
     if same and request.get("MetadataDirective") != "REPLACE" and not any(request.get(name) for name in changing):
         raise errors.invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
@@ -119,16 +121,18 @@ def _refuse_no_change(request: Document, source: ObjectVersion) -> None:
         )
 
 
-async def _bytes(ctx: Context, request: Document, source: ObjectVersion) -> Blob:
+async def _bytes(ctx: Context, request: Document, source: ObjectVersion, key: bytes | None) -> Blob:
     """The copy's blob with its digests: by a second name where they are known, else by reading the bytes once."""
-    objects, bucket, key = ctx.platform.objects, request["Bucket"], request["Key"]
+    objects, bucket, label = ctx.platform.objects, request["Bucket"], request["Key"]
+    sealed = encryption.opened(request, source.document, "CopySource")
     kept = source.document["Checksums"]
     asked = request.get("ChecksumAlgorithm")
     algorithm = checksums.known(asked) if asked else next(iter(kept), checksums.DEFAULT)
     whole = source.document.get("ChecksumType", checksums.FULL_OBJECT) == checksums.FULL_OBJECT
     with errors.store_errors(bucket):
-        if "-" in source.etag or algorithm not in kept or not whole:
-            return await objects.write(bucket, key, objects.read(str(source.blob), 0, source.size), {algorithm})
-        blob = await objects.duplicate(bucket, key, str(source.blob))
+        if sealed or key or "-" in source.etag or algorithm not in kept or not whole:
+            body = objects.read(str(source.blob), 0, source.size, sealed)
+            return await objects.write(bucket, label, body, {algorithm}, key)
+        blob = await objects.duplicate(bucket, label, str(source.blob))
     known = {algorithm: checksums.decode(kept[algorithm], algorithm)}
     return Blob(blob.name, source.size, bytes.fromhex(source.etag), known)

@@ -25,11 +25,7 @@ SYSTEM: Final = (
 _METADATA_BYTES: Final = 2048
 _MOST_TAGS: Final = 10
 _REFUSED: Final = {
-    "SSECustomerAlgorithm": "server-side encryption with customer-provided keys",
-    "CopySourceSSECustomerAlgorithm": "server-side encryption with customer-provided keys",
     "SSEKMSKeyId": "server-side encryption with KMS keys",
-    "ObjectLockMode": "object lock",
-    "ObjectLockLegalHoldStatus": "object lock",
     "WriteOffsetBytes": "appending to objects",
 }
 
@@ -109,6 +105,7 @@ def answer(found: ObjectVersion, versioned: bool) -> Document:
         told["Metadata"] = document["Metadata"]
     if document["Tags"]:
         told["TagCount"] = len(document["Tags"])
+    told.update(document.get("Lock") or {})
     if versioned:
         told["VersionId"] = found.version
     told["ETag"] = quoted(found.etag)

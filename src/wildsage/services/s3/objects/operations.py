@@ -5,9 +5,10 @@ from __future__ import annotations
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import acl, checksums, conditions, errors, names, ownership, ranges
+from wildsage.services.s3 import acl, checksums, conditions, encryption, errors, locking, names, ownership, ranges
 from wildsage.services.s3.access import GARBAGE, admit, bucket_of
 from wildsage.services.s3.objects import headers, store
+from wildsage.services.s3.objects.drafting import draft
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import Found, ObjectIndex, ObjectVersion, Removal, Removed
 from wildsage.wire.http.messages import FileBody
@@ -28,13 +29,13 @@ async def put_object(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
     bucket = await bucket_of(ctx, request)
     key = request["Key"]
-    names.check_key(key)
-    headers.refuse(request)
+    document = draft(ctx, bucket, request)
+    secret = encryption.customer_key(request)
     check = conditions.write_check(request)
-    document = headers.describe(request) | ownership.written(bucket, ctx.account, request, ctx.platform.credentials)
     demand = store.demand_of(ctx, request)
-    blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT})
+    blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT}, secret)
     document["Checksums"] = checksums.encode_all(blob.checksums)
+    document |= encryption.sealed_document(secret, [(blob.size, blob.name)])
     new = ObjectVersion(
         bucket=bucket.name,
         key=key,
@@ -46,7 +47,7 @@ async def put_object(ctx: Context, request: Document) -> Document:
         document=document,
     )
     made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
-    return headers.written(made, bool(bucket.versioning))
+    return headers.written(made, bool(bucket.versioning)) | encryption.told(request)
 
 
 async def find(ctx: Context, request: Document) -> tuple[Found, ObjectVersion]:
@@ -80,10 +81,9 @@ def present(found: Found, key: str, version: str | None) -> ObjectVersion:
 async def _look(ctx: Context, request: Document) -> tuple[ObjectVersion, Document, int]:
     """What GetObject and HeadObject share: the object, the answer's headers, and where its bytes begin."""
     found, item = await find(ctx, request)
-    if request.get("SSECustomerAlgorithm") is not None:
-        raise errors.invalid_request("The encryption parameters are not applicable to this object.")
+    encryption.opened(request, item.document)
     conditions.check_read(request, item)
-    told = headers.answer(item, bool(found.bucket.versioning))
+    told = headers.answer(item, bool(found.bucket.versioning)) | encryption.told(request)
     told.update({name: request[member] for member, name in _OVERRIDES.items() if request.get(member) is not None})
     piece = _piece(request, item)
     if piece is None:
@@ -117,7 +117,11 @@ def _piece(request: Document, item: ObjectVersion) -> tuple[int, int] | None:
 async def get_object(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
     item, told, offset = await _look(ctx, request)
-    told["Body"] = FileBody(ctx.platform.objects.path(str(item.blob)), offset, told["ContentLength"])
+    objects, blob, length = ctx.platform.objects, str(item.blob), told["ContentLength"]
+    sealed = encryption.opened(request, item.document)
+    told["Body"] = (
+        FileBody(objects.path(blob), offset, length) if sealed is None else objects.read(blob, offset, length, sealed)
+    )
     return told
 
 
@@ -157,7 +161,7 @@ async def delete_object(ctx: Context, request: Document) -> Document:
         request["Key"],
         request.get("VersionId") or None,
         names.new_version(),
-        _delete_check(request, "IfMatch", "IfMatchSize"),
+        _delete_check(ctx, request, request, "IfMatch", "IfMatchSize"),
     )
     (removed,) = await _remove(ctx, bucket.name, [removal])
     if isinstance(removed, ApiError):
@@ -178,7 +182,12 @@ async def delete_objects(ctx: Context, request: Document) -> Document:
     if not 1 <= len(listed) <= _MOST_DELETES:
         raise errors.malformed_xml()
     removals = [
-        Removal(each["Key"], each.get("VersionId") or None, names.new_version(), _delete_check(each, "ETag", "Size"))
+        Removal(
+            each["Key"],
+            each.get("VersionId") or None,
+            names.new_version(),
+            _delete_check(ctx, request, each, "ETag", "Size"),
+        )
         for each in listed
     ]
     deleted: list[Document] = []
@@ -206,15 +215,21 @@ def _refused(ctx: Context, bucket: str, removal: Removal) -> bool:
     return (f"arn:aws:s3:::{bucket}/{removal.key}", removal.version) in ctx.refused
 
 
-def _delete_check(request: Document, etag_member: str, size_member: str) -> conditions.Check | None:
-    """What a conditional delete demands of the object."""
-    etag, size = request.get(etag_member), request.get(size_member)
-    if etag is None and size is None:
-        return None
+def _delete_check(
+    ctx: Context, request: Document, named: Document, etag_member: str, size_member: str
+) -> conditions.Check:
+    """What the object must be: as a conditional delete demands, and not locked if a version of it goes.
+
+    ``named``: the part of the request that names it.
+    """
+    etag, size = named.get(etag_member), named.get(size_member)
+    bypass = bool(request.get("BypassGovernanceRetention"))
 
     def check(current: ObjectVersion | None) -> None:
         if current is None:
             return
+        if named.get("VersionId"):
+            locking.check_delete(current.document, ctx.now, bypass)
         if etag is not None and not conditions.matches(etag, current.etag):
             raise errors.precondition_failed("If-Match")
         if size is not None and size != current.size:

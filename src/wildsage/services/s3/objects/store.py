@@ -34,8 +34,13 @@ def demand_of(ctx: Context, request: Document) -> Demand:
     return checksums.read_demand(request, trailer, from_client=ctx.request is not None)
 
 
-async def receive(ctx: Context, request: Document, demand: Demand, algorithms: Collection[str]) -> Blob:
-    """Stores the request's body as a blob that nothing names yet, verified against what was stated."""
+async def receive(
+    ctx: Context, request: Document, demand: Demand, algorithms: Collection[str], key: bytes | None = None
+) -> Blob:
+    """Stores the request's body as a blob that nothing names yet, verified against what was stated.
+
+    ``key``: it is sealed under that.
+    """
     body: AsyncIterable[bytes] = request.get("Body") or BytesBody()
     if isinstance(body, bytes):
         body = BytesBody(body)
@@ -49,7 +54,7 @@ async def receive(ctx: Context, request: Document, demand: Demand, algorithms: C
         )
     objects = ctx.platform.objects
     with errors.store_errors(request["Bucket"]):
-        blob = await objects.write(request["Bucket"], request["Key"], body, algorithms)
+        blob = await objects.write(request["Bucket"], request["Key"], body, algorithms, key)
     try:
         _check_length(ctx, blob)
         checksums.verify(demand, blob, body.trailers if isinstance(body, Trailed) else {})
