@@ -97,7 +97,8 @@ class Invocation:
         if len(self._body) <= 16 * 1024:
             connection.transport.write(head + self._body)
         else:
-            connection.transport.writelines((head, self._body))
+            connection.transport.write(head)
+            connection.transport.write(self._body)
         self._body = b""
         return True
 

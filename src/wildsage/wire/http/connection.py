@@ -215,12 +215,11 @@ class ServerConnection(asyncio.Protocol):
     def write(self, *parts: bytes) -> None:
         if self._lost:
             return
-        if len(parts) == 1:
-            self.transport.write(parts[0])
-        elif sum(map(len, parts)) <= _JOIN_LIMIT:
-            self.transport.write(b"".join(parts))
-        else:
-            self.transport.writelines(parts)
+        if sum(map(len, parts)) <= _JOIN_LIMIT:
+            parts = (b"".join(parts),)
+        # Not writelines: asyncio's forgets to pause the writer before 3.12.9 and 3.13.2 (CVE-2024-12254).
+        for part in parts:
+            self.transport.write(part)
 
     async def drain(self, exchange: Exchange) -> None:
         while self._drained is not None and not exchange.gone:
