@@ -36,14 +36,12 @@ GATEKEEPERS = {
     "sqlalchemy": {"store"},
     "docker": {"runtimes"},
     "ray": {"runtimes"},
-    "cryptography": {"cli"},
+    "cryptography": {"cli", "objects"},
 }
 MOST_FILE_LINES = 400
 MOST_FUNCTION_LINES = 50
 # Exceptions, each with its reason. The list only gets shorter.
-LONG_FILES: dict[str, str] = {
-    "wildsage/wire/http/connection.py": "one connection's state machine, server side",
-}
+LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {
     "wildsage/toolkit/train.py:describe": "one document, SM_TRAINING_ENV, as AWS's toolkit lists it",
 }
