@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tarfile
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -182,6 +183,35 @@ def test_metric_expressions_that_are_none(account: Account, regex: str) -> None:
     with pytest.raises(ClientError, match="regular expression of metric definition loss is not valid") as caught:
         account.train("", AlgorithmSpecification=algorithm)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_an_expression_without_end_holds_up_nobody(account: Account) -> None:
+    algorithm = {
+        "TrainingImage": SKLEARN,
+        "TrainingInputMode": "File",
+        "MetricDefinitions": [{"Name": "endless", "Regex": "(a+)+$"}, {"Name": "loss", "Regex": "loss=(.*)"}],
+    }
+    script = "print('a' * 60 + 'b', flush=True)\nprint('loss=nan')\nprint('loss=0.5')"
+    name = account.train(script, AlgorithmSpecification=algorithm)
+    longest = 0.0
+
+    def over() -> bool:
+        nonlocal longest
+        begun = time.monotonic()
+        status = account.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
+        longest = max(longest, time.monotonic() - begun)
+        return bool(status == "Completed")
+
+    until(over)
+    assert longest < 0.9, "the server stood still for as long as the expression was searched for"
+    job = account.trained(name)
+    assert [(each["MetricName"], each["Value"]) for each in job["FinalMetricDataList"]] == [("loss", 0.5)]
+    found = account.logs.filter_log_events(
+        logGroupName="/aws/sagemaker/TrainingJobs",
+        logStreamNamePrefix=f"{name}/",
+        filterPattern='"regular expression of metric endless takes too long"',
+    )
+    assert len(found["events"]) == 1
 
 
 def refused(call: Callable[..., Any], **parameters: Any) -> dict[str, Any]:

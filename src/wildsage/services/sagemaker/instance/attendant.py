@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,17 +17,15 @@ from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Handle, LogLine, Runtime
+from wildsage.services.sagemaker.instance.metrics import Metric, Metrics
 from wildsage.store.facts import Fact, Window
 
 _AT_ONCE = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One of AlgorithmSpecification's MetricDefinitions: the first group of ``pattern`` is the value."""
-
-    name: str
-    pattern: re.Pattern[str]
+_CHARACTERS = 1 << 20  # of lines read and not kept yet: a line can have 256 KiB
+_TOO_SLOW = (
+    "[wildsage] The regular expression of metric {} takes too long on lines of this log (nested repetitions such as "
+    "(a+)+ do that); the metric is not looked for any more in this job."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,65 +83,74 @@ class Attendants:
     async def _follow(self, source: Source) -> None:
         await logstreams.ensure(self._platform, source.stream)
         start = await self._platform.facts.cursor(source.name)
-        queue: asyncio.Queue[LogLine | None] = asyncio.Queue(_AT_ONCE)
-        reader = asyncio.create_task(self._read(source, start, queue))
+        waiting = Waiting()
+        reader = asyncio.create_task(self._read(source, start, waiting))
+        metrics = Metrics(source.metrics)
         try:
             last = 0
             ended = False
             while not ended:
-                lines, ended = await _gather(queue)
+                lines, ended = await waiting.take()
                 if lines:
-                    last = await self._keep(source, lines, last)
+                    last = await self._keep(source, metrics, lines, last)
             await reader
         finally:
             reader.cancel()
             with suppress(asyncio.CancelledError):
                 await reader
+            await metrics.close()
 
-    async def _read(self, source: Source, start: int, queue: asyncio.Queue[LogLine | None]) -> None:
+    async def _read(self, source: Source, start: int, waiting: Waiting) -> None:
         try:
             async for line in source.runtime.logs(source.handle, start, follow=True):
-                await queue.put(line)
-        except Exception:
-            await queue.put(None)
-            raise
-        await queue.put(None)
+                await waiting.put(line)
+        finally:
+            waiting.end()
 
-    async def _keep(self, source: Source, lines: Sequence[LogLine], last: int) -> int:
+    async def _keep(self, source: Source, metrics: Metrics, lines: Sequence[LogLine], last: int) -> int:
         """Keeps one batch; times never go back within a stream, whatever the machine's clock does."""
         timed = []
         for line in lines:
             last = max(last, round(line.at * 1000))
             timed.append((last, line.text))
-        values = [value for at, text in timed for value in _measure(source.metrics, at, text)]
-        if values:
+        found = await metrics.find([text for _, text in timed])
+        if found.values:
             # Before the lines: should the machine stop in between, a value is kept twice, which changes nothing.
+            values = [Fact(name, timed[at][0], timed[at][0], json.dumps(value)) for at, name, value in found.values]
             await self._platform.facts.append(metrics_topic(source.name), values)
+        timed += [(last, _TOO_SLOW.format(name)) for name in found.given_up]
         await logstreams.append(self._platform, source.stream, timed, source.name, lines[-1].offset)
         return last
 
 
-async def _gather(queue: asyncio.Queue[LogLine | None]) -> tuple[list[LogLine], bool]:
-    """What waits now, at least one line; True at the end."""
-    lines: list[LogLine] = []
-    entry = await queue.get()
-    while entry is not None:
-        lines.append(entry)
-        if len(lines) == _AT_ONCE or queue.empty():
-            return lines, False
-        entry = queue.get_nowait()
-    return lines, True
+class Waiting:
+    """Lines that were read and are not kept yet: a bounded number of them, and of characters in them."""
 
+    def __init__(self) -> None:
+        self._lines: list[LogLine] = []
+        self._characters = 0
+        self._ended = False
+        self._there = asyncio.Event()
+        self._room = asyncio.Event()
 
-def _measure(metrics: Sequence[Metric], at: int, text: str) -> list[Fact]:
-    found = []
-    for metric in metrics:
-        match = metric.pattern.search(text)
-        if match is None:
-            continue
-        try:
-            value = float(match[1] if match.re.groups else match[0])
-        except (TypeError, ValueError):
-            continue  # as in AWS, what is not a number is not a data point
-        found.append(Fact(metric.name, at, at, json.dumps(value)))
-    return found
+    async def put(self, line: LogLine) -> None:
+        """Waits for room."""
+        while len(self._lines) >= _AT_ONCE or self._characters >= _CHARACTERS:
+            self._room.clear()
+            await self._room.wait()
+        self._lines.append(line)
+        self._characters += len(line.text)
+        self._there.set()
+
+    def end(self) -> None:
+        """There will be no more."""
+        self._ended = True
+        self._there.set()
+
+    async def take(self) -> tuple[list[LogLine], bool]:
+        """What waits now, at least one line unless this is the end; True at the end."""
+        await self._there.wait()
+        lines, self._lines, self._characters = self._lines, [], 0
+        self._there.clear()
+        self._room.set()
+        return lines, self._ended

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -28,8 +27,9 @@ from wildsage.kit.logstreams import LogStream
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Inspection, Phase, Runtime
 from wildsage.services.sagemaker.instance import faults, roles
-from wildsage.services.sagemaker.instance.attendant import Attendants, Metric, Source, final_metrics
+from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
 from wildsage.services.sagemaker.instance.images import Images, kept
+from wildsage.services.sagemaker.instance.metrics import Metric
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import inputs, launch, outputs, rules
@@ -97,7 +97,7 @@ class TrainingController:
 
     def _source(self, resource: Resource) -> Source:
         definitions = resource.spec["AlgorithmSpecification"].get("MetricDefinitions") or []
-        metrics = tuple(Metric(each["Name"], re.compile(each["Regex"])) for each in definitions)
+        metrics = tuple(Metric(each["Name"], each["Regex"]) for each in definitions)
         return Source(f"train/{resource.uid}", self._runtime, resource.state["handle"], self._stream(resource), metrics)
 
     def _stream(self, resource: Resource) -> LogStream:
