@@ -46,6 +46,7 @@ from wildsage.services.iam.directory import Directory
 from wildsage.services.iam.service import IAM
 from wildsage.services.logs.service import LOGS
 from wildsage.services.s3 import sweep
+from wildsage.services.s3.cors import CrossOrigin
 from wildsage.services.s3.guards import Guards as S3Guards
 from wildsage.services.s3.service import SERVICE as S3
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
@@ -166,7 +167,8 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     snapshot = Snapshot(platform, directory, client)
     audit = Audit(platform)
     services = {service.name: service for service in SERVICES}
-    door = Door(Parts(platform, directory, services, S3Guards(platform)), audit, reset)
+    guards = S3Guards(platform)
+    door = Door(Parts(platform, directory, services, guards, CrossOrigin(guards)), audit, reset)
     calls.door = door
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)

@@ -16,7 +16,7 @@ from wildsage.wire.http.messages import BytesBody
 from wildsage.wire.sigv4 import Authorization
 from wildsage.wire.sigv4_streaming import open_body
 
-_NOBODY = Identity(Principal("AWS", frozenset({ANONYMOUS.arn})), context={"aws:principaltype": ("Anonymous",)})
+NOBODY = Identity(Principal("AWS", frozenset({ANONYMOUS.arn})), context={"aws:principaltype": ("Anonymous",)})
 
 
 async def authenticate(parts: Parts, exchange: Exchange) -> None:
@@ -29,11 +29,16 @@ async def authenticate(parts: Parts, exchange: Exchange) -> None:
         if exchange.op.auth_type == "none":
             return
         if exchange.service == "s3":
-            exchange.caller, exchange.identity = ANONYMOUS, _NOBODY
+            exchange.caller, exchange.identity = ANONYMOUS, NOBODY
             return
         raise sigv4_errors.unsigned_request(sigv4_errors.dialect_of(exchange.http, exchange.service))
-    caller, secret, session = await _signer(parts, authorization)
+    caller, secret, session = await signer(parts, authorization)
     _check_signature(parts, exchange, authorization, secret)
+    exchange.caller, exchange.identity = caller, await identity_of(parts, authorization, caller, session)
+
+
+async def identity_of(parts: Parts, authorization: Authorization, caller: Caller, session: Session | None) -> Identity:
+    """The caller's policies, narrowed by those of its session. Raises InvalidAccessKeyId and its like if it is gone."""
     identity = await parts.principals.identity(caller)
     if identity is None:
         raise sigv4_errors.unknown_key(authorization)
@@ -41,10 +46,11 @@ async def authenticate(parts: Parts, exchange: Exchange) -> None:
         tags = {f"aws:principaltag/{name.lower()}": (value,) for name, value in session.tags.items()}
         narrowing = tuple(compile_policy(text) for text in session.policies) or None
         identity = replace(identity, session=narrowing, context={**identity.context, **tags})
-    exchange.caller, exchange.identity = caller, identity
+    return identity
 
 
-async def _signer(parts: Parts, authorization: Authorization) -> tuple[Caller, str, Session | None]:
+async def signer(parts: Parts, authorization: Authorization) -> tuple[Caller, str, Session | None]:
+    """Whose key it is, its secret, and the session of a temporary one; nothing is proven by that."""
     platform = parts.platform
     if authorization.session_token:
         try:

@@ -109,6 +109,9 @@ def request_context(parts: Parts, exchange: Exchange) -> dict[str, tuple[str, ..
         agent = request.header("user-agent")
         if agent:
             context["aws:useragent"] = (agent,)
+        referer = request.header("referer")
+        if referer:
+            context["aws:referer"] = (referer,)
     tags = exchange.params.get("Tags")
     if isinstance(tags, list):
         pairs = [tag for tag in tags if isinstance(tag, Mapping) and "Key" in tag]

@@ -14,10 +14,11 @@ from wildsage.gateway.authenticate import authenticate
 from wildsage.gateway.authorize import authorize
 from wildsage.gateway.dispatch import dispatch
 from wildsage.gateway.exchange import Exchange
+from wildsage.gateway.form_upload import is_form_upload, receive_form
 from wildsage.gateway.identify import identify
 from wildsage.gateway.local import PREFIX, Reset, answer_local
 from wildsage.gateway.parse import parse, validate
-from wildsage.gateway.parts import Parts
+from wildsage.gateway.parts import CrossOrigin, Parts
 from wildsage.gateway.write import write
 from wildsage.store.codec import Document
 from wildsage.wire.http.messages import ClientGone, Request, Response
@@ -35,8 +36,13 @@ STAGES: tuple[Stage, ...] = (
     authorize,
     dispatch,
 )
+FORM_STAGES: tuple[Stage, ...] = (receive_form, parse, validate, authorize, dispatch)
 # A call of one service by another comes with its caller and its parameters.
 INNER_STAGES: tuple[Stage, ...] = (validate, authorize, dispatch)
+
+
+def _stages_for(request: Request) -> Sequence[Stage]:
+    return FORM_STAGES if is_form_upload(request) else STAGES
 
 
 class Door:
@@ -52,7 +58,24 @@ class Door:
         if request.target.startswith(PREFIX):
             return await answer_local(self._parts, request, self._reset)
         exchange = Exchange(request_id(), self._parts.platform.clock.now(), request=request)
-        await self._pass(STAGES, exchange)
+        cross_origin = self._parts.cross_origin
+        if cross_origin is None or (request.method != "OPTIONS" and request.header("origin") is None):
+            await self._pass(_stages_for(request), exchange)
+            return self._write(exchange)
+        if request.method == "OPTIONS":
+            return await self._preflight(cross_origin, exchange)
+        await self._pass(_stages_for(request), exchange)
+        response = self._write(exchange)
+        if exchange.service == "s3":
+            response.headers += await cross_origin.headers(request)
+        return response
+
+    async def _preflight(self, cross_origin: CrossOrigin, exchange: Exchange) -> Response:
+        """A browser's question, which nobody signs."""
+        try:
+            return Response(200, await cross_origin.preflight(exchange.http))
+        except ApiError as error:
+            exchange.error = error
         return self._write(exchange)
 
     async def call(

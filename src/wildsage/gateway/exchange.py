@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from wildsage.access.decisions import Identity
 from wildsage.core.caller import Caller
 from wildsage.core.errors import ApiError
 from wildsage.store.codec import Document
-from wildsage.wire.http.messages import Request
+from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.model import Operation, ServiceModel
 from wildsage.wire.protocols import Protocol
 from wildsage.wire.sigv4 import Authorization
@@ -22,6 +22,7 @@ class Exchange:
     Filled by identify: ``service``, ``region``, ``authorization``, ``model``, ``protocol``, ``operation``, ``labels``;
     by authenticate: ``caller``, ``identity``; by parse: ``params``; by authorize: ``refused`` (ARN and version of
     what the call must leave out); by dispatch: ``answer``. ``error`` is why it ended.
+    ``rewrite`` changes the answer to a form.
     """
 
     request_id: str
@@ -39,6 +40,7 @@ class Exchange:
     params: Document = field(default_factory=dict)
     refused: set[tuple[str, str | None]] = field(default_factory=set)
     answer: Document | None = None
+    rewrite: Callable[[Response], Response] | None = None
     error: ApiError | None = None
 
     @property

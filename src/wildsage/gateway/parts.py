@@ -12,6 +12,7 @@ from wildsage.access.policies import Policy
 from wildsage.core.caller import Caller
 from wildsage.kit.context import Platform
 from wildsage.kit.operation import Service
+from wildsage.wire.http.messages import Headers, Request
 
 
 class Signer(Protocol):
@@ -46,11 +47,23 @@ async def no_guards(_service: str, _caller: Caller, _action: str, _resource: str
     return Guard()
 
 
+class CrossOrigin(Protocol):
+    """What browsers may do with S3 from other origins (``services.s3.cors``)."""
+
+    async def preflight(self, request: Request, /) -> Headers: ...
+
+    async def headers(self, request: Request, /) -> Headers: ...
+
+
 @dataclass(slots=True)
 class Parts:
-    """``services``: what is implemented, by botocore's name. ``guards``: what the resource of an ARN says."""
+    """``services``: what is implemented, by botocore's name. ``guards``: what the resource of an ARN says.
+
+    ``cross_origin``: answers browsers; None for a door without S3.
+    """
 
     platform: Platform
     principals: Principals
     services: Mapping[str, Service]
     guards: Guards = no_guards
+    cross_origin: CrossOrigin | None = None

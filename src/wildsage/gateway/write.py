@@ -14,7 +14,8 @@ def write(exchange: Exchange) -> Response:
     """The response; an error if the exchange has one."""
     error = exchange.error
     if error is None and exchange.protocol is not None and exchange.answer is not None:
-        return exchange.protocol.serialize_response(exchange.op, exchange.answer, exchange.request_id)
+        response = exchange.protocol.serialize_response(exchange.op, exchange.answer, exchange.request_id)
+        return response if exchange.rewrite is None else exchange.rewrite(response)
     if error is None:
         error = InternalFailure()
     scope = exchange.operation or exchange.model

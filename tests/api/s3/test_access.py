@@ -104,7 +104,7 @@ def test_canned_lists_of_buckets(owner: Any, anonymous: Any, bucket: str) -> Non
     assert [each["Key"] for each in anonymous.list_objects_v2(Bucket=bucket)["Contents"]] == ["anyone", "key"]
     refused(lambda: anonymous.get_object(Bucket=bucket, Key="key"))
     granted = owner.get_bucket_acl(Bucket=bucket)["Grants"]
-    assert [grant["Permission"] for grant in granted] == ["FULL_CONTROL", "READ", "WRITE"]
+    assert [grant["Permission"] for grant in granted] == ["READ", "WRITE", "FULL_CONTROL"]
 
 
 def test_who_writes_an_object_owns_it_unless_the_bucket_s_owner_is_preferred(

@@ -137,8 +137,10 @@ async def test_documents_that_make_no_sense(s3: S3, bucket: str) -> None:
         "IllegalVersioningConfigurationException",
         400,
     )
-    kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
+    kms = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256", "KMSMasterKeyID": "mine"}}]}
     await failing(
-        s3("PutBucketEncryption", Bucket=bucket, ServerSideEncryptionConfiguration=kms), "NotImplemented", 501
+        s3("PutBucketEncryption", Bucket=bucket, ServerSideEncryptionConfiguration=kms), "InvalidArgument", 400
     )
+    rules = {"CORSRules": [{"AllowedMethods": ["TRACE"], "AllowedOrigins": ["*"]}]}
+    await failing(s3("PutBucketCors", Bucket=bucket, CORSConfiguration=rules), "InvalidRequest", 400)
     await failing(s3("PutBucketAcl", Bucket=bucket, ACL="public-read"), "AccessControlListNotSupported", 400)

@@ -110,3 +110,31 @@ async def test_what_was_changed_on_disk_is_not_given_out(s3: S3, bucket: str) ->
     blob.write_bytes(data)
     with pytest.raises(OSError, match="changed on disk"):
         await opened(s3, KEY, Bucket=bucket, Key="key")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"ServerSideEncryption": "AES256"},
+        {"ServerSideEncryption": "aws:kms"},
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "mine"},
+    ],
+)
+async def test_the_server_s_keys_open_by_themselves(s3: S3, bucket: str, asked: Document) -> None:
+    told = await s3("PutObject", Bucket=bucket, Key="key", Body=TEXT, **asked)
+    assert asked.items() <= told.items()
+    assert TEXT not in on_disk(s3)
+    got = await s3("GetObject", Bucket=bucket, Key="key")
+    assert b"".join([chunk async for chunk in got["Body"]]) == TEXT
+    assert asked.items() <= got.items()
+
+
+async def test_a_bucket_s_default_encrypts_what_comes_from_then_on(s3: S3, bucket: str) -> None:
+    await s3("PutObject", Bucket=bucket, Key="before", Body=TEXT)
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "mine"}}]}
+    await s3("PutBucketEncryption", Bucket=bucket, ServerSideEncryptionConfiguration=rules)
+    told = await s3("PutObject", Bucket=bucket, Key="after", Body=TEXT)
+    assert (told["ServerSideEncryption"], told["SSEKMSKeyId"]) == ("aws:kms", "mine")
+    assert await s3.bytes(Bucket=bucket, Key="before") == TEXT
+    await s3("CopyObject", Bucket=bucket, Key="copy", CopySource=f"{bucket}/before")
+    assert "ServerSideEncryption" in await s3("HeadObject", Bucket=bucket, Key="copy")

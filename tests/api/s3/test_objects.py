@@ -197,7 +197,6 @@ async def test_a_trailing_checksum_is_verified(s3: S3, bucket: str) -> None:
 @pytest.mark.parametrize(
     "params",
     [
-        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/mine"},
         {"IfNoneMatch": '"x"'},
         {"ChecksumXXHASH3": "AAAAAAAAAAA="},
     ],

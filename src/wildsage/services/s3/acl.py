@@ -185,7 +185,8 @@ def told(owner: str, grants: Sequence[Document], accounts: Iterable[str]) -> Doc
     """The answer of GetBucketAcl and GetObjectAcl; ``accounts``: all there are, for their names."""
     called = {owner_id(account): account for account in (*accounts, owner)}
     listed = [{**grant, "Grantee": _named(grant["Grantee"], called)} for grant in grants]
-    return {"Owner": {"ID": owner_id(owner), "DisplayName": owner}, "Grants": listed}
+    groups_first = sorted(listed, key=lambda grant: "URI" not in grant["Grantee"])
+    return {"Owner": {"ID": owner_id(owner), "DisplayName": owner}, "Grants": groups_first}
 
 
 def _named(grantee: Document, called: Mapping[str, str]) -> Document:

@@ -1,9 +1,9 @@
-"""Server-side encryption: customers' keys (SSE-C), and what is said of S3's own.
+"""Server-side encryption (User Guide, "Protecting data with server-side encryption").
 
-Source: User Guide, "Protecting data with server-side encryption".
-
-Under a customer's key bytes are sealed on disk (``objects.sealing``), and only a fingerprint of the key is kept.  S3's
-own encryption shows in nothing but a header, and bytes stay plain files here.
+What is asked for, or is the bucket's default, is done: bytes are sealed on disk (``objects.sealing``).  Of a customer's
+key (SSE-C) only a fingerprint is kept.  For ``AES256`` and ``aws:kms`` the key is derived from the server's master
+secret, the method and the KMS key's name; whether there is such a KMS key is not asked.  What nobody asks to encrypt is
+a plain file.
 """
 
 from __future__ import annotations
@@ -15,13 +15,18 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from wildsage.core import arn
+from wildsage.core.credentials import ServerCredentials
 from wildsage.core.errors import ApiError
+from wildsage.kit.context import Context
 from wildsage.objects.sealing import Sealed, Segment, fingerprint
 from wildsage.services.s3 import errors
 from wildsage.store.buckets import Bucket
 from wildsage.store.codec import Document
 
 _KEY_BYTES: Final = 32
+_KMS: Final = ("aws:kms", "aws:kms:dsse")
+_OWN: Final = "alias/aws/s3"  # the key of the account for S3
 
 
 def customer_key(request: Document, prefix: str = "") -> bytes | None:
@@ -67,11 +72,28 @@ def lock(key: bytes, salt: str) -> Document:
     return {"Salt": salt, "Fingerprint": fingerprint(key, salt)}
 
 
-def sealed_document(key: bytes | None, segments: Sequence[tuple[int, str]]) -> Document:
+def writing_key(credentials: ServerCredentials, request: Document, headers: Mapping[str, str]) -> bytes | None:
+    """The key that a new object is sealed under; None if nobody asks for encryption.
+
+    ``headers``: of the object's document, which name the method.
+    """
+    customer = customer_key(request)
+    return customer if customer is not None else _server_key(credentials, headers)
+
+
+def _server_key(credentials: ServerCredentials, headers: Mapping[str, str]) -> bytes | None:
+    method = headers.get("ServerSideEncryption")
+    if method is None:
+        return None
+    return hmac.digest(credentials.master, f"s3 {method} {headers.get('SSEKMSKeyId', '')}".encode(), "sha256")
+
+
+def sealed_document(request: Document, key: bytes | None, segments: Sequence[tuple[int, str]]) -> Document:
     """What the document of an object gets; ``segments``: size and blob name of each. Nothing without a key."""
     if key is None:
         return {}
-    return {"Sealed": {**lock(key, segments[0][1]), "Segments": [list(segment) for segment in segments]}}
+    known = lock(key, segments[0][1]) if request.get("SSECustomerKey") else {}
+    return {"Sealed": {**known, "Segments": [list(segment) for segment in segments]}}
 
 
 def fits(key: bytes, kept: Mapping[str, Any]) -> bool:
@@ -79,23 +101,25 @@ def fits(key: bytes, kept: Mapping[str, Any]) -> bool:
     return hmac.compare_digest(fingerprint(key, kept["Salt"]), str(kept["Fingerprint"]))
 
 
-def opened(request: Document, document: Document, prefix: str = "") -> Sealed | None:
-    """How to read an object with the key of the request; None for one that is not sealed.
+def opened(credentials: ServerCredentials, request: Document, document: Document, prefix: str = "") -> Sealed | None:
+    """How to read an object, with the key of the request where it takes one; None for one that is not sealed.
 
-    Raises InvalidRequest without a key, with another one, or with one where none is wanted.
+    Raises InvalidRequest without the customer's key, with another one, or with one where none is wanted.
     """
     key, kept = customer_key(request, prefix), document.get("Sealed")
-    if kept is None:
+    if kept is None or "Fingerprint" not in kept:
         if key is not None:
             raise errors.invalid_request("The encryption parameters are not applicable to this object.")
-        return None
-    if key is None:
+        key = None if kept is None else _server_key(credentials, document["Headers"])
+    elif key is None:
         raise errors.invalid_request(
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
             "retrieve the object."
         )
-    if not fits(key, kept):
+    elif not fits(key, kept):
         raise errors.invalid_request("The provided encryption parameters did not match the ones used originally.")
+    if key is None or kept is None:
+        return None
     return Sealed(key, tuple(Segment(size, salt) for size, salt in kept["Segments"]))
 
 
@@ -104,10 +128,31 @@ def told(request: Document) -> Document:
     return {name: request[name] for name in ("SSECustomerAlgorithm", "SSECustomerKeyMD5") if request.get(name)}
 
 
-def default_of(bucket: Bucket) -> str | None:
-    """The method of the bucket's default encryption, if one was put."""
+def described(ctx: Context, bucket: Bucket, request: Document) -> dict[str, str]:
+    """The headers that name a new object's encryption: the request's, else the bucket's default.
+
+    Raises InvalidArgument for a KMS key without aws:kms.
+    """
+    if customer_key(request) is not None:
+        return {}
+    method, key_id = request.get("ServerSideEncryption"), request.get("SSEKMSKeyId")
+    if key_id is not None and method not in _KMS:
+        words = "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption:"
+        words = f"{words} aws:kms"
+        raise errors.invalid_argument(words, "x-amz-server-side-encryption", str(method))
+    if method is None:
+        method, key_id = _default_of(bucket)
+    if method is None:
+        return {}
+    if method not in _KMS:
+        return {"ServerSideEncryption": method}
+    return {"ServerSideEncryption": method, "SSEKMSKeyId": key_id or arn.build("kms", ctx.region, ctx.account, _OWN)}
+
+
+def _default_of(bucket: Bucket) -> tuple[str | None, str | None]:
+    """Method and KMS key of the bucket's default encryption, if one was put."""
     rules: Sequence[Document] = (bucket.settings.get("ServerSideEncryptionConfiguration") or {}).get("Rules") or ()
     for rule in rules:
-        method: str | None = (rule.get("ApplyServerSideEncryptionByDefault") or {}).get("SSEAlgorithm")
-        return method
-    return None
+        default = rule.get("ApplyServerSideEncryptionByDefault") or {}
+        return default.get("SSEAlgorithm"), default.get("KMSMasterKeyID")
+    return None, None

@@ -39,6 +39,8 @@ _OF_OBJECT: Final[Mapping[str, str]] = {
     "s3:PutObjectVersionAcl": "WRITE_ACP",
 }
 
+_POLICY_ACTIONS: Final = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
+
 
 class Guards:
     """``gateway.parts.Guards`` for S3."""
@@ -57,7 +59,7 @@ class Guards:
         if service != "s3" or not resource.startswith(_PREFIX) or action == "s3:CreateBucket":
             return Guard()
         name, _, key = resource[len(_PREFIX) :].partition("/")
-        bucket = await self._bucket(name)
+        bucket = await self.bucket(name)
         if bucket is None:
             raise errors.no_such_bucket(name)  # S3 tells everyone
         policy: str | None = bucket.settings.get("Policy")
@@ -65,6 +67,8 @@ class Guards:
         stranger = caller.account != bucket.account
         if policy is not None and stranger and ownership.blocks(bucket, "RestrictPublicBuckets"):
             usable = None if policies.is_public(policy) else policy
+        if action in _POLICY_ACTIONS and caller.is_root and not stranger:
+            usable = None  # no bucket owner is ever locked out (API reference, PutBucketPolicy)
         item = await self._item(bucket, action, key, version, policy)
         context = _tags(item)
         if item is not None and action in _OF_OBJECT and ownership.owner_of(bucket, item) != bucket.account:
@@ -75,7 +79,8 @@ class Guards:
         granted = self._granted(bucket, item, action, caller.account if stranger else "")
         return Guard(bucket.account, usable, granted, context)
 
-    async def _bucket(self, name: str) -> Bucket | None:
+    async def bucket(self, name: str) -> Bucket | None:
+        """The bucket of that name, if there is one."""
         if name not in self._known:
             try:
                 self._known[name] = await self._buckets.get(name)

@@ -25,22 +25,25 @@ def check(document: str) -> None:
         compile_policy(document, Use.RESOURCE)
     except PolicyError as error:
         raise ApiError("MalformedPolicy", f"Policies must be valid JSON and this one is not: {error}", 400) from error
+    if any(each["Effect"] == "Allow" and "NotPrincipal" in each for each in _statements(document)):
+        raise ApiError("MalformedPolicy", "Allow with NotPrincipal is not allowed.", 400)
 
 
 def is_public(document: str) -> bool:
     """Whether a statement allows something to everyone."""
-    statements = json.loads(document)["Statement"]
-    listed = statements if isinstance(statements, list) else [statements]
     return any(
         each["Effect"] == "Allow" and _for_everyone(each) and not _narrowed(each.get("Condition") or {})
-        for each in listed
+        for each in _statements(document)
     )
 
 
+def _statements(document: str) -> list[dict[str, Any]]:
+    found = json.loads(document)["Statement"]
+    return found if isinstance(found, list) else [found]
+
+
 def _for_everyone(statement: Mapping[str, Any]) -> bool:
-    if "NotPrincipal" in statement:
-        return True
-    principal = statement["Principal"]
+    principal = statement.get("Principal", {})
     named = principal.get("AWS", ()) if isinstance(principal, Mapping) else principal
     return named == "*" or "*" in (named if isinstance(named, list) else [named])
 

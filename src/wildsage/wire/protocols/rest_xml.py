@@ -55,6 +55,7 @@ class RestXmlProtocol(RestProtocol):
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         response = super().serialize_response(operation, result, request_id)
+        response.status = s3.STATUSES.get(operation.name, response.status)
         if response.header("content-range") is not None:
             response.status = 206  # the model knows only 200
         return response

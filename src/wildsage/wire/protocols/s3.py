@@ -7,6 +7,9 @@ from __future__ import annotations
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
+# Statuses that the model does not tell.
+STATUSES = {"PutBucketPolicy": 204}
+
 # Root elements of answers whose output shape has no locationName. Clients mostly ignore them; people's scripts may not.
 ROOT_ELEMENTS = {
     "CompleteMultipartUpload": "CompleteMultipartUploadResult",

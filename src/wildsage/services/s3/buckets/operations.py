@@ -8,7 +8,7 @@ from wildsage.core import arn, paging
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import acl, errors, locking, names, ownership
+from wildsage.services.s3 import acl, errors, locking, names, ownership, policies
 from wildsage.services.s3.access import GARBAGE, bucket_of
 from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.store.buckets import Bucket, BucketExists, Buckets, NotEmpty
@@ -187,3 +187,12 @@ async def put_bucket_acl(ctx: Context, request: Document) -> Document:
             await Buckets(ctx.platform.database).set(bucket.name, "Acl", grants)
         ctx.platform.hints.notify(BUCKET_CHANGED, about=bucket.name)
     return {}
+
+
+@operation("GetBucketPolicyStatus")
+async def get_bucket_policy_status(ctx: Context, request: Document) -> Document:
+    """Whether policy or ACL lets in everyone (User Guide, "The meaning of public")."""
+    bucket = await bucket_of(ctx, request)
+    policy = bucket.settings.get("Policy")
+    by_acl = acl.is_public(ownership.bucket_grants(bucket))
+    return {"PolicyStatus": {"IsPublic": by_acl or (policy is not None and policies.is_public(policy))}}

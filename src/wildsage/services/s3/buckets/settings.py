@@ -12,7 +12,7 @@ from typing import Any
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import Handler, Operation
-from wildsage.services.s3 import acl, errors, ownership, policies
+from wildsage.services.s3 import acl, cors, errors, ownership, policies
 from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.store.buckets import Bucket, Buckets
@@ -36,6 +36,8 @@ class Setting:
     runs: bool = False
 
 
+_ENCRYPTED = "ServerSideEncryptionConfiguration"
+# What every bucket has since January 2023.
 _ENCRYPTION: Document = {
     "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]
 }
@@ -64,6 +66,7 @@ SETTINGS = (
         "CORSConfiguration",
         ("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
         "DeleteBucketCors",
+        runs=True,
     ),
     Setting(
         "PutBucketLifecycleConfiguration",
@@ -76,9 +79,10 @@ SETTINGS = (
         "PutBucketEncryption",
         "GetBucketEncryption",
         "ServerSideEncryptionConfiguration",
-        _ENCRYPTION,
+        ("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found"),
         "DeleteBucketEncryption",
         wrapped=True,
+        runs=True,
     ),
     Setting(
         "PutPublicAccessBlock",
@@ -87,6 +91,7 @@ SETTINGS = (
         ("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
         "DeletePublicAccessBlock",
         wrapped=True,
+        runs=True,
     ),
     Setting(
         "PutBucketOwnershipControls",
@@ -95,15 +100,38 @@ SETTINGS = (
         ("OwnershipControlsNotFoundError", "The bucket ownership controls were not found"),
         "DeleteBucketOwnershipControls",
         wrapped=True,
+        runs=True,
     ),
     Setting(
         "PutBucketNotificationConfiguration", "GetBucketNotificationConfiguration", "NotificationConfiguration", {}
+    ),
+    Setting(
+        "PutBucketWebsite",
+        "GetBucketWebsite",
+        "WebsiteConfiguration",
+        ("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
+        "DeleteBucketWebsite",
+    ),
+    Setting(
+        "PutBucketRequestPayment", "GetBucketRequestPayment", "RequestPaymentConfiguration", {"Payer": "BucketOwner"}
+    ),
+    Setting("PutBucketLogging", "GetBucketLogging", "BucketLoggingStatus", {}),
+    Setting("PutBucketAccelerateConfiguration", "GetBucketAccelerateConfiguration", "AccelerateConfiguration", {}),
+    Setting(
+        "PutBucketReplication",
+        "GetBucketReplication",
+        "ReplicationConfiguration",
+        ("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
+        "DeleteBucketReplication",
+        wrapped=True,
     ),
 )
 
 
 def _check(setting: Setting, value: Any, bucket: Bucket) -> None:
     """What a document must be beyond its shape."""
+    if setting.member == "CORSConfiguration":
+        cors.check(value)
     if setting.member == "Policy":
         policies.check(value)
         if ownership.blocks(bucket, "BlockPublicPolicy") and policies.is_public(value):
@@ -122,9 +150,13 @@ def _check(setting: Setting, value: Any, bucket: Bucket) -> None:
             raise ApiError("InvalidTag", "A bucket takes at most 50 tags, each key once", 400)
     if setting.member == "ServerSideEncryptionConfiguration":
         for rule in value.get("Rules", ()):
-            algorithm = rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm", "AES256")
-            if algorithm != "AES256":
-                raise errors.not_implemented(f"default encryption with {algorithm}")
+            default = rule.get("ApplyServerSideEncryptionByDefault") or {}
+            if default.get("KMSMasterKeyID") and default["SSEAlgorithm"] == "AES256":
+                raise errors.invalid_argument(
+                    "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms",
+                    "KMSMasterKeyID",
+                    default["KMSMasterKeyID"],
+                )
 
 
 def _put(setting: Setting) -> Handler:
@@ -147,10 +179,13 @@ def _get(setting: Setting) -> Handler:
         bucket = await bucket_of(ctx, request)
         value = bucket.settings.get(setting.member)
         if value is None:
-            if isinstance(setting.missing, tuple):
+            if setting.member == _ENCRYPTED and not ctx.platform.settings.legacy_buckets:
+                value = _ENCRYPTION
+            elif isinstance(setting.missing, tuple):
                 code, message = setting.missing
                 raise ApiError(code, message, 404, {"BucketName": bucket.name})
-            value = setting.missing
+            else:
+                value = setting.missing
         return {setting.member: value} if setting.wrapped else dict(value)
 
     return handler

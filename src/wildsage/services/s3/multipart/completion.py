@@ -33,7 +33,7 @@ async def complete_multipart_upload(ctx: Context, request: Document) -> Document
         with errors.store_errors(bucket.name):
             upload, parts = await Uploads(ctx.platform.database).parts(bucket.name, key, identity, 0, _ALL_PARTS)
         if upload.document.get("Sealed") and (upload.document["Asked"] or request.get("SSECustomerKey")):
-            part_key(request, upload)  # needed where the upload has checksums (API reference)
+            part_key(ctx, request, upload)  # needed where the upload has checksums (API reference)
         chosen = choose(request.get("MultipartUpload") or {}, parts)
         made = await _complete(ctx, request, upload, chosen)
     except ApiError as error:
@@ -166,8 +166,10 @@ def _document(request: Document, upload: Upload, chosen: Sequence[Part]) -> Docu
 
 
 def _sealed(upload: Upload, chosen: Sequence[Part]) -> Document:
-    kept = upload.document.get("Sealed")
-    return {"Sealed": {**kept, "Segments": [[part.size, part.blob] for part in chosen]}} if kept else {}
+    kept = upload.document.get("Sealed") or {}
+    if not kept and "ServerSideEncryption" not in upload.document["Headers"]:
+        return {}
+    return {"Sealed": {**kept, "Segments": [[part.size, part.blob] for part in chosen]}}
 
 
 def _location(ctx: Context, bucket: str, key: str) -> str:

@@ -33,16 +33,14 @@ async def create_multipart_upload(ctx: Context, request: Document) -> Document:
     if asked:
         told = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind}
     document |= {"Algorithm": algorithm, "ChecksumType": kind, "Asked": bool(asked)}
-    identity, key = names.new_upload(), encryption.customer_key(request)
+    identity = names.new_upload()
+    key = encryption.customer_key(request)
     if key is not None:
         document["Sealed"] = encryption.lock(key, identity)
-        told |= encryption.told(request)
     upload = Upload(identity, bucket.name, request["Key"], ctx.now, document)
     with errors.store_errors(bucket.name):
         await Uploads(ctx.platform.database).begin(upload)
-    if document["Headers"].get("ServerSideEncryption"):
-        told["ServerSideEncryption"] = document["Headers"]["ServerSideEncryption"]
-    return {"Bucket": bucket.name, "Key": upload.key, "UploadId": upload.id, **told}
+    return {"Bucket": bucket.name, "Key": upload.key, "UploadId": upload.id, **told, **_encrypted(request, upload)}
 
 
 async def upload_of(ctx: Context, request: Document) -> Upload:
@@ -66,7 +64,7 @@ async def upload_part(ctx: Context, request: Document) -> Document:
     await bucket_of(ctx, request)
     _check_number(request)
     upload = await upload_of(ctx, request)
-    key = part_key(request, upload)
+    key = part_key(ctx, request, upload)
     demand = store.demand_of(ctx, request)
     algorithm = upload.document["Algorithm"]
     if upload.document["Asked"] and demand.algorithm not in (None, algorithm):
@@ -88,11 +86,11 @@ async def upload_part_copy(ctx: Context, request: Document) -> Document:
     await bucket_of(ctx, request)
     _check_number(request)
     upload = await upload_of(ctx, request)
-    key = part_key(request, upload)
+    key = part_key(ctx, request, upload)
     source = await source_of(ctx, request)
     offset, length = ranges.parse_copy(request.get("CopySourceRange"), source.item.size)
     objects = ctx.platform.objects
-    sealed = encryption.opened(request, source.item.document, "CopySource")
+    sealed = encryption.opened(ctx.platform.credentials, request, source.item.document, "CopySource")
     body = objects.read(str(source.item.blob), offset, length, sealed)
     algorithm = upload.document["Algorithm"]
     with errors.store_errors(request["Bucket"]):
@@ -104,11 +102,11 @@ async def upload_part_copy(ctx: Context, request: Document) -> Document:
     return {"CopyPartResult": result, **source.version, **_encrypted(request, upload)}
 
 
-def part_key(request: Document, upload: Upload) -> bytes | None:
+def part_key(ctx: Context, request: Document, upload: Upload) -> bytes | None:
     """The key that the upload's parts are sealed under. Raises InvalidRequest for none or another."""
     key, kept = encryption.customer_key(request), upload.document.get("Sealed")
     if kept is None and key is None:
-        return None
+        return encryption.writing_key(ctx.platform.credentials, request, upload.document["Headers"])
     if kept is None or key is None or not encryption.fits(key, kept):
         raise errors.invalid_request(
             "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate "
@@ -119,8 +117,9 @@ def part_key(request: Document, upload: Upload) -> bytes | None:
 
 def _encrypted(request: Document, upload: Upload) -> Document:
     """What an answer says of the encryption of what was sent."""
-    method = upload.document["Headers"].get("ServerSideEncryption")
-    return encryption.told(request) | ({"ServerSideEncryption": method} if method else {})
+    kept = upload.document["Headers"]
+    named = {name: kept[name] for name in ("ServerSideEncryption", "SSEKMSKeyId") if name in kept}
+    return encryption.told(request) | named
 
 
 async def _keep_part(ctx: Context, request: Document, blob: Blob) -> None:

@@ -20,7 +20,7 @@ from wildsage.services.s3.objects.operations import present
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion
 
-_OF_COPY = ("ServerSideEncryption", "StorageClass", "WebsiteRedirectLocation")
+_OF_COPY = ("SSEKMSKeyId", "ServerSideEncryption", "StorageClass", "WebsiteRedirectLocation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,6 @@ async def copy_object(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html"""
     bucket = await bucket_of(ctx, request)
     drafted = draft(ctx, bucket, request)
-    key = encryption.customer_key(request)
     source = await source_of(ctx, request)
     if source.item.size > store.LARGEST:
         raise errors.invalid_request(
@@ -76,9 +75,10 @@ async def copy_object(ctx: Context, request: Document) -> Document:
         )
     document = _document(request, source.item, drafted)
     _refuse_no_change(request, source.item)
+    key = encryption.writing_key(ctx.platform.credentials, request, document["Headers"])
     blob = await _bytes(ctx, request, source.item, key)
     document["Checksums"] = checksums.encode_all(blob.checksums)
-    document |= encryption.sealed_document(key, [(blob.size, blob.name)])
+    document |= encryption.sealed_document(request, key, [(blob.size, blob.name)])
     new = ObjectVersion(
         bucket=bucket.name,
         key=request["Key"],
@@ -124,7 +124,7 @@ def _refuse_no_change(request: Document, source: ObjectVersion) -> None:
 async def _bytes(ctx: Context, request: Document, source: ObjectVersion, key: bytes | None) -> Blob:
     """The copy's blob with its digests: by a second name where they are known, else by reading the bytes once."""
     objects, bucket, label = ctx.platform.objects, request["Bucket"], request["Key"]
-    sealed = encryption.opened(request, source.document, "CopySource")
+    sealed = encryption.opened(ctx.platform.credentials, request, source.document, "CopySource")
     kept = source.document["Checksums"]
     asked = request.get("ChecksumAlgorithm")
     algorithm = checksums.known(asked) if asked else next(iter(kept), checksums.DEFAULT)

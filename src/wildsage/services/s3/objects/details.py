@@ -5,7 +5,7 @@ from __future__ import annotations
 from wildsage.kit.context import Context
 from wildsage.kit.kind import tag_list
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import checksums, errors
+from wildsage.services.s3 import checksums, encryption, errors
 from wildsage.services.s3.access import admit
 from wildsage.services.s3.objects import headers
 from wildsage.services.s3.objects.operations import find, present
@@ -55,6 +55,7 @@ def _version(found: Found, item: ObjectVersion) -> Document:
 async def get_object_attributes(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html"""
     found, item = await find(ctx, request)
+    encryption.opened(ctx.platform.credentials, request, item.document)
     wanted = set(request.get("ObjectAttributes") or ())
     told: Document = {"LastModified": int(item.modified), **_version(found, item)}
     if "ETag" in wanted:

@@ -14,8 +14,6 @@ def draft(ctx: Context, bucket: Bucket, request: Document) -> Document:
     names.check_key(request["Key"])
     headers.refuse(request)
     document = headers.describe(request)
-    method = encryption.default_of(bucket)
-    if method is not None and encryption.customer_key(request) is None:
-        document["Headers"].setdefault("ServerSideEncryption", method)
+    document["Headers"] |= encryption.described(ctx, bucket, request)
     document |= ownership.written(bucket, ctx.account, request, ctx.platform.credentials)
     return document | locking.of_new(bucket, request, ctx.now)

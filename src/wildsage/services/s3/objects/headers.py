@@ -18,14 +18,12 @@ SYSTEM: Final = (
     "ContentLanguage",
     "ContentType",
     "Expires",
-    "ServerSideEncryption",
     "StorageClass",
     "WebsiteRedirectLocation",
 )
 _METADATA_BYTES: Final = 2048
 _MOST_TAGS: Final = 10
 _REFUSED: Final = {
-    "SSEKMSKeyId": "server-side encryption with KMS keys",
     "WriteOffsetBytes": "appending to objects",
 }
 
@@ -35,9 +33,6 @@ def refuse(request: Document) -> None:
     for member, what in _REFUSED.items():
         if request.get(member) is not None:
             raise errors.not_implemented(what)
-    # With S3's own keys encryption shows in nothing but the header; SDK v2 asks for aws:kms on every source archive.
-    if request.get("ServerSideEncryption") not in (None, "AES256", "aws:kms"):
-        raise errors.not_implemented(f"server-side encryption with {request['ServerSideEncryption']}")
 
 
 def describe(request: Document) -> Document:
@@ -117,9 +112,8 @@ def answer(found: ObjectVersion, versioned: bool) -> Document:
 def written(found: ObjectVersion, versioned: bool) -> Document:
     """What the answer to a write says of the object that it made."""
     told: Document = {"ETag": quoted(found.etag), **checksums.members(found.document)}
-    encryption = found.document["Headers"].get("ServerSideEncryption")
-    if encryption:
-        told["ServerSideEncryption"] = encryption
+    kept = found.document["Headers"]
+    told |= {name: kept[name] for name in ("ServerSideEncryption", "SSEKMSKeyId") if name in kept}
     if versioned:
         told["VersionId"] = found.version
     return told

@@ -30,12 +30,12 @@ async def put_object(ctx: Context, request: Document) -> Document:
     bucket = await bucket_of(ctx, request)
     key = request["Key"]
     document = draft(ctx, bucket, request)
-    secret = encryption.customer_key(request)
+    secret = encryption.writing_key(ctx.platform.credentials, request, document["Headers"])
     check = conditions.write_check(request)
     demand = store.demand_of(ctx, request)
     blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT}, secret)
     document["Checksums"] = checksums.encode_all(blob.checksums)
-    document |= encryption.sealed_document(secret, [(blob.size, blob.name)])
+    document |= encryption.sealed_document(request, secret, [(blob.size, blob.name)])
     new = ObjectVersion(
         bucket=bucket.name,
         key=key,
@@ -81,7 +81,10 @@ def present(found: Found, key: str, version: str | None) -> ObjectVersion:
 async def _look(ctx: Context, request: Document) -> tuple[ObjectVersion, Document, int]:
     """What GetObject and HeadObject share: the object, the answer's headers, and where its bytes begin."""
     found, item = await find(ctx, request)
-    encryption.opened(request, item.document)
+    if ctx.request is not None and ctx.request.header("x-amz-server-side-encryption") is not None:
+        words = "x-amz-server-side-encryption header is not supported for this operation."
+        raise errors.invalid_argument(words, "x-amz-server-side-encryption", "")
+    encryption.opened(ctx.platform.credentials, request, item.document)
     conditions.check_read(request, item)
     told = headers.answer(item, bool(found.bucket.versioning)) | encryption.told(request)
     told.update({name: request[member] for member, name in _OVERRIDES.items() if request.get(member) is not None})
@@ -118,7 +121,7 @@ async def get_object(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
     item, told, offset = await _look(ctx, request)
     objects, blob, length = ctx.platform.objects, str(item.blob), told["ContentLength"]
-    sealed = encryption.opened(request, item.document)
+    sealed = encryption.opened(ctx.platform.credentials, request, item.document)
     told["Body"] = (
         FileBody(objects.path(blob), offset, length) if sealed is None else objects.read(blob, offset, length, sealed)
     )
