@@ -27,6 +27,7 @@ from wildsage.core.settings import DataDir, Settings, account_id, data_dir, regi
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_AGAIN_SECONDS = 1.0
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
 _MODULES = {"control": "wildsage.compose", "router": "wildsage.dataplane", "certificates": "wildsage.cli.certificates"}
 
@@ -75,6 +76,7 @@ class Supervisor:
         self._router = Child("router", _argv("router", router), data.logs / "router.log")
         self._children = (self._control, self._router)
         self._stopping = False
+        self._unwritten = False
         self._wake, wake = socket.socketpair()
         self._wake.setblocking(False)
         wake.setblocking(False)
@@ -104,7 +106,7 @@ class Supervisor:
         try:
             while not self._stopping:
                 self._sleep(self._start_due())
-                if reap(self._children):
+                if reap(self._children) or self._unwritten:
                     self._write_file()
         finally:
             self.stop()
@@ -141,7 +143,7 @@ class Supervisor:
     def _start_due(self) -> float:
         """Starts the children whose time has come; the seconds until the next one."""
         now = time.monotonic()
-        waits = [3600.0]
+        waits = [_AGAIN_SECONDS if self._unwritten else 3600.0]
         for child in self._children:
             if not child.pid and child.due <= now:
                 child.start()
@@ -175,7 +177,11 @@ class Supervisor:
             settings.ephemeral,
             pids,
         )
-        server_file.write(settings.data, server)
+        try:
+            server_file.write(settings.data, server)
+            self._unwritten = False
+        except OSError:
+            self._unwritten = True  # a full disk must not end the server; tried again until there is room
 
 
 def _argv(name: str, arguments: Sequence[str]) -> list[str]:

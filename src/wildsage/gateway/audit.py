@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from wildsage.wire.model import Shape
 TOPIC = "audit"
 _GATHER_SECONDS = 1.0
 _LONGEST = 100_000  # characters of requestParameters; CloudTrail cuts at 100 KB as well
+log = logging.getLogger(__name__)
+
 _DATA_SERVICES = frozenset({"sagemaker-runtime", "sagemaker-featurestore-runtime"})
 _DATA_OPERATIONS = frozenset({"PutLogEvents", "GetLogEvents", "FilterLogEvents", "PutMetricData"})
 
@@ -44,7 +47,10 @@ class Audit:
         """Writes what was gathered once a second, until cancelled."""
         while True:
             await self._platform.clock.sleep(_GATHER_SECONDS)
-            await self.flush()
+            try:
+                await self.flush()
+            except OSError as error:
+                log.warning("records of calls are lost: %s", error)
 
     async def flush(self) -> None:
         """Writes what was gathered."""

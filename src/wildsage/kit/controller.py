@@ -71,8 +71,12 @@ class Engine:
         """Until cancelled; steps under way are cancelled with it and give their leases back."""
         try:
             while True:
-                if not await self._claim():
-                    await self._rest()
+                try:
+                    if not await self._claim():
+                        await self._rest()
+                except OSError as error:
+                    log.warning("the engine cannot go on: %s; again in %s s", error, IDLE_SECONDS)
+                    await self._platform.clock.sleep(IDLE_SECONDS)
         finally:
             tasks = list(self._steps.values())
             for task in tasks:
@@ -129,7 +133,11 @@ class Engine:
             found = self._postpone(claimed, None) if end is None else self._found(claimed, end)
         finally:
             keeper.cancel()
-        await self._apply(claimed, found, gone)
+        try:
+            await self._apply(claimed, found, gone)
+        except OSError as error:
+            # What was found is lost; once the lease is over the step is done again, as after a crash.
+            log.warning("what a step of %s found cannot be kept: %s", claimed.key, error)
 
     def _found(self, claimed: Resource, step: Step) -> Resource:
         now = self._platform.clock.now()

@@ -8,6 +8,7 @@ costs one flush.  Reads run beside it on reader threads and see the last commit.
 from __future__ import annotations
 
 import asyncio
+import errno
 import queue
 import threading
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
+
+from wildsage.store.reserve import Reserve
 
 T = TypeVar("T")
 _READERS = 2
@@ -67,8 +71,9 @@ def _configure_sqlite(engine: Engine) -> None:
 class Database:
     """``write`` and ``read`` take a function of a SQLAlchemy connection and return what it returns."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reserve: Reserve) -> None:
         self._engine = engine
+        self._reserve = reserve
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
         self._writer = threading.Thread(target=self._write_loop, name="store-write", daemon=True)
@@ -86,10 +91,13 @@ class Database:
         )
         _configure_sqlite(engine)
         await asyncio.get_running_loop().run_in_executor(None, metadata.create_all, engine)
-        return cls(engine)
+        return cls(engine, Reserve(path.with_name(f"{path.name}-reserve")))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Runs ``work`` in a transaction; returns after the commit is on disk. If it raises, nothing of it is kept."""
+        """Runs ``work`` in a transaction; returns after the commit is on disk. If it raises, nothing of it is kept.
+
+        Raises OSError (ENOSPC) if the disk is full.
+        """
         job = _Job(work, asyncio.get_running_loop())
         self._jobs.put(job)
         result: T = await job.future
@@ -130,6 +138,15 @@ class Database:
                 return
 
     def _write_batch(self, batch: list[_Job]) -> None:
+        outcomes = self._attempt(batch)
+        if any(_is_full(error) for _, _, error in outcomes) and self._reserve.give():
+            outcomes = self._attempt(batch)
+        for job, result, error in outcomes:
+            job.settle(result, _no_space() if _is_full(error) else error)
+        self._reserve.take()
+
+    def _attempt(self, batch: list[_Job]) -> list[tuple[_Job, Any, BaseException | None]]:
+        """What became of each; if one finds the disk full, none is kept."""
         outcomes: list[tuple[_Job, Any, BaseException | None]] = []
         try:
             with self._engine.begin() as connection:
@@ -138,11 +155,19 @@ class Database:
                         with connection.begin_nested():
                             outcomes.append((job, job.work(connection), None))
                     except Exception as error:
+                        if _is_full(error):
+                            raise
                         outcomes.append((job, None, error))
         except Exception as error:
-            # The commit itself failed (disk full, say): none of the batch was kept.
-            for job in batch:
-                job.settle(None, error)
-            return
-        for job, result, failure in outcomes:
-            job.settle(result, failure)
+            # The commit itself failed: none of the batch was kept.
+            return [(job, None, error) for job in batch]
+        return outcomes
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """SQLITE_FULL."""
+    return isinstance(error, OperationalError) and "disk is full" in str(error.orig)
+
+
+def _no_space() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on the disk of the data directory")

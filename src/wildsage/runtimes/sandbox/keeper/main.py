@@ -25,6 +25,7 @@ from wildsage.runtimes.sandbox.keeper.order import Order, load
 
 STATE = "keeper"
 EXIT = "exit.json"
+_REPORT_BYTES = 512
 _KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10})  # chown, dac, fowner, fsetid, kill, setgid, setuid, bind
 _MEASURE_EVERY = 0.1  # seconds
 _LOOK_AFTER = 2.0  # seconds, between looks at whether the container still has an owner
@@ -121,6 +122,7 @@ class Keeper:
         """Never returns. Writes what went wrong before argv ran to ``tell``; begins only when ``gate`` has a byte."""
         try:
             os.setsid()
+            self._reserve_report()
             self._prepare()
             if os.read(gate, 1) != b"1":
                 os._exit(1)
@@ -133,6 +135,12 @@ class Keeper:
         self._detach()
         self._supervise()
         os._exit(0)
+
+    def _reserve_report(self) -> None:
+        """The container may fill the disk; how it ended must still find room."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._exit = os.open(f"{EXIT}.new", flags, 0o644, dir_fd=self._directory)
+        os.posix_fallocate(self._exit, 0, _REPORT_BYTES)
 
     def _prepare(self) -> None:
         flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
@@ -241,10 +249,9 @@ class Keeper:
             f'{{"exit_code": {code if code >= 0 else 128 - code}, "out_of_memory": {"true" if killed else "false"}, '
             f'"started_at": {self._started!r}, "ended_at": {time.time()!r}}}\n'
         )
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        descriptor = os.open(f"{EXIT}.new", flags, 0o644, dir_fd=self._directory)
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-        os.close(descriptor)
+        os.pwrite(self._exit, text.encode(), 0)
+        os.ftruncate(self._exit, len(text))
+        os.fsync(self._exit)
+        os.close(self._exit)
         os.rename(f"{EXIT}.new", EXIT, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         os.fsync(self._directory)

@@ -174,6 +174,11 @@ class TrainingController:
             over = {"secondary": "MaxRuntimeExceeded", "reason": ""}
             step = self._next(resource, "stop", "Stopping", stopping=self._platform.clock.now(), outcome=over)
             return replace(step, phase="Stopping")
+        # Its private files are of no more use, and if they fill the disk nothing could be stored before they are gone.
+        await self._runtime.remove(resource.state["handle"])
+        if await in_thread(lambda _: outputs.give_up_on_full_disk(job.directory)):
+            full = {"secondary": "Failed", "reason": outputs.FULL}
+            return self._next(resource, "upload", "Uploading", outcome=full)
         if found.phase is Phase.EXITED and found.exit_code == 0:
             return self._next(resource, "upload", "Uploading", outcome={"secondary": "Completed", "reason": ""})
         reason = await self._failure(resource, job, found)
@@ -224,6 +229,9 @@ class TrainingController:
         status = resource.status
         if "handle" in resource.state:
             source = self._source(resource)
+            # Its files first: on a full disk there is room for the log only once they are gone.
+            await self._runtime.stop(resource.state["handle"], 0)
+            await in_thread(lambda _: trees.remove(job.directory / "ml"))
             if (job.directory / "log").exists():
                 await self._attendants.finished(source)
             await self._runtime.remove(resource.state["handle"])

@@ -1,0 +1,79 @@
+"""A disk that a job fills: the job fails in words, the server goes on, and there is room again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import clean_environment, start_server
+from tests.e2e.jobs import BUCKET, described, train
+from tests.e2e.test_processes import wait_until
+
+MEGABYTES = 48
+FILLING = """
+with open("/opt/ml/output/data/much", "wb", 0) as file:
+    while True:
+        file.write(bytes(65536))
+"""
+# Fills the disk to the last byte, catches the error, and goes on to write more log than there is room for.
+CARELESS = """
+try:
+    with open("/tmp/much", "wb", 0) as file:
+        while True:
+            file.write(bytes(4096))
+except OSError as error:
+    print(error, flush=True)
+for number in range(200_000):
+    try:
+        print("line", number)
+    except OSError:
+        pass
+"""
+
+
+def play(data: Path) -> dict[str, object]:
+    """What happens on a small disk mounted at ``data``."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
+    server = start_server(data / "d")
+    try:
+        before = server.status["processes"]
+        found: dict[str, object] = {}
+        for name, script in (("filling", FILLING), ("careless", CARELESS), ("after", "print('fine')")):
+            train(server, name, script)
+            wait_until(lambda name=name: described(server, name)["TrainingJobStatus"] != "InProgress", 120)  # type: ignore[misc]
+            job = described(server, name)
+            found[name] = (job["TrainingJobStatus"], job.get("FailureReason", ""))
+        server.client("s3").put_object(Bucket=BUCKET, Key="there is room", Body=bytes(1 << 20))
+        found["same processes"] = server.status["processes"] == before
+        found["left"] = [path.name for path in (server.data / "instances").iterdir()]
+        return found
+    finally:
+        server.stop()
+
+
+def test_a_job_that_fills_the_disk_costs_nobody_else(tmp_path: Path) -> None:
+    command = ["unshare", "-m", *([] if Path("/proc/self/uid_map").stat().st_uid == 0 else ["-r"]), sys.executable]
+    ended = subprocess.run(
+        [*command, "-m", "tests.e2e.test_full_disk", str(tmp_path)],
+        env=clean_environment(),
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout.splitlines()[-1])
+    status, reason = found["filling"]
+    assert status == "Failed"
+    assert "No space left on device" in reason
+    assert found["careless"][0] in ("Completed", "Failed")
+    assert found["after"] == ["Completed", ""]
+    assert found["same processes"] is True
+    assert found["left"] == []
+
+
+if __name__ == "__main__":
+    print(json.dumps(play(Path(sys.argv[1]))))
