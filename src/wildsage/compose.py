@@ -45,7 +45,7 @@ from wildsage.services.iam.defaults import ensure_execution_role
 from wildsage.services.iam.directory import Directory
 from wildsage.services.iam.service import IAM
 from wildsage.services.logs.service import LOGS
-from wildsage.services.s3 import sweep
+from wildsage.services.s3 import expiry, sweep
 from wildsage.services.s3.cors import CrossOrigin
 from wildsage.services.s3.guards import Guards as S3Guards
 from wildsage.services.s3.service import SERVICE as S3
@@ -108,7 +108,13 @@ class Control:
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
         """What runs for as long as the process does."""
-        return [self.engine.run(), self.audit.run(), self.snapshot.run(), sweep.run(self.platform)]
+        return [
+            self.engine.run(),
+            self.audit.run(),
+            self.snapshot.run(),
+            sweep.run(self.platform),
+            expiry.run(self.platform),
+        ]
 
     async def close(self) -> None:
         """Keeps what was accepted; containers go on."""

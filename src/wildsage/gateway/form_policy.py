@@ -23,6 +23,8 @@ _EXEMPT: Final = frozenset(
     | {"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token"}
 )
 
+_IGNORED: Final = ("x-ignore-", "x-amz-checksum-", "x-amz-sdk-checksum-")
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -48,11 +50,11 @@ def check_policy(text: str, fields: Mapping[str, str], bucket: str, now: float) 
             continue
         operator, name, wanted = _condition(condition)
         named.add(name)
-        value = given.get(name)
+        value = given.get(name, "" if operator == "starts-with" and not wanted else None)
         fits = value is not None and (value == wanted if operator == "eq" else value.startswith(wanted))
         if not fits:
             raise _refused(f"Policy Condition failed: {json.dumps([operator, f'${name}', wanted])}")
-    extra = [name for name in fields if name not in named | _EXEMPT and not name.startswith("x-ignore-")]
+    extra = [name for name in fields if name not in named | _EXEMPT and not name.startswith(_IGNORED)]
     if extra:
         raise _refused(f"Extra input fields: {', '.join(extra)}")
     return limits

@@ -59,8 +59,8 @@ async def receive_form(parts: Parts, exchange: Exchange) -> None:
         raise _missing("key")
     if file is None:
         raise ApiError("InvalidArgument", "POST requires exactly one file upload per request.", 400)
+    key = fields["key"] = fields["key"].replace(_FILENAME, _base_name(form))
     limits = await _authenticate(parts, exchange, fields, bucket)
-    key = fields["key"].replace(_FILENAME, _base_name(form))
     exchange.labels = {"Bucket": bucket, "Key": key}
     target = f"/{quote(bucket)}/{quote(key)}"
     exchange.request = Request("PUT", target, _headers(request, fields), FileField(file, limits), request.peer)

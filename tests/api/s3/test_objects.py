@@ -132,7 +132,6 @@ async def test_conditional_reads(s3: S3, bucket: str) -> None:
         {"IfMatch": ETAG},
         {"IfMatch": "*"},
         {"IfMatch": f'"x", {ETAG}'},
-        {"IfNoneMatch": '"x"'},
         {"IfModifiedSince": modified - 1},
         {"IfUnmodifiedSince": modified},
         {"IfMatch": ETAG, "IfUnmodifiedSince": modified - 100},
@@ -197,7 +196,6 @@ async def test_a_trailing_checksum_is_verified(s3: S3, bucket: str) -> None:
 @pytest.mark.parametrize(
     "params",
     [
-        {"IfNoneMatch": '"x"'},
         {"ChecksumXXHASH3": "AAAAAAAAAAA="},
     ],
 )
@@ -251,7 +249,7 @@ async def test_suspended_versioning_replaces_only_the_null_version(s3: S3, bucke
     await s3("PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     kept = (await put(s3, data=b"kept"))["VersionId"]
     await s3("PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-    assert (await put(s3, data=b"1"))["VersionId"] == "null"
+    assert "VersionId" not in await put(s3, data=b"1")
     await put(s3, data=b"2")
     assert await s3.bytes(Bucket=bucket, Key="key") == b"2"
     assert await s3("DeleteObject", Bucket=bucket, Key="key") == {"VersionId": "null", "DeleteMarker": True}

@@ -22,7 +22,7 @@ def matches(condition: str, etag: str) -> bool:
 def check_read(request: Document, found: ObjectVersion) -> None:
     """Raises PreconditionFailed or NotModified as GetObject and HeadObject do."""
     if _unwanted(request, "", found):
-        raise ApiError("NotModified", "Not Modified", 304)
+        raise ApiError("NotModified", "Not Modified", 304, {"etag": f'"{found.etag}"'})
 
 
 def check_copy_source(request: Document, found: ObjectVersion) -> None:
@@ -52,11 +52,9 @@ def write_check(request: Document) -> Check | None:
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if match is None and none_match is None:
         return None
-    if none_match not in (None, "*"):
-        raise errors.not_implemented('If-None-Match takes only "*" in a write')
 
     def check(current: ObjectVersion | None) -> None:
-        if none_match is not None and current is not None:
+        if none_match is not None and current is not None and matches(none_match, current.etag):
             raise errors.precondition_failed("If-None-Match")
         if match is None:
             return

@@ -25,6 +25,8 @@ _OF_BUCKET: Final[Mapping[str, str]] = {
     "s3:ListBucketMultipartUploads": "READ",
     "s3:PutObject": "WRITE",
     "s3:DeleteObject": "WRITE",
+    "s3:AbortMultipartUpload": "WRITE",
+    "s3:ListMultipartUploadParts": "WRITE",
     "s3:GetBucketAcl": "READ_ACP",
     "s3:PutBucketAcl": "WRITE_ACP",
 }

@@ -30,11 +30,15 @@ class RestProtocol(Protocol):
     @abstractmethod
     def _id_headers(self, request_id: str) -> Headers: ...
 
+    def _bound(self, shape: Shape, request: Request, path: Mapping[str, str]) -> Params:
+        """The members that are not in the body."""
+        return bindings.read_request(shape, request, path)
+
     async def _read_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
         shape = operation.input
         if shape is None:
             return {}
-        params = bindings.read_request(shape, request, path)
+        params = self._bound(shape, request, path)
         if shape.payload:
             member = shape.members[shape.payload]
             if member.streaming:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
-from wildsage.wire.http.messages import Headers, Response
+from wildsage.wire.http.messages import Headers, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import s3
 from wildsage.wire.protocols.base import Params, error_shape
@@ -50,6 +50,13 @@ class RestXmlProtocol(RestProtocol):
         read: Params = from_element(shape, root)
         return read
 
+    def _bound(self, shape: Shape, request: Request, path: Mapping[str, str]) -> Params:
+        try:
+            return super()._bound(shape, request, path)
+        except Malformed as error:
+            # Only a body is malformed XML.
+            raise ApiError("InvalidArgument", str(error), 400) from error
+
     def _id_headers(self, request_id: str) -> Headers:
         return [("x-amz-request-id", request_id), ("x-amz-id-2", _host_id(request_id))]
 
@@ -61,15 +68,18 @@ class RestXmlProtocol(RestProtocol):
         return response
 
     def serialize_error(self, scope: Operation | ServiceModel, error: ApiError, request_id: str) -> Response:
-        """``<Error>`` without a wrapper; further elements are the error's fields (BucketName, Key, …)."""
+        """``<Error>`` without a wrapper; further elements are the error's fields (BucketName, Key, …).
+
+        Fields in small letters (``x-amz-delete-marker``) are headers of the answer.
+        """
         headers = self._id_headers(request_id)
+        headers += [(name, str(value)) for name, value in error.fields.items() if name.islower()]
         without_body = isinstance(scope, Operation) and scope.http_method == "HEAD"
         if without_body or error.status in _BODILESS:
             return Response(error.status, headers)
         shape = error_shape(scope, error.code)
         elements = {"Code": error.code if shape is None else shape.error_code, "Message": error.message}
-        for name, value in error.fields.items():
-            elements[name] = str(value)
+        elements |= {name: str(value) for name, value in error.fields.items() if not name.islower()}
         elements |= {"RequestId": request_id, "HostId": _host_id(request_id)}
         content = "".join(text_element(name, text) for name, text in elements.items())
         headers.append(("content-type", self.body_type))

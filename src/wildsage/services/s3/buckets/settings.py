@@ -12,7 +12,7 @@ from typing import Any
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import Handler, Operation
-from wildsage.services.s3 import acl, cors, errors, ownership, policies
+from wildsage.services.s3 import acl, cors, errors, lifecycle, ownership, policies
 from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.store.buckets import Bucket, Buckets
@@ -74,6 +74,7 @@ SETTINGS = (
         "LifecycleConfiguration",
         ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
         "DeleteBucketLifecycle",
+        runs=True,
     ),
     Setting(
         "PutBucketEncryption",
@@ -165,6 +166,8 @@ def _put(setting: Setting) -> Handler:
         value = request.get(setting.member)
         if value is None:
             raise errors.malformed_xml()
+        if setting.member == lifecycle.SETTING:
+            value = lifecycle.check(value)
         _check(setting, value, bucket)
         with errors.store_errors(bucket.name):
             await Buckets(ctx.platform.database).set(bucket.name, setting.member, value)

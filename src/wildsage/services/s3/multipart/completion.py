@@ -40,7 +40,7 @@ async def complete_multipart_upload(ctx: Context, request: Document) -> Document
         if error.code != "NoSuchUpload":
             raise
         made = await _completed(ctx, bucket.name, key, identity)
-    told = headers.written(made, bool(bucket.versioning)) | encryption.told(request)
+    told = headers.written(made, bucket.versioning == "Enabled") | encryption.told(request)
     return {"Bucket": bucket.name, "Key": key, "Location": _location(ctx, bucket.name, key), **told}
 
 

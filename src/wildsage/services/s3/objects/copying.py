@@ -91,7 +91,7 @@ async def copy_object(ctx: Context, request: Document) -> Document:
     )
     check = conditions.write_check(request)
     made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
-    told = headers.written(made, bool(bucket.versioning)) | encryption.told(request)
+    told = headers.written(made, bucket.versioning == "Enabled") | encryption.told(request)
     result = {name: told.pop(name) for name in list(told) if name == "ETag" or name.startswith("Checksum")}
     return {**told, **source.version, "CopyObjectResult": {**result, "LastModified": int(made.modified)}}
 

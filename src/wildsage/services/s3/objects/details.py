@@ -72,11 +72,10 @@ async def get_object_attributes(ctx: Context, request: Document) -> Document:
 
 
 def _parts(request: Document, item: ObjectVersion) -> Document:
-    """How the object was uploaded; the parts one by one only where they have checksums of their own."""
+    """How the object was uploaded; checksums of parts only where they make up the object's."""
     parts = item.document["Parts"]
     told: Document = {"TotalPartsCount": len(parts)}
-    if item.document.get("ChecksumType") != checksums.COMPOSITE:
-        return told
+    composite = item.document.get("ChecksumType") == checksums.COMPOSITE
     after = request.get("PartNumberMarker") or 0
     limit = min(request.get("MaxParts", _MOST_PARTS), _MOST_PARTS)
     rest = [part for part in parts if part["Number"] > after]
@@ -84,7 +83,7 @@ def _parts(request: Document, item: ObjectVersion) -> Document:
         {
             "PartNumber": part["Number"],
             "Size": part["Size"],
-            **{f"Checksum{name}": value for name, value in part["Checksums"].items()},
+            **{f"Checksum{name}": value for name, value in part["Checksums"].items() if composite},
         }
         for part in rest[:limit]
     ]

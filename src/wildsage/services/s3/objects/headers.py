@@ -39,7 +39,7 @@ def describe(request: Document) -> Document:
     """The index document of a new object: headers, metadata and tags as the request gives them."""
     headers = {name: request[name] for name in SYSTEM if request.get(name) is not None}
     encoding = [each.strip() for each in headers.pop("ContentEncoding", "").split(",")]
-    kept = ",".join(each for each in encoding if each not in ("", "aws-chunked"))
+    kept = ", ".join(each for each in encoding if each not in ("", "aws-chunked"))
     if kept:
         headers["ContentEncoding"] = kept
     headers.setdefault("ContentType", DEFAULT_TYPE)
@@ -64,7 +64,7 @@ def parse_tags(header: str | None) -> dict[str, str]:
     if not header:
         return {}
     try:
-        pairs = parse_qsl(header, keep_blank_values=True, strict_parsing=True, errors="strict")
+        pairs = parse_qsl(header, keep_blank_values=True, errors="strict")
     except ValueError:
         raise errors.invalid_argument(
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "

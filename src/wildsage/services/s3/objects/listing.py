@@ -108,7 +108,7 @@ async def list_objects_v2(ctx: Context, request: Document) -> Document:
     bucket = await bucket_of(ctx, request)
     encode, limit = encoder(request), limit_of(request, "MaxKeys", "max-keys")
     token = request.get("ContinuationToken")
-    after = request.get("StartAfter", "") if token is None else _position(token)
+    after = _position(token) if token else request.get("StartAfter", "")
     page = await _page(ctx, request, after, limit)
     items = [entry.item for entry in page.entries if entry.item is not None]
     asked = bool(request.get("FetchOwner"))

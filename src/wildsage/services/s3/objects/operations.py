@@ -5,7 +5,18 @@ from __future__ import annotations
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import acl, checksums, conditions, encryption, errors, locking, names, ownership, ranges
+from wildsage.services.s3 import (
+    acl,
+    checksums,
+    conditions,
+    encryption,
+    errors,
+    lifecycle,
+    locking,
+    names,
+    ownership,
+    ranges,
+)
 from wildsage.services.s3.access import GARBAGE, admit, bucket_of
 from wildsage.services.s3.objects import headers, store
 from wildsage.services.s3.objects.drafting import draft
@@ -47,7 +58,8 @@ async def put_object(ctx: Context, request: Document) -> Document:
         document=document,
     )
     made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
-    return headers.written(made, bool(bucket.versioning)) | encryption.told(request)
+    told = headers.written(made, bucket.versioning == "Enabled")
+    return told | encryption.told(request) | lifecycle.told(bucket, made)
 
 
 async def find(ctx: Context, request: Document) -> tuple[Found, ObjectVersion]:
@@ -67,13 +79,16 @@ def present(found: Found, key: str, version: str | None) -> ObjectVersion:
     if found.object is None:
         raise errors.no_such_key(key) if version is None else errors.no_such_version(key, version)
     if found.object.marker:
+        told = {"x-amz-delete-marker": "true", "x-amz-version-id": found.object.version}
         if version is None:
-            raise errors.no_such_key(key)
+            error = errors.no_such_key(key)
+            error.fields = {**error.fields, **told}
+            raise error
         raise ApiError(
             "MethodNotAllowed",
             "The specified method is not allowed against this resource.",
             405,
-            {"Method": "GET", "ResourceType": "DeleteMarker"},
+            {"Method": "GET", "ResourceType": "DeleteMarker", **told},
         )
     return found.object
 
@@ -86,7 +101,8 @@ async def _look(ctx: Context, request: Document) -> tuple[ObjectVersion, Documen
         raise errors.invalid_argument(words, "x-amz-server-side-encryption", "")
     encryption.opened(ctx.platform.credentials, request, item.document)
     conditions.check_read(request, item)
-    told = headers.answer(item, bool(found.bucket.versioning)) | encryption.told(request)
+    expiration = {} if request.get("VersionId") else lifecycle.told(found.bucket, item)
+    told = expiration | headers.answer(item, bool(found.bucket.versioning)) | encryption.told(request)
     told.update({name: request[member] for member, name in _OVERRIDES.items() if request.get(member) is not None})
     piece = _piece(request, item)
     if piece is None:
@@ -98,8 +114,12 @@ async def _look(ctx: Context, request: Document) -> tuple[ObjectVersion, Documen
     told["ContentLength"] = length
     if item.size:
         told["ContentRange"] = ranges.describe(offset, length, item.size)
-    if request.get("PartNumber") is not None and item.document.get("Parts"):
-        told["PartsCount"] = len(item.document["Parts"])
+    parts = item.document.get("Parts")
+    if request.get("PartNumber") is not None and parts:
+        told["PartsCount"] = len(parts)
+        if request.get("ChecksumMode") == "ENABLED":
+            of_part = {**item.document, "Checksums": parts[request["PartNumber"] - 1]["Checksums"]}
+            told.update(checksums.members(of_part))
     return item, told, offset
 
 

@@ -1,0 +1,149 @@
+"""Lifecycle rules at work: once an hour everything whose time is over goes, as if its owner had deleted it."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from wildsage.core.errors import ApiError
+from wildsage.kit.context import Platform
+from wildsage.services.s3 import lifecycle, locking, names
+from wildsage.services.s3.access import GARBAGE
+from wildsage.services.s3.lifecycle import Rule
+from wildsage.store.buckets import Bucket, Buckets
+from wildsage.store.objectindex import ObjectIndex, ObjectVersion, Removal
+from wildsage.store.objectlisting import Listing
+from wildsage.store.objectwalk import Walk
+from wildsage.store.uploads import NoUpload, Uploads
+
+log = logging.getLogger(__name__)
+
+_PERIOD = 3600.0
+_BATCH = 500
+
+
+async def run(platform: Platform) -> None:
+    """Until cancelled."""
+    while True:
+        await platform.clock.sleep(_PERIOD)
+        try:
+            await expire(platform)
+        except OSError:
+            log.exception("a lifecycle run failed; again in %s s", _PERIOD)
+
+
+async def expire(platform: Platform) -> int:
+    """One run over every bucket that has rules; how many objects, versions and uploads went."""
+    gone = 0
+    for account in platform.credentials.roots:
+        after = ""
+        while found := await Buckets(platform.database).page(account, "", "", after, _BATCH):
+            after = found[-1].name
+            for bucket in found:
+                for rule in lifecycle.rules_of(bucket):
+                    gone += await _apply(platform, bucket, rule)
+    if gone:
+        platform.hints.notify(GARBAGE)
+    return gone
+
+
+async def _apply(platform: Platform, bucket: Bucket, rule: Rule) -> int:
+    removals: list[Removal] = []
+    gone = 0
+    async for key in _keys(platform, bucket, rule.prefix):
+        removals += _due(platform, bucket, rule, key)
+        if len(removals) >= _BATCH:
+            gone += await _remove(platform, bucket, removals)
+            removals = []
+    gone += await _remove(platform, bucket, removals)
+    return gone + await _abort(platform, bucket, rule)
+
+
+async def _keys(platform: Platform, bucket: Bucket, prefix: str) -> AsyncIterator[list[ObjectVersion]]:
+    """The versions of each key, newest first."""
+    listing = Listing(platform.database)
+    versions: list[ObjectVersion] = []
+    after, mark = "", None
+    while True:
+        page = await listing.versions(Walk(bucket.name, prefix, "", after, mark))
+        for entry in page.entries:
+            if entry.item is None:
+                continue
+            if versions and versions[0].key != entry.item.key:
+                yield versions
+                versions = []
+            versions.append(entry.item)
+        if not page.truncated:
+            break
+        after, mark = versions[-1].key, versions[-1].rank
+    if versions:
+        yield versions
+
+
+def _due(platform: Platform, bucket: Bucket, rule: Rule, versions: list[ObjectVersion]) -> list[Removal]:
+    """What of one key goes now."""
+    now, current = platform.clock.now(), versions[0]
+    due: list[Removal] = []
+    expiration = rule.raw.get("Expiration") or {}
+    if current.marker:
+        if expiration.get("ExpiredObjectDeleteMarker") and len(versions) == 1 and current.key.startswith(rule.prefix):
+            due.append(Removal(current.key, current.version, ""))
+    elif rule.covers(current):
+        when = rule.expires(current)
+        if when is not None and when <= now:
+            due.append(Removal(current.key, None, names.new_version(), _unchanged(current)))
+    noncurrent = rule.raw.get("NoncurrentVersionExpiration") or {}
+    days, kept = noncurrent.get("NoncurrentDays"), noncurrent.get("NewerNoncurrentVersions") or 0
+    if days is None or not bucket.versioning:
+        return due
+    for newer, item in list(itertools.pairwise(versions))[kept:]:
+        # A version became noncurrent when the next one was written.
+        over = lifecycle.midnight_after(newer.modified, days) <= now
+        if over and (item.marker or rule.covers(item)) and not _locked(item, now):
+            due.append(Removal(item.key, item.version, ""))
+    return due
+
+
+def _locked(item: ObjectVersion, now: float) -> bool:
+    try:
+        locking.check_delete(item.document, now, bypass=False)
+    except ApiError:
+        return True
+    return False
+
+
+def _unchanged(seen: ObjectVersion) -> Callable[[ObjectVersion | None], None]:
+    """A removal's check: the object is still the one that was looked at."""
+
+    def check(current: ObjectVersion | None) -> None:
+        if current is None or current.rank != seen.rank:
+            raise ApiError("PreconditionFailed", "the object is another by now", 412)
+
+    return check
+
+
+async def _remove(platform: Platform, bucket: Bucket, removals: list[Removal]) -> int:
+    if not removals:
+        return 0
+    outcomes = await ObjectIndex(platform.database).remove(bucket.name, removals, platform.clock.now())
+    return sum(not isinstance(each, ApiError) for each in outcomes)
+
+
+async def _abort(platform: Platform, bucket: Bucket, rule: Rule) -> int:
+    """Uploads that nobody finished in time."""
+    days = (rule.raw.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation")
+    if days is None:
+        return 0
+    uploads, gone, now = Uploads(platform.database), 0, platform.clock.now()
+    page = await Listing(platform.database).uploads(Walk(bucket.name, rule.prefix))
+    for entry in page.entries:
+        upload = entry.item
+        if upload is None or lifecycle.midnight_after(upload.initiated, days) > now:
+            continue
+        try:
+            await uploads.abort(bucket.name, upload.key, upload.id, now)
+        except NoUpload:
+            continue  # finished meanwhile
+        gone += 1
+    return gone
