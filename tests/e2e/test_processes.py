@@ -154,6 +154,58 @@ def test_detach_down_and_status(data: Path) -> None:
     assert "wildsage up" in again.stderr
 
 
+def test_down_never_ends_a_process_that_is_not_the_server(data: Path) -> None:
+    """The server was killed and another process has its number now."""
+    server = start_server(data)
+    server_file = data / "run" / "server.json"
+    written = json.loads(server_file.read_text())
+    server.process.kill()
+    server.stop()
+    with subprocess.Popen(["sleep", "600"]) as innocent:
+        server_file.write_text(json.dumps({**written, "pid": innocent.pid}))
+        for command in ("down", "status", "env"):
+            answer = wildsage(command, "--data", str(data))
+            assert answer.returncode == 2, answer.stdout
+            assert "no server is running" in answer.stderr
+        assert innocent.poll() is None
+        innocent.kill()
+    wait_until(lambda: all(gone(pid) for pid in written["children"].values()))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--port", "99999"], "a port is a number up to 65535"),
+        (["--port", "0", "--host", "no-such-host.invalid"], "no-such-host.invalid:0 cannot be used"),
+        (["--port", "0", "--data", "/proc/wildsage"], "the data directory /proc/wildsage cannot be used"),
+        (["--port", "0", "--data", "/tmp/" + "x" * 90], "choose a shorter one"),
+        (["--port", "0", "--data", "/tmp/" + "x" * 300], "choose a shorter one"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_in_words(data: Path, options: list[str], words: str) -> None:
+    answer = wildsage("up", *(["--data", str(data)] if "--data" not in options else []), *options)
+    assert answer.returncode == 2
+    assert words in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_path_that_is_too_long_is_said_to_be(short_directory: Path) -> None:
+    answer = wildsage("status", "--data", f"{short_directory}/{'x' * 300}")
+    assert answer.returncode == 2
+    assert answer.stderr.endswith("cannot be used: File name too long\n")
+
+
+def test_a_name_with_spaces_quotes_and_letters_of_all_kinds(short_directory: Path) -> None:
+    data = short_directory / "dà ta ✓ \"q'$x"
+    server = start_server(data)
+    try:
+        answer = server.run("sh", "-c", 'test -r "$AWS_CA_BUNDLE" && echo "$WILDSAGE_DATA"')
+        assert answer.stdout == f"{data}\n", answer.stderr
+        assert server.client("sts").get_caller_identity()["Account"] == "000000000000"
+    finally:
+        server.stop()
+
+
 def test_run_without_a_server_says_what_to_do(data: Path) -> None:
     answer = wildsage("run", "--data", str(data), "--", "true")
     assert answer.returncode == 2

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from wildsage.core.errors import WildsageError
+from wildsage.core.errors import SettingsError, WildsageError
 from wildsage.core.settings import DataDir
 
 
@@ -41,14 +42,24 @@ def read(data: DataDir) -> ServerFile | None:
         return ServerFile(**json.loads(data.server_file.read_text()))
     except (FileNotFoundError, NotADirectoryError, TypeError, ValueError):
         return None
+    except OSError as error:
+        raise SettingsError(f"the data directory {data.root} cannot be used: {error.strerror}") from error
 
 
 def running(data: DataDir) -> ServerFile:
     """The running server; raises NotRunning, which says how to start one."""
     found = read(data)
-    if found is None or not alive(found.pid):
+    if found is None or not alive(found.pid) or not _is_supervisor(found.pid):
         raise NotRunning(f"no server is running on {data.root}; start one with: wildsage up --data {data.root}")
     return found
+
+
+def _is_supervisor(pid: int) -> bool:
+    """Whether the process was started as ``… up …``: the file may be of a killed server, its number another's now."""
+    try:
+        return b"up" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return True  # no /proc, or not ours to look at: the file is believed
 
 
 def alive(pid: int) -> bool:
