@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -17,11 +18,16 @@ LONGEST = 1 << 18
 """Bytes of the longest line; what is longer comes in pieces (CloudWatch's largest event is 256 KiB)."""
 
 _IN_MODIFY = 0x2
+_LOOK_EVERY = 0.25  # seconds
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Changes:
-    """Wakes whoever waits when a file has grown (inotify). The watch holds from ``__enter__`` on."""
+    """Wakes whoever waits when a file has grown (inotify). The watch holds from ``__enter__`` on.
+
+    Where this user may have no more watches (128 at once is common, see fs.inotify.max_user_instances), it wakes four
+    times a second instead.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,8 +36,7 @@ class Changes:
     def __enter__(self) -> Changes:
         self._descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, f"{os.strerror(number)} (see /proc/sys/fs/inotify/max_user_instances)", "inotify")
+            return self
         if _libc.inotify_add_watch(self._descriptor, os.fsencode(self._path), _IN_MODIFY) < 0:
             number = ctypes.get_errno()
             os.close(self._descriptor)
@@ -42,8 +47,9 @@ class Changes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.get_running_loop().remove_reader(self._descriptor)
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            os.close(self._descriptor)
 
     def _read(self) -> None:
         os.read(self._descriptor, 1 << 16)
@@ -53,8 +59,10 @@ class Changes:
         self._happened.set()
 
     async def wait(self) -> None:
-        """Returns once something has happened since the last call."""
-        await self._happened.wait()
+        """Returns once something has happened since the last call, or may have."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_EVERY if self._descriptor < 0 else None):
+                await self._happened.wait()
         self._happened.clear()
 
 
