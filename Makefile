@@ -4,12 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types unit coverage bench clean sdk2 sdk3
+.PHONY: demo test lint types unit coverage bench clean sdk2 sdk3 s3clients
 
 demo: .venv/.ready
 	$(BIN)/wildsage demo
 
-test: lint types coverage sdk2 sdk3
+test: lint types coverage sdk2 sdk3 s3clients
 	$(BIN)/python -m pytest -q
 
 lint: .venv/.ready
@@ -38,6 +38,7 @@ bench: .venv/.ready
 
 sdk2: .venv-sdk2/.ready
 sdk3: .venv-sdk3/.ready
+s3clients: .venv-s3clients/.ready
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -51,4 +52,4 @@ sdk3: .venv-sdk3/.ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-sdk2 .venv-sdk3 .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .venv-sdk2 .venv-sdk3 .venv-s3clients .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -52,10 +52,13 @@ class RestXmlProtocol(RestProtocol):
 
     def _bound(self, shape: Shape, request: Request, path: Mapping[str, str]) -> Params:
         try:
-            return super()._bound(shape, request, path)
+            params = super()._bound(shape, request, path)
         except Malformed as error:
             # Only a body is malformed XML.
             raise ApiError("InvalidArgument", str(error), 400) from error
+        if "ChecksumMode" in params:
+            params["ChecksumMode"] = params["ChecksumMode"].upper()  # the C++ SDK, thus pyarrow, writes "enabled"
+        return params
 
     def _id_headers(self, request_id: str) -> Headers:
         return [("x-amz-request-id", request_id), ("x-amz-id-2", _host_id(request_id))]
