@@ -23,7 +23,7 @@ _AUTHENTICATED: Final = "http://acs.amazonaws.com/groups/global/AuthenticatedUse
 _LOG_DELIVERY: Final = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 _GROUPS: Final = (_ALL_USERS, _AUTHENTICATED, _LOG_DELIVERY)
 _PUBLIC: Final = (_ALL_USERS, _AUTHENTICATED)
-_HARMLESS: Final = (None, "private", "bucket-owner-full-control")
+_HARMLESS: Final = (None, "bucket-owner-full-control")
 _PERMISSIONS: Final = ("FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP")
 _HEADERS: Final = {
     "GrantFullControl": "FULL_CONTROL",

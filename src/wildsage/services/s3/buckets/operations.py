@@ -34,7 +34,7 @@ async def create_bucket(ctx: Context, request: Document) -> Document:
     if locked:
         settings[locking.SETTING] = {"ObjectLockEnabled": "Enabled"}
     bucket = Bucket(name, ctx.account, region, ctx.now, "Enabled" if locked else "", settings)
-    if acl.stated(request):
+    if acl.stated(request) and request.get("ACL") != "private":
         settings["Acl"] = ownership.new_grants(bucket, ctx.account, request, ctx.platform.credentials)
     try:
         await Buckets(ctx.platform.database).create(bucket)

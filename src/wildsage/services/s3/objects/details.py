@@ -18,7 +18,7 @@ _MOST_PARTS = 1000
 @operation("GetObjectTagging")
 async def get_object_tagging(ctx: Context, request: Document) -> Document:
     found, item = await find(ctx, request)
-    return {"TagSet": tag_list(item.document["Tags"]), **_version(found, item)}
+    return {"TagSet": tag_list(dict(sorted(item.document["Tags"].items()))), **_version(found, item)}
 
 
 @operation("PutObjectTagging")
