@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from wildsage.gateway.needs import Asked, needs, passed_roles
+from wildsage.gateway.asked import Asked
+from wildsage.gateway.needs import needs, passed_roles
 
 SAGEMAKER = "arn:aws:sagemaker:eu-west-1:1"
 CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str]]]] = [
