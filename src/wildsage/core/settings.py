@@ -142,4 +142,8 @@ def legacy_buckets(environ: Mapping[str, str]) -> bool:
 
 def region_name(environ: Mapping[str, str]) -> str:
     """WILDSAGE_REGION: the region that clients under ``wildsage run`` get."""
-    return environ.get("WILDSAGE_REGION", DEFAULT_REGION)
+    region = environ.get("WILDSAGE_REGION", DEFAULT_REGION)
+    words = region.split("-")
+    if len(words) < 3 or not words[-1].isdigit() or not all(word.isascii() and word.islower() for word in words[:-1]):
+        raise SettingsError(f"WILDSAGE_REGION must be the name of a region such as {DEFAULT_REGION}, not {region!r}")
+    return region
