@@ -15,7 +15,7 @@ from tests.conftest import Server
 
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 BUCKET = "sagemaker-us-east-1-000000000000"
-_WAIT_SECONDS = 60.0
+_WAIT_SECONDS = 180.0
 
 ECHO = """
 def model_fn(folder):

@@ -100,7 +100,7 @@ class Hurried(SystemClock):
 
 
 async def settled(platform: Platform, phase: str) -> Resource:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             found = await platform.resources.get(KEY)
             if found is not None and found.phase == phase:

@@ -44,7 +44,7 @@ class Served:
 
 async def until(condition: Callable[[], object]) -> None:
     """Waits for ``condition`` to hold; fails after 20 seconds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             if condition():
                 return
@@ -84,7 +84,7 @@ async def serving(folder: Path, framework: str, script: str | None, **environ: s
     process, log = await start(folder, framework, script, **environ)
     served = Served(process, environ.get("address", f"unix:{folder}/serve.sock"), log, Client())
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 assert process.returncode is None, log.read_text()
                 with contextlib.suppress(Unreachable, AnswerLost):

@@ -24,7 +24,7 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 BUCKET = "sagemaker-us-east-1-000000000000"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-_WAIT_SECONDS = 60
+_WAIT_SECONDS = 180
 
 
 class Server:

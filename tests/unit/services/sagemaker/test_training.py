@@ -133,7 +133,7 @@ async def test_an_unknown_image_fails_in_words(training: Training) -> None:
 
 
 async def running(server: Server, name: str, line: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             job = await server.settled(TRAINING_JOB, name, "InProgress", "Failed")
             assert job.phase == "InProgress", job.status
