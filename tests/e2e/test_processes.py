@@ -32,7 +32,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
 def gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
