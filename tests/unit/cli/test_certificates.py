@@ -67,7 +67,7 @@ def test_clients_that_trust_the_bundle_accept_the_server(data: DataDir, name: st
 
 def test_other_names_are_not_ours(data: DataDir) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(data, "pypi.org", data.tls / "bundle.pem")
+        handshake(data, "packages.example.org", data.tls / "bundle.pem")
 
 
 def test_the_private_key_is_private_and_the_authoritys_is_gone(data: DataDir) -> None:
