@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types unit coverage bench clean sdk2 sdk3 s3clients
+.PHONY: demo test debian lint types unit coverage bench clean sdk2 sdk3 s3clients
 
 demo: .venv/.ready
 	$(BIN)/wildsage demo
 
-test: lint types coverage sdk2 sdk3 s3clients
+test: debian lint types coverage sdk2 sdk3 s3clients
 	$(BIN)/python -m pytest -q
+
+# What the tests use of Debian's beyond a plain system: network namespaces.
+debian:
+	command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq iproute2; }
 
 lint: .venv/.ready
 	$(BIN)/ruff check .
@@ -33,7 +37,7 @@ unit: .venv/.ready
 
 # Our figures beside those of peers, which come from Debian (wrk, nginx) and PyPI.
 bench: .venv/.ready
-	command -v wrk nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq wrk nginx-light; }
+	command -v wrk >/dev/null && command -v nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq wrk nginx-light; }
 	$(BIN)/python -m benchmarks
 
 sdk2: .venv-sdk2/.ready
