@@ -162,7 +162,7 @@ async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: s
     sort = kind.sorts[request.get("SortBy", default_sort)]
     token = request.get("NextToken")
     try:
-        after = paging.decode(token) if token else None
+        after = paging.position(token)
     except ValueError:
         raise ValidationError("The pagination token is not valid. Pass NextToken as the last answer gave it.") from None
     status = request.get("StatusEquals")

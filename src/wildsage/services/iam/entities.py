@@ -136,8 +136,8 @@ def page_of(request: Document, member: str, items: list[Document]) -> Document:
     limit = request.get("MaxItems", 100)
     marker = request.get("Marker")
     try:
-        start = int(paging.decode(marker)) if marker else 0
-    except (ValueError, TypeError):
+        start = paging.offset(marker)
+    except ValueError:
         raise ApiError("ValidationError", "Invalid Marker.") from None
     answer: Document = {member: items[start : start + limit], "IsTruncated": start + limit < len(items)}
     if answer["IsTruncated"]:

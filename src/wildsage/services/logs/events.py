@@ -132,7 +132,7 @@ async def filter_log_events(ctx: Context, request: Document) -> Document:
                 chosen or (),
                 since=request.get("startTime"),
                 until=None if request.get("endTime") is None else request["endTime"] + 1,
-                after=None if after is None else tuple(after),  # type: ignore[arg-type]
+                after=after,
                 limit=_SCAN,
             )
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from wildsage.core import paging
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
@@ -25,10 +27,10 @@ async def fetch(ctx: Context, name: str) -> Resource:
     return found
 
 
-def position(token: str | None) -> object:
+def position(token: str | None) -> tuple[Any, int] | None:
     """Where a Describe operation goes on; raises InvalidParameterException."""
     try:
-        return paging.decode(token) if token else None
+        return paging.position(token)
     except ValueError:
         raise names.invalid("The specified nextToken is invalid.") from None
 
@@ -77,7 +79,7 @@ async def describe_log_groups(ctx: Context, request: Document) -> Document:
             descending=False,
             name_prefix=request.get("logGroupNamePrefix", ""),
             name_contains=request.get("logGroupNamePattern", ""),
-            after=position(request.get("nextToken")),  # type: ignore[arg-type]
+            after=position(request.get("nextToken")),
         )
     )
     answer: Document = {"logGroups": [_describe(group) for group in page.items]}

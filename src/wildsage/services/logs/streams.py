@@ -85,7 +85,7 @@ async def describe_log_streams(ctx: Context, request: Document) -> Document:
             sort="name",
             descending=bool(request.get("descending")),
             name_prefix=f"{group}:{request.get('logStreamNamePrefix', '')}",
-            after=groups.position(request.get("nextToken")),  # type: ignore[arg-type]
+            after=groups.position(request.get("nextToken")),
         )
     )
     answer: Document = {"logStreams": [await _describe(ctx, group, stream) for stream in page.items]}
@@ -132,9 +132,10 @@ async def _by_last_event(ctx: Context, group: str, request: Document) -> Documen
         key=lambda each: (each.get("lastEventTimestamp", 0), each["logStreamName"]),
         reverse=bool(request.get("descending")),
     )
-    start = groups.position(request.get("nextToken")) or 0
-    if not isinstance(start, int):
-        raise names.invalid("The specified nextToken is invalid.")
+    try:
+        start = paging.offset(request.get("nextToken"))
+    except ValueError:
+        raise names.invalid("The specified nextToken is invalid.") from None
     end = start + request.get("limit", _LIMIT)
     answer: Document = {"logStreams": described[start:end]}
     if end < len(described):

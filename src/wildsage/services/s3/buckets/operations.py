@@ -100,7 +100,7 @@ async def get_bucket_location(ctx: Context, request: Document) -> Document:
 async def list_buckets(ctx: Context, request: Document) -> Document:
     token = request.get("ContinuationToken")
     try:
-        after = paging.decode(token) if token else ""
+        after = paging.text(token)
     except ValueError:
         raise errors.invalid_argument(
             "The continuation token provided is incorrect", "continuation-token", str(token)

@@ -133,12 +133,11 @@ async def list_objects_v2(ctx: Context, request: Document) -> Document:
 
 def _position(token: str) -> str:
     try:
-        position = paging.decode(token)
+        return paging.text(token)
     except ValueError:
-        position = None
-    if not isinstance(position, str):
-        raise errors.invalid_argument("The continuation token provided is incorrect", "continuation-token", token)
-    return position
+        raise errors.invalid_argument(
+            "The continuation token provided is incorrect", "continuation-token", token
+        ) from None
 
 
 @operation("ListObjectVersions")

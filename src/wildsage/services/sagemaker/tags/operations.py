@@ -78,7 +78,7 @@ async def list_tags(ctx: Context, request: Document) -> Document:
     _, found = await _find(ctx, request["ResourceArn"])
     tags = tag_list(found.tags)
     try:
-        start = int(paging.decode(request["NextToken"])) if request.get("NextToken") else 0
+        start = paging.offset(request.get("NextToken"))
     except ValueError:
         raise ValidationError("The pagination token is not valid. Pass NextToken as the last answer gave it.") from None
     end = start + request.get("MaxResults", MOST)
