@@ -22,6 +22,7 @@ from wildsage.services.sagemaker.endpoints.fleet import Instance, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
 from wildsage.services.sagemaker.endpoints.launch import Placement
 from wildsage.services.sagemaker.instance import roles
+from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source
 from wildsage.services.sagemaker.instance.health import until_healthy
 from wildsage.services.sagemaker.instance.images import Images
@@ -72,8 +73,8 @@ class Instances:
             await logstreams.append(self._platform, stream, [(at, line)])
 
         software = await self._images.prepare(variant.image, Role.INFERENCE, report)
-        if software.notice:
-            await logstreams.announce(self._platform, stream, software.notice, once=f"notice/{instance.id}")
+        if text := "\n".join(filter(None, (software.notice, unheeded(variant.model)))):
+            await logstreams.announce(self._platform, stream, text, once=f"notice/{instance.id}")
         caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
         transfers = Transfers(self._platform.calls, caller, endpoint.region)
         await modeldata.fill(self._place(endpoint, instance, variant), transfers)

@@ -43,3 +43,10 @@ def _beyond(value: Any, accepted: Any, path: str) -> Iterator[str]:
                 yield from _beyond(each, accepted[name], place)
             elif each not in (None, False, 0, "", [], {}):
                 yield f"{place} is not supported by Wildsage yet. Leave it out to run without it."
+
+
+def unheeded(document: Mapping[str, Any]) -> str:
+    """What a log should say of fields that are accepted and change nothing here; empty if there are none."""
+    if document.get("VpcConfig"):
+        return "VpcConfig is kept and described; it changes nothing here: instances share this machine's network."
+    return ""

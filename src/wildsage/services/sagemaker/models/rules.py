@@ -25,7 +25,7 @@ _CONTAINER: Tree = {
     "Environment": None,
 }
 
-# VpcConfig is kept and described; instances share the machine's network.
+# VpcConfig is kept and described; the instances' logs say that it changes nothing here.
 _ACCEPTED: Tree = {
     "ModelName": None,
     "PrimaryContainer": _CONTAINER,

@@ -27,6 +27,7 @@ from wildsage.kit.logstreams import LogStream
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Inspection, Phase, Runtime
 from wildsage.services.sagemaker.instance import faults, roles
+from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
 from wildsage.services.sagemaker.instance.images import Images, kept
 from wildsage.services.sagemaker.instance.metrics import Metric
@@ -155,11 +156,8 @@ class TrainingController:
 
     async def _announce(self, resource: Resource) -> None:
         """What a reader of the log should know before the first line of user code."""
-        words = [resource.state["software"]["notice"]]
-        if resource.spec.get("VpcConfig"):
-            words.append("VpcConfig is kept with the job; it changes nothing here: instances share this machine.")
-        text = "\n".join(filter(None, words))
-        if text:
+        words = (resource.state["software"]["notice"], unheeded(resource.spec))
+        if text := "\n".join(filter(None, words)):
             stream = self._stream(resource)
             await logstreams.ensure(self._platform, stream)
             await logstreams.announce(self._platform, stream, text, once=f"notice/{resource.uid}")
