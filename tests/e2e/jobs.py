@@ -8,6 +8,8 @@ import tarfile
 import time
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.conftest import Server
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
@@ -104,6 +106,18 @@ def await_endpoint(server: Server, name: str, seconds: float = 90) -> None:
             return
         assert found["EndpointStatus"] != "Failed", found["FailureReason"]
         assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def invoke_when_ready(server: Server, name: str, body: bytes) -> bytes:
+    """Invokes until an instance answers; after a restart there is none for a while, and routers say so."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return invoke(server, name, body)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ServiceUnavailable" or time.monotonic() > deadline:
+                raise
         time.sleep(0.05)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Server, start_server
-from tests.e2e.jobs import await_endpoint, deploy, described, invoke, log_of, train
+from tests.e2e.jobs import await_endpoint, deploy, described, invoke, invoke_when_ready, log_of, train
 from tests.e2e.test_processes import gone, wait_until
 
 ECHO = """
@@ -120,7 +120,7 @@ def test_a_stop_ends_jobs_and_the_next_start_says_so(data: Path) -> None:
     second = start_server(data)
     try:
         await_endpoint(second, "again")
-        assert b'"sum": 1' in wait_until(lambda: invoke(second, "again", b"[1]"))
+        assert b'"sum": 1' in invoke_when_ready(second, "again", b"[1]")
         wait_until(lambda: described(second, "lost")["TrainingJobStatus"] != "InProgress", 60)
         found = described(second, "lost")
         assert found["TrainingJobStatus"] == "Failed"

@@ -109,9 +109,9 @@ class Invocations:
         arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
         if not self._table.allows(identity.principal, arn):
             raise answers.denied(identity.arn, _ACTION, arn)
-        variant = None if live is None else self._variant(live, exchange)
-        if live is None or variant is None:
+        if live is None:
             raise answers.not_found(name, self._table.account)
+        variant = _variant(live, exchange.request.header("x-amzn-sagemaker-target-variant"))
         invocation = Invocation(exchange, live.endpoint, self._table.account, variant, body, began, self._done)
         self._running.add(invocation)
         slot = invocation.next_slot()
@@ -121,15 +121,6 @@ class Invocations:
             invocation.send(connection)
         else:
             self._spawn(self._connect(invocation))
-
-    def _variant(self, live: LiveEndpoint, exchange: Exchange) -> LiveVariant | None:
-        wanted = exchange.request.header("x-amzn-sagemaker-target-variant")
-        if wanted is None:
-            return live.pick()
-        variant = live.named(wanted)
-        if variant is None:
-            raise answers.variant_not_found(wanted, live.endpoint.name)
-        return variant
 
     def _arn(self, region: str, name: str) -> str:
         return build("sagemaker", region, self._table.account, f"endpoint/{name.lower()}")
@@ -150,7 +141,7 @@ class Invocations:
                 self._pool.give(connection)
             return
         if not invocation.over:
-            invocation.fail(answers.unavailable("No instance of the endpoint can be reached. Try your call again."))
+            invocation.fail(_none_ready())
 
     def _done(self, invocation: Invocation) -> None:
         """The invocation is over; its connection, if the answer was whole, serves the next."""
@@ -170,3 +161,21 @@ class Invocations:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _variant(live: LiveEndpoint, wanted: str | None) -> LiveVariant:
+    """The variant that answers: the one that is ``wanted``, or else one by weight."""
+    if wanted is None:
+        found = live.pick()
+    elif any(variant.name == wanted for variant in live.endpoint.variants):
+        found = live.named(wanted)
+    else:
+        raise answers.variant_not_found(wanted, live.endpoint.name)
+    if found is None:
+        raise _none_ready()
+    return found
+
+
+def _none_ready() -> ApiError:
+    """Instances come and go while an endpoint is in service; a client that tries again will find one."""
+    return answers.unavailable("No instance of the endpoint can be reached. Try your call again.")

@@ -57,7 +57,10 @@ class LiveVariant:
 
 @dataclass(slots=True)
 class LiveEndpoint:
-    """An endpoint that takes traffic. ``weights`` belong to ``variants``, in order."""
+    """An endpoint in service. ``variants``: those with an instance; ``weights`` belong to them, in order.
+
+    There are none while its instances are being replaced, as after a restart of the machine.
+    """
 
     endpoint: Endpoint
     variants: list[LiveVariant]
@@ -117,7 +120,7 @@ class Table:
         endpoints = {
             key: self._live(key, endpoint, slots)
             for key, endpoint in routes.endpoints.items()
-            if endpoint.status in _SERVING and any(variant.instances for variant in endpoint.variants)
+            if endpoint.status in _SERVING and endpoint.variants
         }
         rules = {principal: _rule(permission) for principal, permission in routes.permissions.items()}
         self.version, self.account, self.master = routes.version, routes.account, master

@@ -203,6 +203,21 @@ async def test_an_instance_that_is_away_is_passed_over(plant: Plant) -> None:
     assert (code, status) == ("ServiceUnavailable", 503)
 
 
+async def test_an_endpoint_in_service_without_an_instance_is_unavailable_for_a_while(plant: Plant) -> None:
+    """Control found its instances dead and is replacing them: a client may try again."""
+    instance = await plant.serve("m", echo)
+    plant.put(
+        endpoint("iris", Variant("A", 1.0, ())),
+        endpoint("rose", Variant("A", 1.0, (instance,)), Variant("B", 1.0, ())),
+    )
+    assert (await refused(plant.invoke()))[:2] == ("ServiceUnavailable", 503)
+    for name in ("iris", "rose"):
+        target = {"EndpointName": name, "TargetVariant": "B" if name == "rose" else "A"}
+        assert (await refused(plant.invoke(**target)))[:2] == ("ServiceUnavailable", 503)
+        assert (await refused(plant.invoke(EndpointName=name, TargetVariant="C")))[0] == "ValidationError"
+    assert (await plant.invoke(EndpointName="rose"))["InvokedProductionVariant"] == "A"
+
+
 async def test_variants_share_by_weight_and_can_be_targeted(plant: Plant) -> None:
     instance = await plant.serve("m", echo)
     plant.put(endpoint("iris", *(Variant(name, weight, (instance,)) for name, weight in (("A", 1.0), ("B", 0.0)))))
