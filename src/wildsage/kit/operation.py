@@ -59,16 +59,18 @@ class Service:
 
 
 def service(name: str, *modules: ModuleType, operations: Iterable[Operation] = ()) -> Service:
-    """A service made of every marked function of ``modules`` and of ``operations`` (those a Kind declares)."""
+    """A service of the operations that stand in ``modules``, marked or declared, and of ``operations``."""
     found: dict[str, Operation] = {}
-    marked = [
-        getattr(value, _MARK)
-        for module in modules
-        for value in vars(module).values()
-        if hasattr(value, _MARK) and value.__module__ == module.__name__
-    ]
-    for each in [*marked, *operations]:
+    for each in [*(each for module in modules for each in _operations_of(module)), *operations]:
         if each.name in found:
             raise ValueError(f"{name}.{each.name} is implemented twice")
         found[each.name] = each
     return Service(name, found)
+
+
+def _operations_of(module: ModuleType) -> Iterable[Operation]:
+    for value in vars(module).values():
+        if isinstance(value, Operation):
+            yield value
+        elif hasattr(value, _MARK) and value.__module__ == module.__name__:
+            yield getattr(value, _MARK)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
+from wildsage.kit.declared import described, listed
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
 from wildsage.services.sagemaker.endpoints import fleet, rules
@@ -16,6 +17,9 @@ from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
 DELETE = "delete"
+
+describe_endpoint = described(ENDPOINT)
+list_endpoints = listed(ENDPOINT)
 
 
 async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
@@ -43,16 +47,6 @@ async def create_endpoint(ctx: Context, request: Document) -> Document:
     state = fleet.dump(State(target, None, {}))
     created = await crud.create(ctx, ENDPOINT, request, phase="Creating", state=state, due=True)
     return {"EndpointArn": ENDPOINT.arn(created.key)}
-
-
-@operation("DescribeEndpoint")
-async def describe_endpoint(ctx: Context, request: Document) -> Document:
-    return ENDPOINT.describe(await crud.fetch(ctx, ENDPOINT, request["EndpointName"]))
-
-
-@operation("ListEndpoints")
-async def list_endpoints(ctx: Context, request: Document) -> Document:
-    return await crud.list_page(ctx, ENDPOINT, request)
 
 
 @operation("UpdateEndpoint")

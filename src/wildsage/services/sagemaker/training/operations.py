@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
+from wildsage.kit.declared import described
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.training import rules
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
@@ -12,6 +13,8 @@ from wildsage.store.resources import Resource
 
 STOP = "stop"
 
+describe_training_job = described(TRAINING_JOB)
+
 
 @operation("CreateTrainingJob")
 async def create_training_job(ctx: Context, request: Document) -> Document:
@@ -19,11 +22,6 @@ async def create_training_job(ctx: Context, request: Document) -> Document:
     status = rules.enter({}, "Starting", ctx.now)
     created = await crud.create(ctx, TRAINING_JOB, rules.complete(request), phase="InProgress", status=status, due=True)
     return {"TrainingJobArn": TRAINING_JOB.arn(created.key)}
-
-
-@operation("DescribeTrainingJob")
-async def describe_training_job(ctx: Context, request: Document) -> Document:
-    return TRAINING_JOB.describe(await crud.fetch(ctx, TRAINING_JOB, request["TrainingJobName"]))
 
 
 @operation("ListTrainingJobs")
