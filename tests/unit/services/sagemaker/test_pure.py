@@ -19,6 +19,7 @@ from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State, 
 from wildsage.services.sagemaker.instance import archives, faults, places
 from wildsage.services.sagemaker.instance.accepted import ANY, refuse_beyond
 from wildsage.services.sagemaker.training import layout, rules
+from wildsage.services.sagemaker.training.cluster import hosts, sharing
 
 
 @pytest.mark.parametrize(
@@ -178,9 +179,36 @@ def test_the_configuration_files_have_aws_layout() -> None:
             "RecordWrapperType": "None",
         }
     }
-    assert json.loads(layout.resource_config(job))["hosts"] == ["algo-1"]
+    assert json.loads(layout.resource_config(job, hosts(job)[0]))["hosts"] == ["algo-1"]
     assert layout.submit_directory(job) == "s3://b/source.tar.gz"
     assert layout.submit_directory({"HyperParameters": {"sagemaker_submit_directory": '"/opt/ml/code"'}}) == ""
+
+
+def test_instances_are_numbered_over_all_groups() -> None:
+    job = {
+        "ResourceConfig": {
+            "InstanceGroups": [
+                {"InstanceGroupName": "cpus", "InstanceType": "ml.c5.xlarge", "InstanceCount": 2},
+                {"InstanceGroupName": "gpus", "InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+            ]
+        }
+    }
+    every = hosts(job)
+    assert [(host.index, host.name, host.group, host.instance_type) for host in every] == [
+        (0, "algo-1", "cpus", "ml.c5.xlarge"),
+        (1, "algo-2", "cpus", "ml.c5.xlarge"),
+        (2, "algo-3", "gpus", "ml.g5.xlarge"),
+    ]
+    assert sharing(every, every[2], ()) == (2, 3)
+    assert sharing(every, every[2], ("gpus",)) == (0, 1)
+    assert sharing(every, every[2], ("cpus",)) is None
+    config = json.loads(layout.resource_config(job, every[2]))
+    assert (config["current_host"], config["current_group_name"]) == ("algo-3", "gpus")
+    assert config["current_instance_type"] == "ml.g5.xlarge"
+    assert config["instance_groups"] == [
+        {"instance_group_name": "cpus", "instance_type": "ml.c5.xlarge", "hosts": ["algo-1", "algo-2"]},
+        {"instance_group_name": "gpus", "instance_type": "ml.g5.xlarge", "hosts": ["algo-3"]},
+    ]
 
 
 def test_transitions_close_each_other() -> None:

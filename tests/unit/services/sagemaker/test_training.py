@@ -191,7 +191,7 @@ async def test_a_running_job_is_adopted_by_the_next_control_process(server: Serv
     await server.start()
     await running(server, "adopted", "30")
     (folder,) = server.data.instances.iterdir()
-    (folder / "ml" / "go").touch()
+    (folder / "algo-1" / "ml" / "go").touch()
     job = await training.end("adopted")
     assert job["TrainingJobStatus"] == "Completed"
     numbers = [line for line in await server.log(LOG_GROUP, "adopted/") if line.isdigit()]

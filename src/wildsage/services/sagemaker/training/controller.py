@@ -141,14 +141,19 @@ class TrainingController:
 
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
-        await inputs.fill(job, transfers)
+        for host in job.hosts:
+            await inputs.fill(job, host, transfers)
         return self._next(resource, "launch", "Training")
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
         await self._announce(resource)
         _, caller = await self._transfers(job)
         spec = launch.spec(
-            job, kept(resource.state["software"]), self._platform.settings, credentials_uri(self._platform, caller)
+            job,
+            job.hosts[0],
+            kept(resource.state["software"]),
+            self._platform.settings,
+            credentials_uri(self._platform, caller),
         )
         handle = await self._runtime.launch(spec)
         deadline = self._platform.clock.now() + job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
@@ -174,7 +179,7 @@ class TrainingController:
             return replace(step, phase="Stopping")
         # Its private files are of no more use, and if they fill the disk nothing could be stored before they are gone.
         await self._runtime.remove(resource.state["handle"])
-        if await in_thread(lambda _: outputs.give_up_on_full_disk(job.directory)):
+        if await in_thread(lambda _: outputs.give_up_on_full_disk(job.folder(job.hosts[0]))):
             full = {"secondary": "Failed", "reason": outputs.FULL}
             return self._next(resource, "upload", "Uploading", outcome=full)
         if found.phase is Phase.EXITED and found.exit_code == 0:
@@ -199,8 +204,8 @@ class TrainingController:
             return rules.LOST
         await self._attendants.finished(self._source(resource))
         log = await logstreams.tail(self._platform, self._stream(resource), _TAIL_LINES)
-        failure = await in_thread(lambda _: outputs.failure_text(job.directory))
-        return rules.failure_reason(found, failure, log, job.document["ResourceConfig"]["InstanceType"])
+        failure = await in_thread(lambda _: outputs.failure_text(job.folder(job.hosts[0])))
+        return rules.failure_reason(found, failure, log, job.hosts[0].instance_type)
 
     async def _stop(self, resource: Resource, job: Job) -> Step:
         waited = self._platform.clock.now() - resource.state["stopping"]
@@ -213,7 +218,7 @@ class TrainingController:
         transfers, _ = await self._transfers(job)
         with_model = outcome["secondary"] in _WITH_MODEL
         try:
-            await outputs.upload(job, transfers, with_model)
+            await outputs.upload(job, job.hosts[0], transfers, with_model)
         except JobFault as fault:
             # A job that failed already keeps the reason it failed for.
             return self._end(resource, "Failed", outcome["reason"] or str(fault))
@@ -229,8 +234,8 @@ class TrainingController:
             source = self._source(resource)
             # Its files first: on a full disk there is room for the log only once they are gone.
             await self._runtime.stop(resource.state["handle"], 0)
-            await in_thread(lambda _: trees.remove(job.directory / "ml"))
-            if (job.directory / "log").exists():
+            await in_thread(lambda _: trees.remove(job.folder(job.hosts[0]) / "ml"))
+            if (job.folder(job.hosts[0]) / "log").exists():
                 await self._attendants.finished(source)
             await self._runtime.remove(resource.state["handle"])
             values = await final_metrics(self._platform, source.name, [metric.name for metric in source.metrics])

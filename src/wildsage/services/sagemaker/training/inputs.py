@@ -1,4 +1,4 @@
-"""Fills the folder of a job's instance: /opt/ml as the container finds it."""
+"""Fills the folder of one of a job's instances: /opt/ml as the container finds it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from wildsage.services.sagemaker.instance.places import code, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import layout
+from wildsage.services.sagemaker.training.cluster import Host
 from wildsage.services.sagemaker.training.launch import Job
 from wildsage.store.codec import Document
 
 _SOURCE = "sourcedir.tar.gz"
 
 
-async def fill(job: Job, transfers: Transfers) -> None:
+async def fill(job: Job, host: Host, transfers: Transfers) -> None:
     """Begins anew each time it is called. Raises JobFault for what makes the job fail, OSError for the disk's doing."""
-    ml = job.directory / "ml"
-    await in_thread(lambda _: _prepare(job, ml))
+    ml = job.folder(host) / "ml"
+    await in_thread(lambda _: _prepare(job, host, ml))
     for channel in job.document.get("InputDataConfig") or []:
         await _download(job, channel, transfers, ml / "input" / "data" / channel["ChannelName"])
     await _stage_code(job, transfers, ml / "code")
 
 
-def _prepare(job: Job, ml: Path) -> None:
-    trees.remove(job.directory)
+def _prepare(job: Job, host: Host, ml: Path) -> None:
+    trees.remove(ml.parent)
     for folder in layout.FOLDERS:
         (ml / folder).mkdir(parents=True)
     for channel in job.document.get("InputDataConfig") or []:
         (ml / "input" / "data" / channel["ChannelName"]).mkdir()
-    for name, text in layout.files(job.document).items():
+    for name, text in layout.files(job.document, host).items():
         (ml / "input" / "config" / name).write_text(text)
 
 
@@ -53,7 +54,7 @@ async def _stage_code(job: Job, transfers: Transfers, folder: Path) -> None:
     uri = layout.submit_directory(job.document)
     if not uri:
         return
-    archive = job.directory / _SOURCE
+    archive = folder.parent.with_name(_SOURCE)
     source = code(uri, "the hyperparameter sagemaker_submit_directory")
     try:
         await transfers.download(source, archive)

@@ -11,19 +11,28 @@ from wildsage.runtimes.base import Inside, LaunchSpec
 from wildsage.runtimes.instances import lookup
 from wildsage.services.sagemaker.instance import surroundings
 from wildsage.services.sagemaker.instance.images import Software
-from wildsage.services.sagemaker.training import layout
+from wildsage.services.sagemaker.training.cluster import Host, hosts
 from wildsage.store.codec import Document
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job's identity. ``document``: as created. ``directory``: its instance's folder."""
+    """A job's identity. ``document``: as created. ``directory``: the folder that its instances' folders lie in."""
 
     name: str
     arn: str
     region: str
     document: Document
     directory: Path
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """Its instances."""
+        return hosts(self.document)
+
+    def folder(self, host: Host) -> Path:
+        """The folder of one instance."""
+        return self.directory / host.name
 
 
 def argv(document: Document, software: Software) -> tuple[str, ...]:
@@ -43,17 +52,17 @@ def environment(job: Job, software: Software, settings: Settings, credentials_ur
     }
 
 
-def spec(job: Job, software: Software, settings: Settings, credentials_uri: str) -> LaunchSpec:
-    """The launch of the job's one instance; its name is its folder's."""
-    instance = lookup(job.document["ResourceConfig"]["InstanceType"])
+def spec(job: Job, host: Host, software: Software, settings: Settings, credentials_uri: str) -> LaunchSpec:
+    """The launch of one of the job's instances."""
+    instance = lookup(host.instance_type)
     isolated = bool(job.document.get("EnableNetworkIsolation"))
     return LaunchSpec(
-        name=job.directory.name,
-        directory=job.directory,
+        name=f"{job.directory.name}-{host.name}",
+        directory=job.folder(host),
         argv=argv(job.document, software),
         environment=environment(job, software, settings, "" if isolated else credentials_uri),
         working_directory=Inside.ML,
-        hostname=layout.HOST,
+        hostname=host.name,
         mounts=surroundings.mounts(settings),
         memory_bytes=instance.memory_bytes,
         cpus=float(instance.cpus),

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 
+from wildsage.services.sagemaker.training.cluster import Host, hosts
 from wildsage.store.codec import Document
 
-HOST = "algo-1"
-GROUP = "homogeneousCluster"
 # Instances share the machine's network or have loopback only, so this one is there in both cases.
 NETWORK_INTERFACE = "lo"
 
@@ -34,27 +33,31 @@ def input_data_config(job: Document) -> str:
     return json.dumps(entries)
 
 
-def resource_config(job: Document) -> str:
-    """resourceconfig.json of the one host."""
-    instance = job["ResourceConfig"]["InstanceType"]
+def resource_config(job: Document, host: Host) -> str:
+    """resourceconfig.json of ``host``."""
+    every = hosts(job)
+    groups: dict[str, Document] = {}
+    for each in every:
+        group = {"instance_group_name": each.group, "instance_type": each.instance_type, "hosts": []}
+        groups.setdefault(each.group, group)["hosts"].append(each.name)
     return json.dumps(
         {
-            "current_host": HOST,
-            "current_instance_type": instance,
-            "current_group_name": GROUP,
-            "hosts": [HOST],
-            "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance, "hosts": [HOST]}],
+            "current_host": host.name,
+            "current_instance_type": host.instance_type,
+            "current_group_name": host.group,
+            "hosts": [each.name for each in every],
+            "instance_groups": list(groups.values()),
             "network_interface_name": NETWORK_INTERFACE,
         }
     )
 
 
-def files(job: Document) -> dict[str, str]:
-    """Name → content of /opt/ml/input/config."""
+def files(job: Document, host: Host) -> dict[str, str]:
+    """Name → content of /opt/ml/input/config of ``host``."""
     return {
         "hyperparameters.json": hyperparameters(job),
         "inputdataconfig.json": input_data_config(job),
-        "resourceconfig.json": resource_config(job),
+        "resourceconfig.json": resource_config(job, host),
     }
 
 

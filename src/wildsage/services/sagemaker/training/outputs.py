@@ -12,6 +12,7 @@ from wildsage.services.sagemaker.instance import archives
 from wildsage.services.sagemaker.instance.places import Location, inside, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.services.sagemaker.training.cluster import Host
 from wildsage.services.sagemaker.training.launch import Job
 
 _FAILURE_BYTES = 64 * 1024
@@ -32,7 +33,7 @@ def model_uri(job: Job) -> str:
 
 
 def give_up_on_full_disk(directory: Path) -> bool:
-    """Removes a job's files if nothing could be stored beside them; whether that was so, now or before."""
+    """Removes an instance's files if nothing could be stored beside them; whether that was so, now or before."""
     ml = directory / "ml"
     disk = os.statvfs(directory)
     if disk.f_bavail * disk.f_frsize < _LEAST_FREE:
@@ -40,12 +41,12 @@ def give_up_on_full_disk(directory: Path) -> bool:
     return not ml.exists()
 
 
-async def upload(job: Job, transfers: Transfers, with_model: bool) -> None:
+async def upload(job: Job, host: Host, transfers: Transfers, with_model: bool) -> None:
     """Raises ClientFault if S3 refuses. Of an empty folder nothing is uploaded, as in AWS."""
     try:
         if with_model:
-            await _upload(job, transfers, "model", "model.tar.gz")
-        await _upload(job, transfers, "output/data", "output.tar.gz")
+            await _upload(job, job.folder(host), transfers, "model", "model.tar.gz")
+        await _upload(job, job.folder(host), transfers, "output/data", "output.tar.gz")
     except ApiError as error:
         raise ClientFault(
             f"ClientError: Artifact upload failed:{error.message} ({error.code}). Please ensure that the bucket of "
@@ -53,9 +54,9 @@ async def upload(job: Job, transfers: Transfers, with_model: bool) -> None:
         ) from error
 
 
-async def _upload(job: Job, transfers: Transfers, folder: str, name: str) -> None:
-    archive = job.directory / name
-    source = inside(job.directory / "ml", folder)
+async def _upload(job: Job, directory: Path, transfers: Transfers, folder: str, name: str) -> None:
+    archive = directory / name
+    source = inside(directory / "ml", folder)
     if not source.is_dir() or not any(source.iterdir()):
         return
     await in_thread(partial(archives.pack, source, archive))
