@@ -135,7 +135,7 @@ class _Walker(Generic[T]):
         return _Bound(row.key, getattr(row, str(self._source.mark.key)))
 
     def _start(self) -> _Bound:
-        if self._walk.mark is not None:
+        if self._walk.mark is not None and encode_key(self._walk.after) >= self._prefix:
             return _Bound(encode_key(self._walk.after), self._walk.mark)
         return _Bound(self._walk.start())
 

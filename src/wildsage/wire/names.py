@@ -89,17 +89,19 @@ def _sagemaker(request: Request) -> str:
 
 def _by_host(host: str) -> str | None:
     """``<service>.<region>.amazonaws.com``, ``<service>.amazonaws.com``, ``<bucket>.s3.<region>.amazonaws.com``."""
+    if virtual_bucket(host):
+        return "s3"  # first, because a bucket may be called as a service is
     name = host.partition(":")[0].lower()
     domain = next((domain for domain in _AWS_DOMAINS if name.endswith(domain)), None)
     if domain is None:
-        return "s3" if virtual_bucket(host) else None
+        return None
     front = name[: -len(domain)]
     for candidate in (front, front.rpartition(".")[0]):
         if candidate in _HOSTS:
             return _HOSTS[candidate]
         if candidate in _OWN_NAMES:
             return candidate
-    return "s3" if virtual_bucket(host) else None
+    return None
 
 
 def _by_form(request: Request) -> str | None:

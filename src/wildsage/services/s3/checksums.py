@@ -55,6 +55,8 @@ def read_demand(request: Document, trailer: str | None, from_client: bool) -> De
     """What the request states; ``trailer``: the x-amz-trailer header. Raises for what contradicts itself."""
     stated = {name: request[member] for member, name in _MEMBERS.items() if request.get(member) is not None}
     trailing = _HEADERS.get((trailer or "").strip().lower())
+    if trailer and trailing is None:
+        raise errors.invalid_request("The value specified in the x-amz-trailer header is not supported")
     if len(stated) + (trailing is not None) > 1:
         raise errors.invalid_request(
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."

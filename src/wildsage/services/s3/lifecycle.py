@@ -22,6 +22,7 @@ SETTING: Final = "LifecycleConfiguration"
 DAY: Final = 86_400.0
 _MOST_RULES: Final = 1000
 _LONGEST_ID: Final = 255
+_LAST_DAY: Final = 253_402_214_400.0  # 9999-12-31: no header writes a later one
 
 
 def check(configuration: Document) -> Document:
@@ -101,7 +102,7 @@ def rules_of(bucket: Bucket) -> Iterator[Rule]:
 
 def midnight_after(since: float, days: int) -> float:
     """S3 counts whole days and rounds up to the next midnight UTC."""
-    return -(-(since + days * DAY) // DAY) * DAY
+    return min(-(-(since + days * DAY) // DAY) * DAY, _LAST_DAY)
 
 
 def told(bucket: Bucket, item: ObjectVersion) -> Document:

@@ -6,7 +6,8 @@ import re
 
 from wildsage.core.errors import ApiError
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+# No offset has more digits; what is longer is not a range.
+_RANGE = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})")
 
 
 def parse(header: str | None, size: int) -> tuple[int, int] | None:

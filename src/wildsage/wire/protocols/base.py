@@ -26,13 +26,15 @@ class Protocol(ABC):
 
     name: str
     malformed_code = "SerializationException"
+    too_large = ("RequestEntityTooLargeException", 413)  # code and status
 
     async def parse_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
         """The input's members; ``path`` is what routing found in the path. Raises ApiError if it cannot be read."""
         try:
             return await self._read_request(operation, request, path)
         except BodyTooLarge as error:
-            raise ApiError("RequestEntityTooLargeException", f"The request body has {error}.", 413) from error
+            code, status = self.too_large
+            raise ApiError(code, f"The request body has {error}.", status) from error
         except Malformed as error:
             raise ApiError(self.malformed_code, str(error)) from error
         except RecursionError as error:

@@ -19,6 +19,7 @@ class RestProtocol(Protocol):
     """The subclasses say how a body is written and read."""
 
     body_type: str  # the content-type of a structured body
+    most = MAX_BODY  # bytes of a request's body that is not the payload of a stream
 
     @abstractmethod
     def _body(self, operation: Operation, shape: Shape, value: Mapping[str, Any], outgoing: bool) -> bytes:
@@ -44,11 +45,11 @@ class RestProtocol(Protocol):
             if member.streaming:
                 params[shape.payload] = request.body
                 return params
-            data = await request.body.read(MAX_BODY)
+            data = await request.body.read(self.most)
             if data or (member.kind in _RAW and shape.payload in shape.required):
                 params[shape.payload] = self._payload(member, data)
         elif _has_body(shape):
-            data = await request.body.read(MAX_BODY)
+            data = await request.body.read(self.most)
             if data.strip():
                 params.update(self._members(shape, data))
         return params

@@ -31,6 +31,9 @@ class RestXmlProtocol(RestProtocol):
     name = "rest-xml"
     body_type = "application/xml"
     malformed_code = "MalformedXML"
+    too_large = ("MaxMessageLengthExceeded", 400)
+    # A thousand keys to delete, or ten thousand parts to complete, fit with room to spare.
+    most = 4 * 1024 * 1024
 
     def _body(self, operation: Operation, shape: Shape, value: Mapping[str, Any], outgoing: bool) -> bytes:
         root = shape.wire_name or s3.ROOT_ELEMENTS.get(operation.name) or shape.name

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
+from wildsage.objects.base import Blob
 from wildsage.services.s3 import checksums, conditions, encryption, errors, names
 from wildsage.services.s3.access import bucket_of
-from wildsage.services.s3.multipart.operations import part_key
+from wildsage.services.s3.multipart.operations import part_key, upload_of
 from wildsage.services.s3.objects import headers, store
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion
@@ -50,8 +51,7 @@ async def _complete(ctx: Context, request: Document, upload: Upload, chosen: Seq
     size = sum(part.size for part in chosen)
     if request.get("MpuObjectSize") not in (None, size):
         raise errors.invalid_request("The provided 'x-amz-mp-object-size' header does not match what was computed")
-    with errors.store_errors(upload.bucket):
-        blob = await ctx.platform.objects.join(upload.bucket, upload.key, [part.blob for part in chosen])
+    blob = await _join(ctx, request, upload, chosen)
     new = ObjectVersion(
         bucket=upload.bucket,
         key=upload.key,
@@ -64,6 +64,16 @@ async def _complete(ctx: Context, request: Document, upload: Upload, chosen: Seq
     )
     indexing = Uploads(ctx.platform.database).complete(upload.id, chosen, new, check)
     return await store.commit(ctx, upload.bucket, blob, indexing)
+
+
+async def _join(ctx: Context, request: Document, upload: Upload, chosen: Sequence[Part]) -> Blob:
+    """One blob of the parts. Raises NoSuchUpload if the upload was ended, and its parts swept away, meanwhile."""
+    try:
+        with errors.store_errors(upload.bucket):
+            return await ctx.platform.objects.join(upload.bucket, upload.key, [part.blob for part in chosen])
+    except FileNotFoundError:
+        await upload_of(ctx, request)
+        raise
 
 
 async def _completed(ctx: Context, bucket: str, key: str, identity: str) -> ObjectVersion:
@@ -119,12 +129,6 @@ def _match(listed: Document, part: Part | None) -> Part:
             400,
         )
     return part
-
-
-def _contradicts(listed: Document, part: Part) -> bool:
-    """Whether a checksum that the client states for the part is not the part's."""
-    known = checksums.encode_all(part.checksums)
-    return any(listed.get(f"Checksum{name}", value) != value for name, value in known.items())
 
 
 def etag_of(parts: Sequence[Part]) -> str:

@@ -198,7 +198,7 @@ async def list_multipart_uploads(ctx: Context, request: Document) -> Document:
     # An upload id marker counts only with a key marker (API reference).
     mark = (request.get("UploadIdMarker") or None) if key_marker else None
     walk = Walk(bucket.name, request.get("Prefix", ""), request.get("Delimiter", ""), key_marker, mark, limit)
-    page = await Listing(ctx.platform.database).uploads(walk) if limit else Page[Upload]([], False)
+    page: Page[Upload] = await Listing(ctx.platform.database).uploads(walk) if limit else Page([], False)
     uploads = [
         {
             "UploadId": upload.id,

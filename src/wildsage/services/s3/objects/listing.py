@@ -159,7 +159,7 @@ async def list_object_versions(ctx: Context, request: Document) -> Document:
         await listing.rank(bucket.name, key_marker, version_marker) if version_marker else None,
         limit,
     )
-    page = await listing.versions(walk) if limit else Page[ObjectVersion]([], False)
+    page: Page[ObjectVersion] = await listing.versions(walk) if limit else Page([], False)
     versions, markers = _split(page, key_marker if walk.mark is not None else None, bucket, encode)
     answer: Document = {
         "Name": bucket.name,
