@@ -1,4 +1,4 @@
-"""``wildsage up``: the supervisor. Starts control and router, starts them again when they die, stops them at the end.
+"""``wildsage up``: the supervisor. Starts the processes, starts them again when they die, stops them at the end.
 
 It stays for as long as the server runs, so it imports little.
 """
@@ -29,7 +29,12 @@ _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _AGAIN_SECONDS = 1.0
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
-_MODULES = {"control": "wildsage.compose", "router": "wildsage.dataplane", "certificates": "wildsage.cli.certificates"}
+_MODULES = {
+    "control": "wildsage.compose",
+    "router": "wildsage.dataplane",
+    "objects": "wildsage.dataplane.objects",
+    "certificates": "wildsage.cli.certificates",
+}
 
 
 def main(options: argparse.Namespace) -> int:
@@ -60,7 +65,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 class Supervisor:
-    """Holds the port and the two processes."""
+    """Holds the port and the processes."""
 
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings = settings
@@ -70,11 +75,13 @@ class Supervisor:
         for number in (lifeline, listener.fileno()):
             os.set_inheritable(number, True)
         place = ["--data", str(data.root), "--host", settings.host, "--port", str(settings.port)]
-        control = [*place, "--lifeline", str(lifeline), *(["--ephemeral"] if settings.ephemeral else [])]
+        place += ["--lifeline", str(lifeline)]
+        control = [*place, *(["--ephemeral"] if settings.ephemeral else [])]
         router = ["--data", str(data.root), "--fd", str(listener.fileno()), "--lifeline", str(lifeline)]
         self._control = Child("control", _argv("control", control), data.logs / "control.log")
         self._router = Child("router", _argv("router", router), data.logs / "router.log")
-        self._children = (self._control, self._router)
+        self._objects = Child("objects", _argv("objects", place), data.logs / "objects.log")
+        self._children = (self._control, self._router, self._objects)
         self._stopping = False
         self._unwritten = False
         self._wake, wake = socket.socketpair()
@@ -97,6 +104,8 @@ class Supervisor:
             self._await_health()
             if certificates is not None:
                 _await_certificates(certificates)
+            self._objects.start()  # last: while it is not there, the router and control do its work
+            self._write_file()
         except BaseException:
             self.stop()
             raise
@@ -114,6 +123,7 @@ class Supervisor:
     def stop(self) -> None:
         """The router first, so that nothing new comes in."""
         stop((self._router,), _STOP_SECONDS)
+        stop((self._objects,), _STOP_SECONDS)
         stop((self._control,), _STOP_SECONDS)
         self._settings.data.server_file.unlink(missing_ok=True)
 

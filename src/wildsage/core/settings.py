@@ -75,6 +75,21 @@ class DataDir:
         return self.run / "router.sock"
 
     @property
+    def objects_socket(self) -> Path:
+        """Where the router sends S3 requests of connections that it keeps (TLS, mixed ones)."""
+        return self.run / "objects.sock"
+
+    @property
+    def objects_door(self) -> Path:
+        """Where the router hands over the connections of S3 clients."""
+        return self.run / "objects-door.sock"
+
+    @property
+    def objects_routes(self) -> Path:
+        """Where control tells the objects process of a new snapshot."""
+        return self.run / "objects-routes.sock"
+
+    @property
     def logs(self) -> Path:
         """The server's own logs."""
         return self.root / "logs"

@@ -1,4 +1,4 @@
-"""The one port: accepts connections and tells TLS from plain HTTP by the first byte."""
+"""The one port: accepts connections and tells TLS, S3 and everything else apart by the first bytes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,27 @@ log = logging.getLogger(__name__)
 _HANDSHAKE = 0x16  # the content type of a TLS record that begins a handshake (RFC 8446 section 5.1)
 _FIRST_BYTE_SECONDS = 60.0
 _REST_SECONDS = 0.2
+_PEEKED_BYTES = 8 * 1024
 
 
 class Door:
-    """Accepts from ``listener`` for ``server``. ``tls`` is asked when a client begins a handshake; None: not spoken."""
+    """Accepts from ``listener`` for ``server``. ``tls`` is asked when a client begins a handshake; None: not spoken.
 
-    def __init__(self, listener: socket.socket, server: Server, tls: Callable[[], ssl.SSLContext | None]) -> None:
+    ``hand_over`` is offered every connection that begins with a signed S3 request, of which nothing has been read; True
+    means that it was taken.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        server: Server,
+        tls: Callable[[], ssl.SSLContext | None],
+        hand_over: Callable[[socket.socket], bool],
+    ) -> None:
         self._listener = listener
         self._server = server
         self._tls = tls
+        self._hand_over = hand_over
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._rest: asyncio.TimerHandle | None = None
@@ -61,8 +73,8 @@ class Door:
     async def _welcome(self, sock: socket.socket) -> None:
         try:
             async with asyncio.timeout(_FIRST_BYTE_SECONDS):
-                first = await self._first_byte(sock)
-            if not first:
+                first = await self._first_bytes(sock)
+            if not first or (is_s3(first) and self._hand_over(sock)):
                 sock.close()
                 return
             await self._server.serve_socket(sock, self._tls() if first[0] == _HANDSHAKE else None)
@@ -73,10 +85,10 @@ class Door:
             sock.close()
             raise
 
-    async def _first_byte(self, sock: socket.socket) -> bytes:
-        """The first byte, left where it is; empty if the client hung up."""
+    async def _first_bytes(self, sock: socket.socket) -> bytes:
+        """What has arrived, left where it is; empty if the client hung up."""
         try:
-            return sock.recv(1, socket.MSG_PEEK)
+            return sock.recv(_PEEKED_BYTES, socket.MSG_PEEK)
         except BlockingIOError:
             ready = self._loop.create_future()
             self._loop.add_reader(sock.fileno(), _arrived, ready)
@@ -84,7 +96,16 @@ class Door:
                 await ready
             finally:
                 self._loop.remove_reader(sock.fileno())
-            return sock.recv(1, socket.MSG_PEEK)
+            return sock.recv(_PEEKED_BYTES, socket.MSG_PEEK)
+
+
+def is_s3(first: bytes) -> bool:
+    """Whether a connection begins with a request signed for S3, in a header or in its query.
+
+    A head that has not arrived as a whole may go unrecognised; then the router itself finds the way for its requests.
+    """
+    head = first.partition(b"\r\n\r\n")[0]
+    return b"/s3/aws4_request" in head or b"%2Fs3%2Faws4_request" in head
 
 
 def _arrived(ready: asyncio.Future[None]) -> None:

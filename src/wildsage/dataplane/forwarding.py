@@ -1,4 +1,4 @@
-"""Everything that is not an invocation: streamed to control and back, bytes and signatures untouched."""
+"""Everything that is not answered here: streamed to another process and back, bytes and signatures untouched."""
 
 from __future__ import annotations
 
@@ -20,24 +20,33 @@ _RETRY_SECONDS = 0.05
 
 
 class Forwarding:
-    """A handler. ``patience``: seconds to wait for control's socket while control starts again."""
+    """A handler. ``patience``: seconds to wait for control's socket while control starts again.
 
-    def __init__(self, client: Client, control: str, clock: Clock, patience: float = 5.0) -> None:
+    ``first``: an address to try before ``control``, without waiting for it.
+    """
+
+    def __init__(
+        self, client: Client, control: str, clock: Clock, patience: float = 5.0, first: str | None = None
+    ) -> None:
         self._client = client
         self._control = control
         self._clock = clock
         self._patience = patience
+        self._first = first
 
     async def __call__(self, request: Request) -> Response:
         request.headers = _onward(request)
         deadline = self._clock.monotonic() + (0.0 if request.path == HEALTH else self._patience)
+        address = self._first or self._control
         while True:
             try:
-                response = await self._client.send(self._control, request)
+                response = await self._client.send(address, request)
             except Unreachable:
-                if self._clock.monotonic() >= deadline:
-                    return _away(request)
-                await self._clock.sleep(_RETRY_SECONDS)
+                if address == self._control:
+                    if self._clock.monotonic() >= deadline:
+                        return _away(request)
+                    await self._clock.sleep(_RETRY_SECONDS)
+                address = self._control
             except AnswerLost as error:
                 log.warning("%s %s: %s", request.method, request.path, error)
                 return _away(request)

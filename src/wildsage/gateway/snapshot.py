@@ -53,7 +53,7 @@ class Snapshot:
                 log.exception("the routing snapshot could not be written")
 
     async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Puts ``endpoints`` in force: on disk, and acknowledged by the router if one is running."""
+        """Puts ``endpoints`` in force: on disk, and acknowledged by router and objects process if they are running."""
         async with self._turn:
             self._endpoints = endpoints
             await self._write_and_send()
@@ -69,22 +69,25 @@ class Snapshot:
             )
             text = routes.to_json()
             await asyncio.to_thread(_write, self._platform.settings.data.routes, text)
-            newer = await self._send(text)
-            if newer is None:
+            data = self._platform.settings.data
+            sent = await asyncio.gather(*(self._send(text, path) for path in (data.router_socket, data.objects_routes)))
+            newer = [version for version in sent if version is not None]
+            if not newer:
                 return
-            self._version = newer
+            self._version = max(newer)
 
-    async def _send(self, text: str) -> int | None:
-        """None once the router acts on it or none is there; the router's version if that is newer."""
-        headers = [("host", "router"), ("content-type", "application/json"), ("content-length", str(len(text)))]
+    async def _send(self, text: str, path: Path) -> int | None:
+        """None once the process at ``path`` acts on it or none is there; its version if that is newer."""
+        headers = [("host", path.stem), ("content-type", "application/json"), ("content-length", str(len(text)))]
         request = Request("PUT", "/routes", headers, BytesBody(text.encode()))
-        address = f"unix:{self._platform.settings.data.router_socket}"
         try:
-            response = await self._client.send(address, request, _ACKNOWLEDGE_SECONDS)
+            response = await self._client.send(f"unix:{path}", request, _ACKNOWLEDGE_SECONDS)
         except Unreachable:
-            return None  # a router that starts reads the file
+            return None  # a process that starts reads the file
         except (AnswerLost, TimeoutError):
-            log.warning("the router did not acknowledge snapshot %s; it reads the file when it starts", self._version)
+            log.warning(
+                "%s did not acknowledge snapshot %s; its process reads the file at its start", path, self._version
+            )
             return None
         if response.status == 409 and isinstance(response.body, bytes):
             return int(json.loads(response.body)["version"])

@@ -47,7 +47,7 @@ class Handling:
 
     def __call__(self, exchange: Exchange) -> None:
         if self._behind_router:
-            _believe_router(exchange.request)
+            believe_router(exchange.request)
         task = asyncio.get_running_loop().create_task(self._serve(exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -209,7 +209,8 @@ async def _send(exchange: Exchange, response: Response) -> None:
             await close()
 
 
-def _believe_router(request: Request) -> None:
+def believe_router(request: Request) -> None:
+    """Takes peer and scheme from the headers that the router added."""
     kept = []
     for name, value in request.headers:
         if name == PEER_HEADER:

@@ -1,0 +1,52 @@
+"""``python -m wildsage.dataplane.objects``: the objects process. SIGTERM and SIGINT end it after its last answers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from wildsage.core.settings import DataDir
+from wildsage.dataplane.objects.process import ObjectsProcess
+
+
+def main() -> int:
+    options = _options()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    uvloop.run(_run(DataDir(Path(options.data).absolute()), f"tcp:{host}:{options.port}", options.lifeline))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m wildsage.dataplane.objects", description="Serves S3's objects.")
+    parser.add_argument("--data", required=True, help="data directory")
+    parser.add_argument("--host", required=True, help="where the router listens")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--lifeline", type=int, help="a pipe's end that closes when the supervisor is gone")
+    return parser.parse_args()
+
+
+async def _run(data: DataDir, router: str, lifeline: int | None) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    if lifeline is not None:
+        asyncio.get_running_loop().add_reader(lifeline, stop.set)
+    process = ObjectsProcess(data, router)
+    await process.start()
+    gc.collect()
+    gc.freeze()  # what was imported lives for ever: collections need not look at it
+    gc.set_threshold(50_000, 20, 100)  # requests leave no cycles behind
+    await stop.wait()
+    await process.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

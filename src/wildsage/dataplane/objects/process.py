@@ -1,0 +1,87 @@
+"""The objects process: S3's plain reads and writes, answered here; everything else goes to control.
+
+It serves the connections that the router hands over (``handover``) and, on ``run/objects.sock``, the S3 requests of
+those that the router keeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Coroutine
+
+from wildsage.core.clock import Clock, SystemClock
+from wildsage.core.settings import DataDir
+from wildsage.dataplane.forwarding import Forwarding
+from wildsage.dataplane.handover import Receiver
+from wildsage.dataplane.invocations import endpoint_of
+from wildsage.dataplane.pushes import Pushes
+from wildsage.dataplane.table import Table
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.connection import Limits
+from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.server import Handling, Server, believe_router, unix_listener
+
+log = logging.getLogger(__name__)
+
+
+class ObjectsProcess:
+    """``await start``, then ``await close``. ``router``: the address of the port, for what is the router's."""
+
+    def __init__(self, data: DataDir, router: str, patience: float = 5.0) -> None:
+        self.table = Table()
+        self._data = data
+        clock: Clock = SystemClock()
+        self._client = Client()
+        control = f"unix:{data.control_socket}"
+        self._to_control = Handling(Forwarding(self._client, control, clock, patience), cancel_when_gone=True)
+        self._to_router = Handling(Forwarding(self._client, router, clock, patience), cancel_when_gone=True)
+        self._pushes = Pushes(self.table, data.routes)
+        self._server = Server(self._on_request, Limits())
+        self._neighbours = Server(self._on_forwarded, Limits())
+        self._door: Receiver | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Takes the stored snapshot, then opens the sockets."""
+        await self._pushes.start(self._data.objects_routes)
+        await self._neighbours.listen(unix_listener(self._data.objects_socket))
+        self._door = Receiver(self._data.objects_door, self._take)
+
+    async def close(self, grace: float = 5.0) -> None:
+        if self._door is not None:
+            self._door.close()
+        await asyncio.gather(self._server.close(grace), self._neighbours.close(grace))
+        await self._to_control.close()
+        await self._to_router.close()
+        await self._pushes.close()
+        self._client.close()
+
+    def _take(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._spawn(self._serve(sock))
+
+    async def _serve(self, sock: socket.socket) -> None:
+        try:
+            await self._server.serve_socket(sock)
+        except OSError as error:
+            log.debug("a connection that came to nothing: %s", error)
+            sock.close()
+
+    def _on_forwarded(self, exchange: Exchange) -> None:
+        believe_router(exchange.request)
+        self._on_request(exchange)
+
+    def _on_request(self, exchange: Exchange) -> None:
+        if endpoint_of(exchange) is not None:
+            self._to_router(exchange)
+        elif exchange.request.method == "CONNECT":
+            exchange.respond(400, [], b"CONNECT takes a connection of its own\n")
+        else:
+            self._to_control(exchange)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,65 @@
+"""The snapshot's way into a process: read from its file at the start, then pushed by control."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from wildsage.core.routes import from_json
+from wildsage.dataplane.table import Table
+from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.http.server import Server, start_server
+
+log = logging.getLogger(__name__)
+
+_MOST_BYTES = 256 * 1024 * 1024
+
+
+class Pushes:
+    """Answers ``PUT /routes`` and, with ``count``, ``GET /counters``. ``changed`` is called after each new version."""
+
+    def __init__(
+        self,
+        table: Table,
+        stored: Path,
+        count: Callable[[], object] | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._table = table
+        self._stored = stored
+        self._count = count
+        self._changed = changed
+        self._server: Server | None = None
+
+    async def start(self, path: Path) -> None:
+        """Listens at ``path`` and takes the stored snapshot."""
+        # Before the file is read: control writes the file and then looks for this socket, so one of the two is seen.
+        self._server = await start_server(self._on_request, path=path)
+        if self._stored.exists():
+            try:
+                self._table.put(from_json(self._stored.read_bytes()))
+            except ValueError:
+                log.exception("%s cannot be used; waiting for control to push another", self._stored)
+
+    async def close(self) -> None:
+        if self._server is not None:
+            await self._server.close(0.5)
+
+    async def _on_request(self, request: Request) -> Response:
+        if (request.method, request.path) == ("PUT", "/routes"):
+            try:
+                self._table.put(from_json(await request.body.read(_MOST_BYTES)))
+            except ValueError as error:
+                log.warning("a snapshot was refused: %s", error)
+                return _json(409, {"version": self._table.version, "message": str(error)})
+            self._changed()
+            return _json(200, {"version": self._table.version})
+        if self._count is not None and (request.method, request.path) == ("GET", "/counters"):
+            return _json(200, self._count())
+        return _json(404, {"message": "PUT /routes or GET /counters"})
+
+
+def _json(status: int, body: object) -> Response:
+    return Response(status, [("content-type", "application/json")], json.dumps(body).encode())
