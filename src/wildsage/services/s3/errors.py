@@ -7,16 +7,35 @@ from contextlib import contextmanager
 
 from wildsage.core.errors import ApiError
 from wildsage.objects.base import NoSpace
+from wildsage.objects.rules.errors import (
+    bad_digest,
+    invalid_argument,
+    invalid_request,
+    no_such_key,
+    not_implemented,
+    precondition_failed,
+)
 from wildsage.store.objecttables import NoBucket
 from wildsage.store.uploads import NoUpload
+
+__all__ = [
+    "access_denied",
+    "bad_digest",
+    "invalid_argument",
+    "invalid_request",
+    "malformed_xml",
+    "no_such_bucket",
+    "no_such_key",
+    "no_such_upload",
+    "no_such_version",
+    "not_implemented",
+    "precondition_failed",
+    "store_errors",
+]
 
 
 def no_such_bucket(bucket: str) -> ApiError:
     return ApiError("NoSuchBucket", "The specified bucket does not exist", 404, {"BucketName": bucket})
-
-
-def no_such_key(key: str) -> ApiError:
-    return ApiError("NoSuchKey", "The specified key does not exist.", 404, {"Key": key})
 
 
 def no_such_version(key: str, version: str) -> ApiError:
@@ -37,39 +56,9 @@ def access_denied(message: str = "Access Denied") -> ApiError:
     return ApiError("AccessDenied", message, 403)
 
 
-def invalid_argument(message: str, name: str, value: str) -> ApiError:
-    return ApiError("InvalidArgument", message, 400, {"ArgumentName": name, "ArgumentValue": value})
-
-
-def invalid_request(message: str) -> ApiError:
-    return ApiError("InvalidRequest", message, 400)
-
-
 def malformed_xml() -> ApiError:
     return ApiError(
         "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema", 400
-    )
-
-
-def bad_digest(name: str) -> ApiError:
-    return ApiError("BadDigest", f"The {name} you specified did not match what we received.", 400)
-
-
-def precondition_failed(condition: str) -> ApiError:
-    return ApiError(
-        "PreconditionFailed",
-        "At least one of the pre-conditions you specified did not hold",
-        412,
-        {"Condition": condition},
-    )
-
-
-def not_implemented(what: str) -> ApiError:
-    """A part of S3 that is refused by name."""
-    return ApiError(
-        "NotImplemented",
-        f"A header you provided implies functionality that is not implemented: {what}",
-        501,
     )
 
 

@@ -10,10 +10,11 @@ from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, conditions, encryption, errors, names
+from wildsage.objects.rules import checksums, conditions, telling
+from wildsage.services.s3 import encryption, errors, names
 from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.multipart.operations import part_key, upload_of
-from wildsage.services.s3.objects import headers, store
+from wildsage.services.s3.objects import store
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion
 from wildsage.store.uploads import Part, Upload, Uploads
@@ -41,7 +42,7 @@ async def complete_multipart_upload(ctx: Context, request: Document) -> Document
         if error.code != "NoSuchUpload":
             raise
         made = await _completed(ctx, bucket.name, key, identity)
-    told = headers.written(made, bucket.versioning == "Enabled") | encryption.told(request)
+    told = telling.written(made, bucket.versioning == "Enabled") | encryption.told(request)
     return {"Bucket": bucket.name, "Key": key, "Location": _location(ctx, bucket.name, key), **told}
 
 

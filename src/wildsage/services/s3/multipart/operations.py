@@ -5,9 +5,10 @@ from __future__ import annotations
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, encryption, errors, names, ranges
+from wildsage.objects.rules import checksums, ranges, telling
+from wildsage.services.s3 import encryption, errors, names
 from wildsage.services.s3.access import GARBAGE, bucket_of
-from wildsage.services.s3.objects import headers, store
+from wildsage.services.s3.objects import store
 from wildsage.services.s3.objects.copying import source_of
 from wildsage.services.s3.objects.drafting import draft
 from wildsage.services.s3.objects.listing import common_prefixes, echoed, encoder, limit_of
@@ -77,7 +78,7 @@ async def upload_part(ctx: Context, request: Document) -> Document:
     told = {f"Checksum{name}": checksums.encode(raw) for name, raw in blob.checksums.items()}
     if not upload.document["Asked"] and demand.algorithm != algorithm:
         told.pop(f"Checksum{algorithm}")  # ours, not the client's
-    return {"ETag": headers.quoted(blob.md5.hex()), **told, **_encrypted(request, upload)}
+    return {"ETag": telling.quoted(blob.md5.hex()), **told, **_encrypted(request, upload)}
 
 
 @operation("UploadPartCopy")
@@ -96,7 +97,7 @@ async def upload_part_copy(ctx: Context, request: Document) -> Document:
     with errors.store_errors(request["Bucket"]):
         blob = await objects.write(request["Bucket"], request["Key"], body, {algorithm}, key)
     await _keep_part(ctx, request, blob)
-    result: Document = {"ETag": headers.quoted(blob.md5.hex()), "LastModified": int(ctx.now)}
+    result: Document = {"ETag": telling.quoted(blob.md5.hex()), "LastModified": int(ctx.now)}
     if upload.document["Asked"]:
         result[f"Checksum{algorithm}"] = checksums.encode(blob.checksums[algorithm])
     return {"CopyPartResult": result, **source.version, **_encrypted(request, upload)}
@@ -180,7 +181,7 @@ def _part(upload: Upload, part: Part) -> Document:
     told: Document = {
         "PartNumber": part.number,
         "LastModified": int(part.modified),
-        "ETag": headers.quoted(part.md5.hex()),
+        "ETag": telling.quoted(part.md5.hex()),
         "Size": part.size,
     }
     if upload.document["Asked"]:

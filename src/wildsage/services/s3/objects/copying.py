@@ -12,9 +12,10 @@ from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, conditions, encryption, errors, names
+from wildsage.objects.rules import checksums, conditions, telling
+from wildsage.services.s3 import encryption, errors, names
 from wildsage.services.s3.access import admit, bucket_of
-from wildsage.services.s3.objects import headers, store
+from wildsage.services.s3.objects import store
 from wildsage.services.s3.objects.drafting import draft
 from wildsage.services.s3.objects.operations import present
 from wildsage.store.codec import Document
@@ -91,7 +92,7 @@ async def copy_object(ctx: Context, request: Document) -> Document:
     )
     check = conditions.write_check(request)
     made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
-    told = headers.written(made, bucket.versioning == "Enabled") | encryption.told(request)
+    told = telling.written(made, bucket.versioning == "Enabled") | encryption.told(request)
     result = {name: told.pop(name) for name in list(told) if name == "ETag" or name.startswith("Checksum")}
     return {**told, **source.version, "CopyObjectResult": {**result, "LastModified": int(made.modified)}}
 

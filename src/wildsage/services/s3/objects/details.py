@@ -5,7 +5,8 @@ from __future__ import annotations
 from wildsage.kit.context import Context
 from wildsage.kit.kind import tag_list
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import checksums, encryption, errors
+from wildsage.objects.rules import checksums
+from wildsage.services.s3 import encryption, errors
 from wildsage.services.s3.access import admit
 from wildsage.services.s3.objects import headers
 from wildsage.services.s3.objects.operations import find, present

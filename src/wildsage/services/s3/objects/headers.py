@@ -6,22 +6,11 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from wildsage.core.errors import ApiError
-from wildsage.services.s3 import checksums, errors
+from wildsage.objects.rules import telling
+from wildsage.services.s3 import errors
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectVersion
 
-DEFAULT_TYPE: Final = "binary/octet-stream"
-SYSTEM: Final = (
-    "CacheControl",
-    "ContentDisposition",
-    "ContentEncoding",
-    "ContentLanguage",
-    "ContentType",
-    "Expires",
-    "StorageClass",
-    "WebsiteRedirectLocation",
-)
-_METADATA_BYTES: Final = 2048
 _MOST_TAGS: Final = 10
 _REFUSED: Final = {
     "WriteOffsetBytes": "appending to objects",
@@ -37,26 +26,7 @@ def refuse(request: Document) -> None:
 
 def describe(request: Document) -> Document:
     """The index document of a new object: headers, metadata and tags as the request gives them."""
-    headers = {name: request[name] for name in SYSTEM if request.get(name) is not None}
-    encoding = [each.strip() for each in headers.pop("ContentEncoding", "").split(",")]
-    kept = ", ".join(each for each in encoding if each not in ("", "aws-chunked"))
-    if kept:
-        headers["ContentEncoding"] = kept
-    headers.setdefault("ContentType", DEFAULT_TYPE)
-    return {"Headers": headers, "Metadata": _metadata(request), "Tags": parse_tags(request.get("Tagging"))}
-
-
-def _metadata(request: Document) -> dict[str, str]:
-    metadata: dict[str, str] = {name.lower(): value for name, value in (request.get("Metadata") or {}).items()}
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
-    if size > _METADATA_BYTES:
-        raise ApiError(
-            "MetadataTooLarge",
-            "Your metadata headers exceed the maximum allowed metadata size",
-            400,
-            {"Size": str(size), "MaxSizeAllowed": str(_METADATA_BYTES)},
-        )
-    return metadata
+    return telling.describe(request, parse_tags(request.get("Tagging")))
 
 
 def parse_tags(header: str | None) -> dict[str, str]:
@@ -90,39 +60,6 @@ def check_tags(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return tags
 
 
-def answer(found: ObjectVersion, versioned: bool) -> Document:
-    """What GetObject and HeadObject say of an object, but for range and checksums."""
-    document = found.document
-    told: Document = dict(document["Headers"])
-    if told.get("StorageClass") == "STANDARD":
-        del told["StorageClass"]
-    if document["Metadata"]:
-        told["Metadata"] = document["Metadata"]
-    if document["Tags"]:
-        told["TagCount"] = len(document["Tags"])
-    told.update(document.get("Lock") or {})
-    if versioned:
-        told["VersionId"] = found.version
-    told["ETag"] = quoted(found.etag)
-    told["LastModified"] = int(found.modified)
-    told["AcceptRanges"] = "bytes"
-    return told
-
-
-def written(found: ObjectVersion, versioned: bool) -> Document:
-    """What the answer to a write says of the object that it made."""
-    told: Document = {"ETag": quoted(found.etag), **checksums.members(found.document)}
-    kept = found.document["Headers"]
-    told |= {name: kept[name] for name in ("ServerSideEncryption", "SSEKMSKeyId") if name in kept}
-    if versioned:
-        told["VersionId"] = found.version
-    return told
-
-
 def storage_class(found: ObjectVersion) -> str:
     name: str = found.document.get("Headers", {}).get("StorageClass", "STANDARD")
     return name
-
-
-def quoted(etag: str) -> str:
-    return f'"{etag}"'

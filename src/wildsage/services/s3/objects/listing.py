@@ -9,7 +9,8 @@ from urllib.parse import quote
 from wildsage.core import paging
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import checksums, errors, names, ownership
+from wildsage.objects.rules import checksums, telling
+from wildsage.services.s3 import errors, names, ownership
 from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.objects import headers
 from wildsage.store.buckets import Bucket
@@ -58,7 +59,7 @@ def _item(item: ObjectVersion, encode: Callable[[str], str]) -> Document:
     return {
         "Key": encode(item.key),
         "LastModified": int(item.modified),
-        "ETag": headers.quoted(item.etag),
+        "ETag": telling.quoted(item.etag),
         "Size": item.size,
         "StorageClass": headers.storage_class(item),
         **checksums.algorithms(item.document),

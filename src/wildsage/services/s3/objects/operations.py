@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
-from wildsage.services.s3 import (
-    acl,
-    checksums,
-    conditions,
-    encryption,
-    errors,
-    lifecycle,
-    locking,
-    names,
-    ownership,
-    ranges,
-)
+from wildsage.objects.rules import checksums, conditions, telling
+from wildsage.services.s3 import acl, encryption, errors, lifecycle, locking, names, ownership
 from wildsage.services.s3.access import GARBAGE, admit, bucket_of
-from wildsage.services.s3.objects import headers, store
+from wildsage.services.s3.objects import store
 from wildsage.services.s3.objects.drafting import draft
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import Found, ObjectIndex, ObjectVersion, Removal, Removed
 from wildsage.wire.http.messages import FileBody
 
 _MOST_DELETES = 1000
-_OVERRIDES = {
-    "ResponseCacheControl": "CacheControl",
-    "ResponseContentDisposition": "ContentDisposition",
-    "ResponseContentEncoding": "ContentEncoding",
-    "ResponseContentLanguage": "ContentLanguage",
-    "ResponseContentType": "ContentType",
-    "ResponseExpires": "Expires",
-}
 
 
 @operation("PutObject")
@@ -58,7 +42,7 @@ async def put_object(ctx: Context, request: Document) -> Document:
         document=document,
     )
     made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
-    told = headers.written(made, bucket.versioning == "Enabled")
+    told = telling.written(made, bucket.versioning == "Enabled")
     return told | encryption.told(request) | lifecycle.told(bucket, made)
 
 
@@ -102,38 +86,8 @@ async def _look(ctx: Context, request: Document) -> tuple[ObjectVersion, Documen
     encryption.opened(ctx.platform.credentials, request, item.document)
     conditions.check_read(request, item)
     expiration = {} if request.get("VersionId") else lifecycle.told(found.bucket, item)
-    told = expiration | headers.answer(item, bool(found.bucket.versioning)) | encryption.told(request)
-    told.update({name: request[member] for member, name in _OVERRIDES.items() if request.get(member) is not None})
-    piece = _piece(request, item)
-    if piece is None:
-        told["ContentLength"] = item.size
-        if request.get("ChecksumMode") == "ENABLED":
-            told.update(checksums.members(item.document))
-        return item, told, 0
-    offset, length = piece
-    told["ContentLength"] = length
-    if item.size:
-        told["ContentRange"] = ranges.describe(offset, length, item.size)
-    parts = item.document.get("Parts")
-    if request.get("PartNumber") is not None and parts:
-        told["PartsCount"] = len(parts)
-        if request.get("ChecksumMode") == "ENABLED":
-            of_part = {**item.document, "Checksums": parts[request["PartNumber"] - 1]["Checksums"]}
-            told.update(checksums.members(of_part))
-    return item, told, offset
-
-
-def _piece(request: Document, item: ObjectVersion) -> tuple[int, int] | None:
-    """Offset and length of what is asked for; None for the whole. Raises InvalidRange or InvalidPartNumber."""
-    number = request.get("PartNumber")
-    if number is None:
-        return ranges.parse(request.get("Range"), item.size)
-    if request.get("Range") is not None:
-        raise errors.invalid_request("Cannot specify both Range header and partNumber query parameter")
-    parts = item.document.get("Parts") or [{"Size": item.size}]
-    if not 1 <= number <= len(parts):
-        raise ApiError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
-    return sum(part["Size"] for part in parts[: number - 1]), parts[number - 1]["Size"]
+    told = expiration | telling.answer(item, bool(found.bucket.versioning)) | encryption.told(request)
+    return item, told, telling.add_piece(told, request, item)
 
 
 @operation("GetObject")
@@ -240,7 +194,7 @@ def _refused(ctx: Context, bucket: str, removal: Removal) -> bool:
 
 def _delete_check(
     ctx: Context, request: Document, named: Document, etag_member: str, size_member: str
-) -> conditions.Check:
+) -> Callable[[ObjectVersion | None], None]:
     """What the object must be: as a conditional delete demands, and not locked if a version of it goes.
 
     ``named``: the part of the request that names it.

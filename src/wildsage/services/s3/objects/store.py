@@ -9,9 +9,10 @@ from typing import Protocol, TypeVar, runtime_checkable
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.objects.base import Blob
-from wildsage.services.s3 import checksums, errors
+from wildsage.objects.rules import checksums
+from wildsage.objects.rules.checksums import Demand
+from wildsage.services.s3 import errors
 from wildsage.services.s3.access import GARBAGE
-from wildsage.services.s3.checksums import Demand
 from wildsage.store.codec import Document
 from wildsage.wire.http.messages import BytesBody
 

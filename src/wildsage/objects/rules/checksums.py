@@ -10,14 +10,14 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from wildsage.core.errors import ApiError
 from wildsage.objects.base import Blob
 from wildsage.objects.digests import ALGORITHMS, CRC64NVME, LINEAR, combine, digest
-from wildsage.services.s3 import errors
-from wildsage.store.codec import Document
+from wildsage.objects.rules import errors
 
+Document = dict[str, Any]
 DEFAULT: Final = CRC64NVME
 FULL_OBJECT: Final = "FULL_OBJECT"
 COMPOSITE: Final = "COMPOSITE"

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from wildsage.core.errors import ApiError
-from wildsage.services.s3 import errors
-from wildsage.store.codec import Document
-from wildsage.store.objectindex import ObjectVersion
+from wildsage.objects.rules import errors
 
-Check = Callable[[ObjectVersion | None], None]
+
+class Stored(Protocol):
+    """What a condition looks at. ``etag`` without quotes, ``modified`` in epoch seconds."""
+
+    @property
+    def etag(self) -> str: ...
+    @property
+    def modified(self) -> float: ...
+
+
+Check = Callable[[Stored | None], None]
 
 
 def matches(condition: str, etag: str) -> bool:
@@ -19,19 +28,19 @@ def matches(condition: str, etag: str) -> bool:
     return any(each.strip().removeprefix("W/").strip('"') == etag for each in condition.split(","))
 
 
-def check_read(request: Document, found: ObjectVersion) -> None:
+def check_read(request: Mapping[str, Any], found: Stored) -> None:
     """Raises PreconditionFailed or NotModified as GetObject and HeadObject do."""
     if _unwanted(request, "", found):
         raise ApiError("NotModified", "Not Modified", 304, {"etag": f'"{found.etag}"'})
 
 
-def check_copy_source(request: Document, found: ObjectVersion) -> None:
+def check_copy_source(request: Mapping[str, Any], found: Stored) -> None:
     """Raises PreconditionFailed as CopyObject and UploadPartCopy do."""
     if _unwanted(request, "CopySource", found):
         raise errors.precondition_failed("x-amz-copy-source-If-None-Match")
 
 
-def _unwanted(request: Document, prefix: str, found: ObjectVersion) -> bool:
+def _unwanted(request: Mapping[str, Any], prefix: str, found: Stored) -> bool:
     """True if the caller has it already; raises PreconditionFailed."""
     # Times have whole seconds on the wire.
     modified = int(found.modified)
@@ -47,13 +56,13 @@ def _unwanted(request: Document, prefix: str, found: ObjectVersion) -> bool:
     return modified_since is not None and modified <= modified_since
 
 
-def write_check(request: Document) -> Check | None:
+def write_check(request: Mapping[str, Any]) -> Check | None:
     """What a conditional write demands of the current object; None if the write has no condition."""
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if match is None and none_match is None:
         return None
 
-    def check(current: ObjectVersion | None) -> None:
+    def check(current: Stored | None) -> None:
         if none_match is not None and current is not None and matches(none_match, current.etag):
             raise errors.precondition_failed("If-None-Match")
         if match is None:
