@@ -19,6 +19,7 @@ from wildsage.gateway.needs import needs, passed_roles
 from wildsage.gateway.parts import Parts
 
 SAGEMAKER = "sagemaker.amazonaws.com"
+_TELLING = ("GetObject", "HeadObject", "GetObjectAttributes")
 _QUERY_SERVICES = ("iam", "sts", "sns")
 
 
@@ -44,6 +45,21 @@ async def authorize(parts: Parts, exchange: Exchange) -> None:
         if not decision.allowed:
             raise _refusal(exchange, need, decision)
         await _check_trust(parts, role)
+
+
+async def unseen(parts: Parts, exchange: Exchange, error: ApiError) -> ApiError:
+    """What the caller is told instead of ``error``: that a key is absent only learns who may list the bucket.
+
+    Source: API reference, GetObject, HeadObject and GetObjectAttributes ("Permissions").
+    """
+    identity = exchange.identity
+    if error.code != "NoSuchKey" or exchange.op.name not in _TELLING or identity is None:
+        return error
+    bucket, key = exchange.params["Bucket"], exchange.params["Key"]
+    need = Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": (key,)})
+    context = {} if _unlimited(identity) else request_context(parts, exchange)
+    decision = await _decide(parts, exchange, identity, need, context)
+    return error if decision.allowed else _refusal(exchange, need, decision)
 
 
 def _unlimited(identity: Identity) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from wildsage.core.caller import Caller
-from wildsage.core.errors import Unsupported
+from wildsage.core.errors import ApiError, Unsupported
+from wildsage.gateway.authorize import unseen
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
 from wildsage.kit.context import Context
@@ -29,4 +30,10 @@ async def dispatch(parts: Parts, exchange: Exchange) -> None:
         request=exchange.request,
         refused=exchange.refused,
     )
-    exchange.answer = await operation.handler(context, exchange.params)
+    try:
+        exchange.answer = await operation.handler(context, exchange.params)
+    except ApiError as error:
+        told = await unseen(parts, exchange, error)
+        if told is error:
+            raise
+        raise told from error

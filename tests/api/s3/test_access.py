@@ -177,3 +177,19 @@ def test_policies_may_ask_for_tags(owner: Any, anonymous: Any, bucket: str) -> N
     owner.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     assert anonymous.get_object(Bucket=bucket, Key="tagged")["Body"].read() == b"x"
     refused(lambda: anonymous.get_object(Bucket=bucket, Key="key"))
+
+
+def test_only_who_may_list_the_bucket_is_told_that_a_key_is_absent(
+    owner: Any, other: Any, anonymous: Any, bucket: str
+) -> None:
+    absent = {"Bucket": bucket, "Key": "absent"}
+    allow(owner, bucket, "*", "s3:GetObject", "s3:GetObjectAttributes")
+    for client in (other, anonymous):
+        refused(lambda client=client: client.get_object(**absent))  # type: ignore[misc]
+        refused(lambda client=client: client.head_object(**absent), "403")  # type: ignore[misc]
+        refused(lambda client=client: client.get_object_attributes(**absent, ObjectAttributes=["ETag"]))  # type: ignore[misc]
+        assert client.get_object(Bucket=bucket, Key="key")["Body"].read() == b"data"
+    allow(owner, bucket, "*", "s3:GetObject", "s3:ListBucket")
+    for client in (owner, other, anonymous):
+        refused(lambda client=client: client.get_object(**absent), "NoSuchKey")  # type: ignore[misc]
+        refused(lambda client=client: client.head_object(**absent), "404")  # type: ignore[misc]

@@ -156,6 +156,28 @@ def test_versions_through_boto3(s3: Any, bucket: str) -> None:
     assert (len(listed["Versions"]), len(listed["DeleteMarkers"])) == (2, 1)
 
 
+def test_versions_while_versioning_is_suspended(s3: Any, bucket: str) -> None:
+    """What is written is the version ``null``; AWS says so of reads and deletions, not of writes."""
+    where = {"Bucket": bucket, "Key": "key"}
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(**where, Body=b"1")["VersionId"]
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    for body in (b"2", b"3"):
+        assert "VersionId" not in s3.put_object(**where, Body=body)
+    assert "VersionId" not in s3.copy_object(**where, CopySource={**where, "VersionId": first})
+    told = s3.get_object(**where)
+    assert (told["VersionId"], told["Body"].read()) == ("null", b"1")
+    listed = s3.list_object_versions(Bucket=bucket)["Versions"]
+    assert [(each["VersionId"], each["IsLatest"]) for each in listed] == [("null", True), (first, False)]
+    gone = s3.delete_object(**where)
+    assert (gone["DeleteMarker"], gone["VersionId"]) == (True, "null")  # in the place of the null version
+    listed = s3.list_object_versions(Bucket=bucket)
+    assert [each["VersionId"] for each in listed["Versions"]] == [first]
+    gone = s3.delete_object(**where, VersionId="null")
+    assert (gone["DeleteMarker"], gone["VersionId"]) == (True, "null")
+    assert s3.get_object(**where)["VersionId"] == first
+
+
 def test_pages_and_prefixes(s3: Any, bucket: str) -> None:
     for key in ("a/1", "a/2", "b/1", "c &<"):
         s3.put_object(Bucket=bucket, Key=key)
