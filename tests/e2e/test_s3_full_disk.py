@@ -1,0 +1,108 @@
+"""A disk that is full while an upload is completed or an object copied: an error in words, and all that was there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tests.conftest import clean_environment, start_server
+from tests.e2e.test_processes import wait_until
+from tests.e2e.test_s3_crash import in_index, on_disk
+
+MIB = 1024 * 1024
+MEGABYTES = 96
+PIECE = os.urandom(8 * MIB)
+BUCKET = "bucket"
+UPLOAD = {"Bucket": BUCKET, "Key": "whole"}
+
+
+def refused(call: Any, **params: Any) -> list[object]:
+    """Status and code of the error that the call must be answered with."""
+    try:
+        call(**params)
+    except ClientError as error:
+        return [error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]]
+    return ["not refused"]
+
+
+def fill(path: Path, left: int) -> None:
+    """Makes a file that leaves the disk ``left`` bytes."""
+    disk = os.statvfs(path.parent)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.posix_fallocate(descriptor, 0, disk.f_bavail * disk.f_frsize - left)
+    os.close(descriptor)
+
+
+def play(data: Path) -> dict[str, object]:
+    """What happens on a small disk mounted at ``data``."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
+    server = start_server(data / "d")
+    try:
+        s3 = server.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        begun = s3.create_multipart_upload(Bucket=BUCKET, Key="source")["UploadId"]
+        source = {"Bucket": BUCKET, "Key": "source", "UploadId": begun}
+        etag = s3.upload_part(**source, PartNumber=1, Body=PIECE)["ETag"]
+        s3.complete_multipart_upload(**source, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+        upload = {**UPLOAD, "UploadId": s3.create_multipart_upload(**UPLOAD)["UploadId"]}
+        parts = [
+            {"PartNumber": n, "ETag": s3.upload_part(**upload, PartNumber=n, Body=PIECE)["ETag"]} for n in (1, 2, 3)
+        ]
+        s3.put_object(**UPLOAD, Body=b"before")
+        fill(data / "filler", 5 * MIB)
+        copy = {"Bucket": BUCKET, "Key": "whole", "CopySource": {"Bucket": BUCKET, "Key": "source"}}
+        found: dict[str, object] = {
+            "complete": refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts}),
+            "copy": refused(s3.copy_object, **copy),
+            "part copy": refused(s3.upload_part_copy, **{**copy, **upload}, PartNumber=4),
+            "put": refused(s3.put_object, **UPLOAD, Body=PIECE),
+            "kept": s3.get_object(**UPLOAD)["Body"].read().decode(),
+            "parts": len(s3.list_parts(**upload)["Parts"]),
+            "stray": sorted(on_disk(server.data) - in_index(server.data)),
+        }
+        (data / "filler").unlink()
+        completed = wait_until(
+            lambda: refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
+        )
+        found["completed"] = completed == ["not refused"] and s3.get_object(**UPLOAD)["Body"].read() == PIECE * 3
+        s3.copy_object(**copy)
+        found["copied"] = s3.get_object(**UPLOAD)["Body"].read() == PIECE
+        return found
+    finally:
+        server.stop()
+
+
+def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    command = ["unshare", "-m", *([] if Path("/proc/self/uid_map").stat().st_uid == 0 else ["-r"]), sys.executable]
+    ended = subprocess.run(
+        [*command, "-m", "tests.e2e.test_s3_full_disk", str(tmp_path)],
+        env=clean_environment(),
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    full = [507, "InsufficientStorage"]
+    assert json.loads(ended.stdout.splitlines()[-1]) == {
+        "complete": full,
+        "copy": full,
+        "part copy": full,
+        "put": full,
+        "kept": "before",
+        "parts": 3,
+        "stray": [],
+        "completed": True,
+        "copied": True,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(play(Path(sys.argv[1]))))
