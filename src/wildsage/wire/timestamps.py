@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime, timedelta, timezone
 
 ISO8601 = "iso8601"
@@ -30,18 +31,19 @@ def check_seconds(value: float) -> float:
     return value
 
 
+@functools.lru_cache(maxsize=4096)  # what is listed together was often made in the same second
 def format_timestamp(value: float | datetime, style: str, always_milliseconds: bool = False) -> str:
     """``value`` in a timestampFormat of the models; milliseconds are kept, finer parts are rounded away."""
     total = round(seconds_of(value) * 1000)
     whole, milliseconds = divmod(total, 1000)
     if style.lower() == UNIX.lower():
         return f"{whole}.{milliseconds:03d}" if milliseconds else str(whole)
-    moment = datetime.fromtimestamp(whole, UTC)
     if style == RFC822:
+        moment = datetime.fromtimestamp(whole, UTC)
         day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
         return f"{day}, {moment.day:02d} {month} {moment.year:04d} {moment.strftime('%H:%M:%S')} GMT"
     fraction = f".{milliseconds:03d}" if milliseconds or always_milliseconds else ""
-    return f"{moment.year:04d}-{moment.strftime('%m-%dT%H:%M:%S')}{fraction}Z"
+    return f"{datetime.fromtimestamp(whole, UTC).isoformat()[:19]}{fraction}Z"
 
 
 def parse_timestamp(text: str, style: str) -> float:

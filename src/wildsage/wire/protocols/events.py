@@ -14,9 +14,11 @@ from wildsage.wire.eventstream import BadFrame, Decoder, Message, Value
 from wildsage.wire.http.messages import FileBody, Headers, Response
 from wildsage.wire.model import Operation, Shape
 from wildsage.wire.protocols import cbor_values, json_values, xml_values
+from wildsage.wire.protocols.xml_writer import XmlWriter
 from wildsage.wire.timestamps import Malformed
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
+_WRITER = XmlWriter()
 _JSON, _XML, _CBOR = "application/json", "text/xml", "application/cbor"
 _BODY_TYPES = {"json": _JSON, "rest-json": _JSON, "rest-xml": _XML, "smithy-rpc-v2-cbor": _CBOR}
 _RPC = ("json", "smithy-rpc-v2-cbor")
@@ -105,7 +107,7 @@ def _write_body(protocol: str, shape: Shape, value: Mapping[str, Any], name: str
         return json_values.dumps(json_values.to_json(shape, value))
     if _BODY_TYPES[protocol] == _CBOR:
         return cbor.dumps(cbor_values.to_cbor(shape, value))
-    return xml_values.XmlWriter().element(shape, value, name).encode()
+    return _WRITER.element(shape, value, name).encode()
 
 
 def _read_body(protocol: str, shape: Shape, data: bytes) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from wildsage.wire.protocols.base import (
 from wildsage.wire.protocols.bindings import parse_query
 from wildsage.wire.protocols.errors import phrase
 from wildsage.wire.protocols.values import format_scalar, parse_scalar
-from wildsage.wire.protocols.xml_values import XmlWriter, children, from_element, loads, local_name, text_element
+from wildsage.wire.protocols.xml_values import children, from_element, loads, local_name
+from wildsage.wire.protocols.xml_writer import XmlWriter, text_element
 from wildsage.wire.timestamps import ISO8601, Malformed
 
 _CONTENT_TYPE = "text/xml"

@@ -12,14 +12,8 @@ from wildsage.wire.protocols import s3
 from wildsage.wire.protocols.base import Params, error_shape
 from wildsage.wire.protocols.errors import phrase
 from wildsage.wire.protocols.rest import RestProtocol
-from wildsage.wire.protocols.xml_values import (
-    XmlWriter,
-    children,
-    from_element,
-    loads,
-    local_name,
-    text_element,
-)
+from wildsage.wire.protocols.xml_values import children, from_element, loads, local_name
+from wildsage.wire.protocols.xml_writer import XmlWriter, text_element
 from wildsage.wire.timestamps import Malformed
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -1,20 +1,15 @@
-"""Values of a shape as XML, both ways (REST XML bodies and the answers of the query protocol)."""
+"""Values of a shape read from XML (REST XML bodies); ``xml_writer`` is the other way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from wildsage.wire.model import Shape
-from wildsage.wire.protocols.values import format_scalar, parse_scalar
+from wildsage.wire.protocols.values import parse_scalar
 from wildsage.wire.timestamps import ISO8601, Malformed
 
 _DECLARATIONS = (b"<!DOCTYPE", b"<!ENTITY")
-# XML 1.0 has no way to write most control characters, not even escaped; a bare carriage return is read as a line feed.
-_UNWRITABLE = {code: "\ufffd" for code in (*range(0x20), 0xFFFE, 0xFFFF) if code not in (0x9, 0xA, 0xD)}
-_TEXT = _UNWRITABLE | {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", 0xD: "&#13;"}
-_ATTRIBUTE = _TEXT | {ord('"'): "&quot;", 0x9: "&#9;", 0xA: "&#10;"}
 
 
 def loads(data: bytes) -> Element:
@@ -43,77 +38,11 @@ def children(element: Element) -> dict[str, list[Element]]:
     return found
 
 
-def text_element(name: str, text: str) -> str:
-    """``<name>text</name>``, escaped."""
-    return f"<{name}>{text.translate(_TEXT)}</{name}>" if text else f"<{name}/>"
-
-
-class XmlWriter:
-    """Writes values as elements. ``always_milliseconds``: S3 writes ``.000Z`` where the other services write ``Z``."""
-
-    def __init__(self, always_milliseconds: bool = False) -> None:
-        self._milliseconds = always_milliseconds
-
-    def element(self, shape: Shape, value: Any, name: str) -> str:
-        """One element (several for a flattened list or map)."""
-        if shape.kind == "structure":
-            attributes, content = self.structure(shape, value)
-            return f"<{name}{attributes}>{content}</{name}>" if content else f"<{name}{attributes}/>"
-        if shape.kind == "list":
-            return self._list(shape, value, name)
-        if shape.kind == "map":
-            return self._map(shape, value, name)
-        return text_element(name, format_scalar(shape, value, ISO8601, self._milliseconds))
-
-    def structure(self, shape: Shape, value: Mapping[str, Any]) -> tuple[str, str]:
-        """Attributes (with a leading space) and content of a structure's element; header members are left out."""
-        attributes = _namespace(shape)
-        parts: list[str] = []
-        members = shape.members
-        for name, item in value.items():
-            member = members.get(name)
-            if item is None or member is None or member.location:
-                continue
-            if member.traits.get("xmlAttribute"):
-                attributes += f' {member.wire_name or name}="{str(item).translate(_ATTRIBUTE)}"'
-            else:
-                parts.append(self.element(member, item, element_name(member, name)))
-        return attributes, "".join(parts)
-
-    def _list(self, shape: Shape, value: Iterable[Any], name: str) -> str:
-        member = shape.member
-        if shape.flattened:
-            return "".join(self.element(member, item, name) for item in value)
-        item_name = member.wire_name or "member"
-        content = "".join(self.element(member, item, item_name) for item in value)
-        return f"<{name}{_namespace(shape)}>{content}</{name}>" if content else f"<{name}{_namespace(shape)}/>"
-
-    def _map(self, shape: Shape, value: Mapping[str, Any], name: str) -> str:
-        key, item = shape.key, shape.value
-        entry = name if shape.flattened else "entry"
-        content = "".join(
-            f"<{entry}>{self.element(key, k, key.wire_name or 'key')}"
-            f"{self.element(item, v, item.wire_name or 'value')}</{entry}>"
-            for k, v in value.items()
-        )
-        return content if shape.flattened else f"<{name}>{content}</{name}>"
-
-
 def element_name(member: Shape, name: str) -> str:
     """How a structure's member is called: a flattened list goes by its element's name, if that has one."""
     if member.kind == "list" and member.flattened and member.member.wire_name:
         return member.member.wire_name
     return member.wire_name or name
-
-
-def _namespace(shape: Shape) -> str:
-    namespace = shape.traits.get("xmlNamespace")
-    if not namespace:
-        return ""
-    if isinstance(namespace, str):
-        return f' xmlns="{namespace}"'
-    prefix = f":{namespace['prefix']}" if namespace.get("prefix") else ""
-    return f' xmlns{prefix}="{namespace["uri"]}"'
 
 
 def from_element(shape: Shape, element: Element) -> Any:
