@@ -15,6 +15,7 @@ Document = dict[str, Any]
 
 _TIME = "$time"
 _BYTES = "$bytes"
+_decode = json.JSONDecoder().raw_decode
 
 
 def _tag(value: object) -> dict[str, Any]:
@@ -41,6 +42,6 @@ def dumps(document: Any) -> str:
 
 def loads(text: str) -> Any:
     """The document of ``text``."""
-    if "$" not in text:  # nothing is tagged: three times as fast
-        return json.loads(text)
+    if "$" not in text:  # nothing is tagged: three times as fast; what wrote it was dumps, so nothing follows either
+        return _decode(text)[0]
     return json.loads(text, object_hook=_untag)

@@ -1,16 +1,21 @@
-"""Listings by seeks: a page costs the same at any depth of any bucket (see ``objectwalk``)."""
+"""Listings by seeks: a page costs the same at any depth of any bucket (see ``objectwalk``).
+
+Every page of a client reads up to 1,001 rows, so statements are built once for all walks, and current objects are read
+with the columns that listings show and no others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, select, tuple_
 
 from wildsage.store.database import Database
 from wildsage.store.objectfold import fold
 from wildsage.store.objectindex import ObjectVersion, decode_key, encode_key, find_version, read_version
+from wildsage.store.objectshown import SHOWN, Shown, read_shown, visible
 from wildsage.store.objecttables import objects, uploads
 from wildsage.store.objectwalk import Entry, Page, Walk, beyond
 from wildsage.store.uploads import Upload, read_upload
@@ -20,14 +25,21 @@ _FIRST_RANK = -(2**63)
 _FIRST_BATCH = 8  # rows read after a jump; grows while no jump follows
 
 
-@dataclass(frozen=True, slots=True)
 class _Source(Generic[T]):
     """Rows in the order of ``key`` and, if a key has several, of ``mark``."""
 
-    table: Table
-    read: Callable[[Row[Any]], T]
-    mark: ColumnElement[Any] | None = None
-    only: ColumnElement[bool] | None = None
+    def __init__(self, table: Table, read: Callable[[Row[Any]], T], mark: ColumnElement[Any]) -> None:
+        self.read = read
+        self.mark = str(mark.key)
+        columns = table.c
+        statement = (
+            select(table)
+            .where(columns.bucket == bindparam("bucket"), columns.key < bindparam("top"))
+            .order_by(columns.key, mark)
+            .limit(bindparam("size"))
+        )
+        self.at = statement.where(columns.key >= bindparam("bound"))
+        self.within = statement.where(tuple_(columns.key, mark) > tuple_(bindparam("bound"), bindparam("past")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +51,14 @@ class _Bound:
     jumped: bool = False
 
 
-_CURRENT = _Source(objects, read_version, only=objects.c.visible == true())
-_VERSIONS = _Source(objects, read_version, mark=objects.c.rank)
-_UPLOADS = _Source(uploads, read_upload, mark=uploads.c.id)
+_CURRENT: Final[Select[Any]] = visible(
+    select(*SHOWN)
+    .where(objects.c.key >= bindparam("bound"), objects.c.key < bindparam("top"))
+    .order_by(objects.c.key)
+    .limit(bindparam("size"))
+)
+_VERSIONS = _Source(objects, read_version, objects.c.rank)
+_UPLOADS = _Source(uploads, read_upload, uploads.c.id)
 
 
 class Listing:
@@ -50,10 +67,10 @@ class Listing:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def current(self, walk: Walk) -> Page[ObjectVersion]:
+    async def current(self, walk: Walk) -> Page[Shown]:
         """Objects as ListObjects shows them."""
         return await self._database.read(
-            lambda connection: fold(connection, walk) if walk.delimiter else _Walker(connection, _CURRENT, walk).page()
+            lambda connection: fold(connection, walk) if walk.delimiter else _current(connection, walk)
         )
 
     async def versions(self, walk: Walk) -> Page[ObjectVersion]:
@@ -74,25 +91,20 @@ class Listing:
         return await self._database.read(lambda connection: _Walker(connection, _UPLOADS, walk).page())
 
 
+def _current(connection: Connection, walk: Walk) -> Page[Shown]:
+    limit = walk.limit
+    rows = connection.execute(
+        _CURRENT, {"bucket": walk.bucket, "bound": walk.start(), "top": walk.top(), "size": limit + 1}
+    ).all()
+    shown = [read_shown(row) for row in rows[:limit]]
+    return Page([Entry(item.key, item) for item in shown], len(rows) > limit)
+
+
 class _Walker(Generic[T]):
     def __init__(self, connection: Connection, source: _Source[T], walk: Walk) -> None:
         self._connection = connection
         self._source = source
         self._walk = walk
-        self._prefix = encode_key(walk.prefix)
-        columns = source.table.c
-        statement = select(source.table).where(columns.bucket == walk.bucket)
-        if self._prefix:
-            statement = statement.where(columns.key < beyond(self._prefix))
-        if source.only is not None:
-            statement = statement.where(source.only)
-        order = [columns.key] if source.mark is None else [columns.key, source.mark]
-        statement = statement.order_by(*order).limit(bindparam("size"))
-        self._at = statement.where(columns.key >= bindparam("key"))
-        if source.mark is not None:
-            self._within = statement.where(
-                tuple_(columns.key, source.mark) > tuple_(bindparam("key"), bindparam("mark"))
-            )
 
     def page(self) -> Page[T]:
         found: list[tuple[bytes, Row[Any] | None]] = []
@@ -130,17 +142,15 @@ class _Walker(Generic[T]):
         return past
 
     def _past(self, row: Row[Any]) -> _Bound:
-        if self._source.mark is None:
-            return _Bound(row.key + b"\0")
-        return _Bound(row.key, getattr(row, str(self._source.mark.key)))
+        return _Bound(row.key, getattr(row, self._source.mark))
 
     def _start(self) -> _Bound:
-        if self._walk.mark is not None and encode_key(self._walk.after) >= self._prefix:
+        if self._walk.mark is not None and encode_key(self._walk.after) >= encode_key(self._walk.prefix):
             return _Bound(encode_key(self._walk.after), self._walk.mark)
         return _Bound(self._walk.start())
 
     def _rows(self, bound: _Bound, size: int) -> list[Row[Any]]:
-        params = {"key": bound.key, "size": size}
+        params = {"bucket": self._walk.bucket, "bound": bound.key, "top": self._walk.top(), "size": size}
         if bound.mark is None:
-            return list(self._connection.execute(self._at, params))
-        return list(self._connection.execute(self._within, {**params, "mark": bound.mark}))
+            return list(self._connection.execute(self._source.at, params))
+        return list(self._connection.execute(self._source.within, {**params, "past": bound.mark}))

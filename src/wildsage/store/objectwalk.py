@@ -7,15 +7,17 @@ occurrence count as one entry, a common prefix, and the walk jumps past them by 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from wildsage.store.objectindex import encode_key
 
 T = TypeVar("T")
+LAST: Final = b"\xff"
+"""Past every key: UTF-8 has no such byte."""
 
 
 def beyond(prefix: bytes) -> bytes:
-    """The least key after all keys that begin with ``prefix``, which is not empty; UTF-8 has no byte 0xFF."""
+    """The least key after all keys that begin with ``prefix``, which is not empty; no byte of it is 0xFF."""
     return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
@@ -41,6 +43,10 @@ class Walk:
             return prefix
         return beyond(after) if self.common_prefix(after) == after else after + b"\0"
 
+    def top(self) -> bytes:
+        """The least key past those to look at."""
+        return beyond(encode_key(self.prefix)) if self.prefix else LAST
+
     def common_prefix(self, key: bytes) -> bytes | None:
         """The common prefix that a key counts as; None if it counts for itself."""
         delimiter, prefix = encode_key(self.delimiter), encode_key(self.prefix)
@@ -50,8 +56,7 @@ class Walk:
         return None if index < 0 else key[: index + len(delimiter)]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[T]):
+class Entry(NamedTuple, Generic[T]):
     """A row, or a common prefix (``item`` None). ``name``: the key or the prefix."""
 
     name: str

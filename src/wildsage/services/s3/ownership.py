@@ -17,6 +17,7 @@ from wildsage.services.s3.acl import Grants, Place
 from wildsage.store.buckets import Bucket
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectVersion
+from wildsage.store.objectshown import Shown
 
 BLOCK_ALL: Final = {
     "BlockPublicAcls": True,
@@ -48,7 +49,7 @@ def blocks(bucket: Bucket, what: str) -> bool:
     return bool((bucket.settings.get("PublicAccessBlockConfiguration") or {}).get(what))
 
 
-def owner_of(bucket: Bucket, item: ObjectVersion) -> str:
+def owner_of(bucket: Bucket, item: Shown | ObjectVersion) -> str:
     """The account that owns an object. With enforced ownership that is the bucket's, whoever wrote it."""
     if of_bucket(bucket) == acl.ENFORCED:
         return bucket.account

@@ -66,7 +66,7 @@ async def get_object_attributes(ctx: Context, request: Document) -> Document:
     if "ObjectParts" in wanted and item.document.get("Parts"):
         told["ObjectParts"] = _parts(request, item)
     if "StorageClass" in wanted:
-        told["StorageClass"] = headers.storage_class(item)
+        told["StorageClass"] = headers.storage_class(item.document)
     if "ObjectSize" in wanted:
         told["ObjectSize"] = item.size
     return told

@@ -9,7 +9,6 @@ from wildsage.core.errors import ApiError
 from wildsage.objects.rules import telling
 from wildsage.services.s3 import errors
 from wildsage.store.codec import Document
-from wildsage.store.objectindex import ObjectVersion
 
 _MOST_TAGS: Final = 10
 _REFUSED: Final = {
@@ -60,6 +59,7 @@ def check_tags(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return tags
 
 
-def storage_class(found: ObjectVersion) -> str:
-    name: str = found.document.get("Headers", {}).get("StorageClass", "STANDARD")
+def storage_class(document: Document) -> str:
+    """Of the object of ``document``."""
+    name: str = document.get("Headers", {}).get("StorageClass", "STANDARD")
     return name

@@ -17,6 +17,7 @@ from wildsage.store.buckets import Bucket
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectVersion
 from wildsage.store.objectlisting import Listing
+from wildsage.store.objectshown import Shown
 from wildsage.store.objectwalk import Page, Walk
 
 _MOST_KEYS = 1000
@@ -55,22 +56,22 @@ def echoed(request: Document, encode: Callable[[str], str], *members: str) -> Do
     return told
 
 
-def _item(item: ObjectVersion, encode: Callable[[str], str]) -> Document:
+def _item(item: Shown | ObjectVersion, encode: Callable[[str], str]) -> Document:
     return {
         "Key": encode(item.key),
         "LastModified": int(item.modified),
         "ETag": telling.quoted(item.etag),
         "Size": item.size,
-        "StorageClass": headers.storage_class(item),
+        "StorageClass": headers.storage_class(item.document),
         **checksums.algorithms(item.document),
     }
 
 
-def _owner(bucket: Bucket, item: ObjectVersion) -> Document:
+def _owner(bucket: Bucket, item: Shown | ObjectVersion) -> Document:
     return {"Owner": names.owner(ownership.owner_of(bucket, item))}
 
 
-async def _page(ctx: Context, request: Document, after: str, limit: int) -> Page[ObjectVersion]:
+async def _page(ctx: Context, request: Document, after: str, limit: int) -> Page[Shown]:
     if not limit:
         return Page([], False)
     walk = Walk(request["Bucket"], request.get("Prefix", ""), request.get("Delimiter", ""), after, limit=limit)
