@@ -225,7 +225,9 @@ class Process:
                 control = self._control
         if control is None:
             raise RuntimeError("the control process has no parts")
-        return await control.door.handle(request)
+        response = await control.door.handle(request)
+        await control.snapshot.settled()
+        return response
 
     async def _start(self) -> None:
         control = await compose(self._settings, self._reset if self._settings.ephemeral else None)

@@ -1,4 +1,5 @@
-"""The routing snapshot: everything a router needs to answer InvokeEndpoint while control is away.
+"""The routing snapshot: everything a router needs to answer InvokeEndpoint, and the objects process to answer plain
+reads and writes of S3 objects, while control is away.
 
 Control compiles it from the store, writes it to ``DataDir.routes`` (one rename) and pushes it to every router; a router
 acts on the newest version it has seen.  As JSON:
@@ -7,6 +8,7 @@ acts on the newest version it has seen.  As JSON:
      "keys": {"AKIA…": {"secret": "…", "arn": "arn:aws:iam::…:root", "user_id": "…",
                         "principal": "arn:aws:iam::…:root"}},
      "permissions": {"arn:aws:iam::…:root": {"allow": ["*"], "deny": []}},
+     "objects": {"arn:aws:iam::…:root": {"user_id": "…", "read": {"allow": ["*"], "deny": []}, "write": {…}}},
      "endpoints": {"us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
          "status": "InService", "config": "iris-config", "log_group": "/aws/sagemaker/Endpoints/iris",
          "variants": [{"name": "AllTraffic", "weight": 1.0,
@@ -65,13 +67,26 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What a principal may do with ``sagemaker:InvokeEndpoint``: endpoint ARN patterns with ``*`` and ``?``.
+    """Where a principal may do one action, ``sagemaker:InvokeEndpoint`` unless said; ARN patterns with ``*`` and ``?``.
 
     ``deny`` wins. A principal without a Permission may invoke nothing.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectGrant:
+    """Which objects a principal may plainly read (``s3:GetObject``) and write (``s3:PutObject``).
+
+    It never says no: what it does not allow, control decides. ``user_id``: the unique id of the user or role, without a
+    session's name, so that one made anew under the same name is another.
+    """
+
+    user_id: str
+    read: Permission
+    write: Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +99,7 @@ class Routes:
     keys: Mapping[str, Key] = field(default_factory=dict)
     permissions: Mapping[str, Permission] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    objects: Mapping[str, ObjectGrant] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -103,14 +119,19 @@ def from_json(text: str | bytes) -> Routes:
             account=data["account"],
             master=data["master"],
             keys={name: Key(**key) for name, key in data["keys"].items()},
-            permissions={
-                name: Permission(tuple(rule["allow"]), tuple(rule["deny"]))
-                for name, rule in data["permissions"].items()
-            },
+            permissions={name: _permission(rule) for name, rule in data["permissions"].items()},
             endpoints={name: _endpoint(endpoint) for name, endpoint in data["endpoints"].items()},
+            objects={
+                name: ObjectGrant(grant["user_id"], _permission(grant["read"]), _permission(grant["write"]))
+                for name, grant in data.get("objects", {}).items()
+            },
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a routing snapshot: {error!r}") from error
+
+
+def _permission(data: Mapping[str, Any]) -> Permission:
+    return Permission(tuple(data["allow"]), tuple(data["deny"]))
 
 
 def _endpoint(data: Mapping[str, Any]) -> Endpoint:

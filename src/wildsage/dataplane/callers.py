@@ -1,4 +1,4 @@
-"""Who invokes: the signature of a request checked against the snapshot, without asking control."""
+"""Who asks: the signature of a request checked against the snapshot, without asking control."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ _MOST_SESSIONS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A proven caller. ``restricted``: the session carries policies of its own, which control must evaluate."""
+    """A caller. ``restricted``: the session carries policies of its own, which control must evaluate.
+
+    ``user_id``: the unique id of the user or role, without a session's name.
+    """
 
     arn: str
     principal: str
+    user_id: str
     region: str
     restricted: bool
 
@@ -42,20 +46,25 @@ class Callers:
         if authorization is None:
             raise sigv4_errors.unsigned_request("rest")
         now = self._clock.now()
-        if authorization.session_token:
-            session = self._session(authorization, now)
-            secret, arn, principal = session.secret, session.caller.arn, session.caller.principal
-            restricted = bool(session.policies)
-        else:
-            key = self._table.key(authorization.access_key)
-            if key is None:
-                raise sigv4_errors.unknown_key(authorization)
-            secret, arn, principal, restricted = key.secret, key.arn, key.principal, False
+        secret, identity = self.signer(authorization, now)
         sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body), now)
         if authorization.service != _SIGNING_NAME:
             words = f"Credential should be scoped to correct service: '{_SIGNING_NAME}'."
             raise ApiError("InvalidSignatureException", words, 403)
-        return Identity(arn, principal, authorization.region, restricted)
+        return identity
+
+    def signer(self, authorization: Authorization, now: float) -> tuple[str, Identity]:
+        """The secret that must have signed, and who that proves to be. Raises ApiError for keys that are not known."""
+        if authorization.session_token:
+            session = self._session(authorization, now)
+            caller = session.caller
+            user_id = caller.user_id.partition(":")[0]
+            restricted = bool(session.policies)
+            return session.secret, Identity(caller.arn, caller.principal, user_id, authorization.region, restricted)
+        key = self._table.key(authorization.access_key)
+        if key is None:
+            raise sigv4_errors.unknown_key(authorization)
+        return key.secret, Identity(key.arn, key.principal, key.user_id, authorization.region, False)
 
     def _session(self, authorization: Authorization, now: float) -> Session:
         if self._master != self._table.master:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from wildsage.core.routes import Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key
+from wildsage.core.routes import Endpoint, Instance, Key, ObjectGrant, Permission, Routes, Variant, endpoint_key
 from wildsage.dataplane.choice import by_weight, least_busy
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
@@ -98,6 +98,15 @@ class _Rule:
         return decision
 
 
+@dataclass(slots=True)
+class _Grant:
+    """An ObjectGrant, compiled."""
+
+    user_id: str
+    read: _Rule
+    write: _Rule
+
+
 class Table:
     """Looks things up in the newest snapshot. ``put`` swaps versions between two requests."""
 
@@ -107,6 +116,7 @@ class Table:
         self.master = b""
         self._keys: dict[str, Key] = {}
         self._rules: dict[str, _Rule] = {}
+        self._grants: dict[str, _Grant] = {}
         self._endpoints: dict[str, LiveEndpoint] = {}
         self._slots: dict[str, Slot] = {}
         self._counters: dict[tuple[str, str], Counters] = {}
@@ -123,6 +133,7 @@ class Table:
             if endpoint.status in _SERVING and endpoint.variants
         }
         rules = {principal: _rule(permission) for principal, permission in routes.permissions.items()}
+        self._grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         self.version, self.account, self.master = routes.version, routes.account, master
         self._keys, self._rules, self._endpoints, self._slots = dict(routes.keys), rules, endpoints, slots
 
@@ -133,6 +144,16 @@ class Table:
         """Whether ``principal`` may invoke the endpoint ``arn``."""
         rule = self._rules.get(principal)
         return rule is not None and rule.allows(arn)
+
+    def may_read(self, principal: str, user_id: str, arn: str) -> bool:
+        """Whether policies plainly allow ``s3:GetObject`` of the object ``arn``; False says nothing."""
+        grant = self._grants.get(principal)
+        return grant is not None and grant.user_id == user_id and grant.read.allows(arn)
+
+    def may_write(self, principal: str, user_id: str, arn: str) -> bool:
+        """As ``may_read``, of ``s3:PutObject``."""
+        grant = self._grants.get(principal)
+        return grant is not None and grant.user_id == user_id and grant.write.allows(arn)
 
     def endpoint(self, region: str, name: str) -> LiveEndpoint | None:
         return self._endpoints.get(endpoint_key(region, name))
@@ -162,6 +183,10 @@ class Table:
         slot = old if old is not None and old.instance == instance else Slot(instance)
         slots[instance.address] = slot
         return slot
+
+
+def _grant(grant: ObjectGrant) -> _Grant:
+    return _Grant(grant.user_id, _rule(grant.read), _rule(grant.write))
 
 
 def _rule(permission: Permission) -> _Rule:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from wildsage.core.routes import Endpoint, Key, Permission, Routes, from_json
+from wildsage.core.routes import Endpoint, Key, ObjectGrant, Permission, Routes, from_json
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED
 from wildsage.wire.http.client import Client
@@ -29,6 +29,8 @@ class Permissions(Protocol):
 
     async def route_permissions(self) -> Mapping[str, Permission]: ...
 
+    async def route_objects(self) -> Mapping[str, ObjectGrant]: ...
+
 
 class Snapshot:
     """Compiles, stores and pushes snapshots, one at a time."""
@@ -40,17 +42,35 @@ class Snapshot:
         self._turn = asyncio.Lock()
         self._version, self._endpoints = _stored(platform.settings.data.routes)
         self._identity_changed = asyncio.Event()
-        platform.hints.listen(IDENTITY_CHANGED, lambda _about: self._identity_changed.set())
+        self._settled = asyncio.Event()
+        self._settled.set()
+        platform.hints.listen(IDENTITY_CHANGED, self._on_identity_changed)
+
+    def _on_identity_changed(self, _about: str) -> None:
+        self._identity_changed.set()
+        self._settled.clear()
 
     async def run(self) -> None:
         """Pushes anew whenever keys or policies change, until cancelled."""
-        while True:
-            await self._identity_changed.wait()
-            self._identity_changed.clear()
-            try:
-                await self.push(self._endpoints)
-            except OSError:
-                log.exception("the routing snapshot could not be written")
+        try:
+            while True:
+                await self._identity_changed.wait()
+                self._identity_changed.clear()
+                try:
+                    await self.push(self._endpoints)
+                except OSError:
+                    log.exception("the routing snapshot could not be written")
+                if not self._identity_changed.is_set():
+                    self._settled.set()
+        finally:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Returns once every change of keys and policies so far is in force in every process, while ``run`` runs.
+
+        A caller whose policy was changed must not be let through by another process after that was answered.
+        """
+        await self._settled.wait()
 
     async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Puts ``endpoints`` in force: on disk, and acknowledged by router and objects process if they are running."""
@@ -62,10 +82,11 @@ class Snapshot:
         credentials = self._platform.credentials
         keys = await self._permissions.route_keys()
         permissions = await self._permissions.route_permissions()
+        objects = await self._permissions.route_objects()
         while True:
             self._version += 1
             routes = Routes(
-                self._version, credentials.account, credentials.master_hex, keys, permissions, self._endpoints
+                self._version, credentials.account, credentials.master_hex, keys, permissions, self._endpoints, objects
             )
             text = routes.to_json()
             await asyncio.to_thread(_write, self._platform.settings.data.routes, text)

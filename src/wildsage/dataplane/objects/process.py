@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Coroutine
 
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.settings import DataDir
+from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.forwarding import Forwarding
 from wildsage.dataplane.handover import Receiver
 from wildsage.dataplane.invocations import endpoint_of
+from wildsage.dataplane.objects.lane import Lane
 from wildsage.dataplane.pushes import Pushes
 from wildsage.dataplane.table import Table
+from wildsage.store.directindex import DirectIndex
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.connection import Limits
 from wildsage.wire.http.exchange import Exchange
-from wildsage.wire.http.server import Handling, Server, believe_router, unix_listener
+from wildsage.wire.http.messages import Response
+from wildsage.wire.http.server import Handling, Server, believe_router, send_response, unix_listener
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +42,15 @@ class ObjectsProcess:
         control = f"unix:{data.control_socket}"
         self._to_control = Handling(Forwarding(self._client, control, clock, patience), cancel_when_gone=True)
         self._to_router = Handling(Forwarding(self._client, router, clock, patience), cancel_when_gone=True)
-        self._pushes = Pushes(self.table, data.routes)
+        self._index = DirectIndex(data.database)
+        # A reset makes a new database, and control pushes a snapshot after it.
+        self._pushes = Pushes(self.table, data.routes, self._count, self._index.refresh)
+        self._lane = Lane(self.table, Callers(self.table, clock), self._index, data.objects, clock, self._send)
         self._server = Server(self._on_request, Limits())
         self._neighbours = Server(self._on_forwarded, Limits())
         self._door: Receiver | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._answered = self._forwarded = 0
 
     async def start(self) -> None:
         """Takes the stored snapshot, then opens the sockets."""
@@ -56,6 +65,7 @@ class ObjectsProcess:
         await self._to_control.close()
         await self._to_router.close()
         await self._pushes.close()
+        self._index.close()
         self._client.close()
 
     def _take(self, sock: socket.socket) -> None:
@@ -78,8 +88,18 @@ class ObjectsProcess:
             self._to_router(exchange)
         elif exchange.request.method == "CONNECT":
             exchange.respond(400, [], b"CONNECT takes a connection of its own\n")
+        elif self._lane.answer(exchange):
+            self._answered += 1
         else:
+            self._forwarded += 1
             self._to_control(exchange)
+
+    def _count(self) -> object:
+        """The answer to ``GET /counters``: requests answered here and handed on since the start."""
+        return {"pid": os.getpid(), "answered": self._answered, "forwarded": self._forwarded}
+
+    def _send(self, exchange: Exchange, response: Response) -> None:
+        self._spawn(send_response(exchange, response))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

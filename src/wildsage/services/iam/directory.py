@@ -14,13 +14,14 @@ from wildsage.access.policies import Policy, Principal, Use, compile_policy
 from wildsage.core import arn
 from wildsage.core.caller import Caller, root_of
 from wildsage.core.routes import Key as RouteKey
-from wildsage.core.routes import Permission
+from wildsage.core.routes import ObjectGrant, Permission
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED, ROLE, find_role
 from wildsage.services.iam.entities import ACCESS_KEY, POLICY, USER
 from wildsage.store.resources import Key, Query, Resource
 
 INVOKE = "sagemaker:InvokeEndpoint"
+READ, WRITE = "s3:GetObject", "s3:PutObject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Directory:
         kind = ROLE if ":role/" in caller.principal else USER
         name = caller.principal.rpartition("/")[2]
         found = await self._platform.resources.get(Key(kind, caller.account, "", name))
-        if found is None or found.status["RoleId" if kind == ROLE else "UserId"] != caller.user_id.partition(":")[0]:
+        if found is None or _unique_id(found) != caller.user_id.partition(":")[0]:
             return None
         return found
 
@@ -139,8 +140,22 @@ class Directory:
         permissions = {root: Permission(allow=("*",))}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                permissions[principal_arn(bearer)] = _permission(await policies_of(self._platform, bearer))
+                permissions[principal_arn(bearer)] = _permission(await policies_of(self._platform, bearer), INVOKE)
         return permissions
+
+    async def route_objects(self) -> Mapping[str, ObjectGrant]:
+        """Which objects each principal may plainly read and write, as ``route_permissions``; none with a boundary."""
+        root = self._platform.credentials.root
+        everything = Permission(allow=("*",))
+        grants = {root.principal: ObjectGrant(root.user_id, everything, everything)}
+        for kind in (ROLE, USER):
+            for bearer in await self._all(kind):
+                if bearer.spec.get("PermissionsBoundary") is None:
+                    policies = await policies_of(self._platform, bearer)
+                    grants[principal_arn(bearer)] = ObjectGrant(
+                        _unique_id(bearer), _permission(policies, READ), _permission(policies, WRITE)
+                    )
+        return grants
 
     async def _all(self, kind: str) -> list[Resource]:
         query = Query(kind, self._platform.settings.account, "", limit=100_000)
@@ -165,6 +180,10 @@ async def managed_policy(platform: Platform, policy: str) -> Policy:
         return Policy(())
     document = next(v["Document"] for v in found.state["Versions"] if v["VersionId"] == found.state["Default"])
     return compile_policy(document)
+
+
+def _unique_id(bearer: Resource) -> str:
+    return str(bearer.status["RoleId" if bearer.key.kind == ROLE else "UserId"])
 
 
 def _arn_of(bearer: Resource) -> str:
@@ -192,12 +211,12 @@ def _base_context(caller: Caller, kind: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _permission(policies: tuple[Policy, ...]) -> Permission:
+def _permission(policies: tuple[Policy, ...], action: str) -> Permission:
     allow: list[str] = []
     deny: list[str] = []
     for policy in policies:
         for statement in policy.statements:
-            if not statement.actions.holds(INVOKE, {}):
+            if not statement.actions.holds(action, {}):
                 continue
             resources = statement.resources
             words = () if resources is None else resources.words

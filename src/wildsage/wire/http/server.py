@@ -15,7 +15,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
 from wildsage.wire.http.connection import Limits, Members, ServerConnection
@@ -55,26 +55,10 @@ class Handling:
             exchange.on_gone = task.cancel
 
     async def _serve(self, exchange: Exchange) -> None:
-        try:
-            response = await self._handler(exchange.request)
-            await _send(exchange, response)
-        except ClientGone:
-            # Either nobody is there to be answered, or the rest of the body was malformed.
-            if not exchange.started:
-                exchange.keep_alive = False
-                exchange.respond(400, [], b"")
-            elif not exchange.gone:
-                exchange.abort()
-        except asyncio.CancelledError:
-            if not exchange.gone:
-                exchange.abort()
-            raise
-        except Exception:
-            log.exception("%s %s failed", exchange.request.method, exchange.request.path)
-            if exchange.started:
-                exchange.abort()
-            else:
-                exchange.respond(500, [], b"")
+        await _guarded(exchange, self._answer(exchange))
+
+    async def _answer(self, exchange: Exchange) -> None:
+        await _send(exchange, await self._handler(exchange.request))
 
     async def close(self) -> None:
         """Cancels what still runs."""
@@ -82,6 +66,33 @@ class Handling:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def send_response(exchange: Exchange, response: Response) -> None:
+    """Answers with ``response``; what goes wrong on the way cuts the connection or becomes a bare 500."""
+    await _guarded(exchange, _send(exchange, response))
+
+
+async def _guarded(exchange: Exchange, work: Coroutine[None, None, None]) -> None:
+    try:
+        await work
+    except ClientGone:
+        # Either nobody is there to be answered, or the rest of the body was malformed.
+        if not exchange.started:
+            exchange.keep_alive = False
+            exchange.respond(400, [], b"")
+        elif not exchange.gone:
+            exchange.abort()
+    except asyncio.CancelledError:
+        if not exchange.gone:
+            exchange.abort()
+        raise
+    except Exception:
+        log.exception("%s %s failed", exchange.request.method, exchange.request.path)
+        if exchange.started:
+            exchange.abort()
+        else:
+            exchange.respond(500, [], b"")
 
 
 class Server:

@@ -82,9 +82,9 @@ def write_headers(shape: Shape, values: Mapping[str, Any]) -> Headers:
             continue
         wire_name = (member.wire_name or name).lower()
         if member.location == "headers":
-            headers += [(wire_name + key.lower(), _header_text(str(item))) for key, item in value.items()]
+            headers += [(wire_name + key.lower(), header_text(str(item))) for key, item in value.items()]
         elif member.location == "header" and not (member.kind == "list" and not value):
-            headers.append((wire_name, _header_text(_write_header(member, value))))
+            headers.append((wire_name, header_text(_write_header(member, value))))
     return headers
 
 
@@ -188,7 +188,7 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _header_text(text: str) -> str:
+def header_text(text: str) -> str:
     """Fit for a header line: one line, and UTF-8 written as latin-1 text as the HTTP layer expects."""
     if text.isascii():
         return text.translate(_NO_BREAKS)

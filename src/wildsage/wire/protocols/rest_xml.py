@@ -58,7 +58,7 @@ class RestXmlProtocol(RestProtocol):
         return params
 
     def _id_headers(self, request_id: str) -> Headers:
-        return [("x-amz-request-id", request_id), ("x-amz-id-2", _host_id(request_id))]
+        return s3.id_headers(request_id)
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         response = super().serialize_response(operation, result, request_id)
@@ -80,7 +80,7 @@ class RestXmlProtocol(RestProtocol):
         shape = error_shape(scope, error.code)
         elements = {"Code": error.code if shape is None else shape.error_code, "Message": error.message}
         elements |= {name: str(value) for name, value in error.fields.items() if not name.islower()}
-        elements |= {"RequestId": request_id, "HostId": _host_id(request_id)}
+        elements |= {"RequestId": request_id, "HostId": s3.host_id(request_id)}
         content = "".join(text_element(name, text) for name, text in elements.items())
         headers.append(("content-type", self.body_type))
         return Response(error.status, headers, f"{_DECLARATION}<Error>{content}</Error>".encode())
@@ -95,8 +95,3 @@ class RestXmlProtocol(RestProtocol):
         code, message = texts.pop("Code", str(response.status)), texts.pop("Message", phrase(response.status))
         fields = {name: text for name, text in texts.items() if name not in ("RequestId", "HostId")}
         return ApiError(code, message, response.status, fields)
-
-
-def _host_id(request_id: str) -> str:
-    """The extended request id; only its presence means anything to clients."""
-    return f"{request_id.replace('-', '')}/wildsage"

@@ -5,6 +5,8 @@ Source: the response syntax in the Amazon S3 API Reference, operation by operati
 
 from __future__ import annotations
 
+from wildsage.wire.http.messages import Headers
+
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 # Statuses that the model does not tell.
@@ -40,3 +42,13 @@ ROOT_ELEMENTS = {
     "ListObjectsV2": "ListBucketResult",
     "ListParts": "ListPartsResult",
 }
+
+
+def id_headers(request_id: str) -> Headers:
+    """What every answer begins with."""
+    return [("x-amz-request-id", request_id), ("x-amz-id-2", host_id(request_id))]
+
+
+def host_id(request_id: str) -> str:
+    """The extended request id; only its presence means anything to clients."""
+    return f"{request_id.replace('-', '')}/wildsage"

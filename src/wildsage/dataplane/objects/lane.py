@@ -1,0 +1,150 @@
+"""The fast way: GetObject, HeadObject and PutObject where nothing but a plain success can come out.
+
+Whatever is not plain goes to control, which also has every refusal to give, so the two ways cannot answer differently:
+here is only ever said yes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from wildsage.core.clock import Clock
+from wildsage.core.errors import ApiError
+from wildsage.dataplane.answers import request_id
+from wildsage.dataplane.callers import Callers
+from wildsage.dataplane.objects import asked
+from wildsage.dataplane.objects.asked import Asked
+from wildsage.dataplane.objects.wording import answer_headers
+from wildsage.dataplane.table import Table
+from wildsage.objects.rules import conditions, telling
+from wildsage.store.directindex import DirectIndex, Held
+from wildsage.wire import sigv4
+from wildsage.wire.authorization import SIGV2_QUERY, parse_authorization
+from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.messages import BytesBody, FileBody, Headers, Response
+from wildsage.wire.sigv4 import Authorization
+
+log = logging.getLogger(__name__)
+
+_SMALL: Final = 64 * 1024
+# Settings of a bucket that make no difference to reading an object. Any other sends the request to control.
+_READ_HARMLESS: Final = frozenset(
+    {"Acl", "CORSConfiguration", "NotificationConfiguration", "ObjectLockConfiguration", "OwnershipControls"}
+    | {"PublicAccessBlockConfiguration", "ServerSideEncryptionConfiguration", "Tagging"}
+)
+# What an object's document may not have: it is sealed, locked, or another account's.
+_SPECIAL: Final = ("Sealed", "Lock", "Owner")
+
+
+class Lane:
+    """``answer`` returns False for what is control's; then nothing has happened yet.
+
+    ``send``: sends a file as the answer of an exchange, in the background.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        callers: Callers,
+        index: DirectIndex,
+        root: Path,
+        clock: Clock,
+        send: Callable[[Exchange, Response], None],
+    ) -> None:
+        self._table = table
+        self._callers = callers
+        self._index = index
+        self._root = f"{root}/"
+        self._clock = clock
+        self._send = send
+
+    def answer(self, exchange: Exchange) -> bool:
+        """Answers now or later; False for what is control's."""
+        method = exchange.request.method
+        try:
+            if method == "GET":
+                return self._read(exchange, "GetObject")
+            if method == "HEAD":
+                return self._read(exchange, "HeadObject")
+        except ApiError:
+            return False  # control finds the same and says so
+        except sqlite3.Error as error:
+            log.warning("the index cannot be read: %s", error)
+        return False
+
+    def _read(self, exchange: Exchange, operation: str) -> bool:
+        request = exchange.request
+        if not isinstance(request.body, BytesBody):
+            return False
+        wanted = asked.read(request, operation)
+        authorization = parse_authorization(request)
+        if wanted is None or authorization is None or not self._proves(exchange, authorization, wanted):
+            return False
+        held = self._index.find(wanted.bucket, wanted.key)
+        if held is None or held.region != authorization.region or not self._is_plain(held):
+            return False
+        conditions.check_read(wanted.members, held)
+        told = telling.answer(held, bool(held.versioning))
+        offset = telling.add_piece(told, wanted.members, held)
+        status = 206 if "ContentRange" in told else 200
+        headers = answer_headers(operation, told, request_id())
+        if operation == "HeadObject":
+            exchange.respond(status, headers, b"")
+            return True
+        return self._send_bytes(exchange, status, headers, f"{self._root}{held.blob}", offset, told["ContentLength"])
+
+    def _proves(self, exchange: Exchange, authorization: Authorization, wanted: Asked) -> bool:
+        """Whether the caller of a request that is all here may plainly read; raises ApiError for a wrong signature."""
+        if authorization.service != "s3" or authorization.algorithm == SIGV2_QUERY:
+            return False
+        now = self._clock.now()
+        secret, identity = self._callers.signer(authorization, now)
+        arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
+        if identity.restricted or not self._table.may_read(identity.principal, identity.user_id, arn):
+            return False
+        body = exchange.request.body
+        data = body.data if isinstance(body, BytesBody) else b""
+        hashed = sigv4.hash_of(authorization, exchange.request, data)
+        sigv4.verify(authorization, exchange.request, secret, hashed, now)
+        return True
+
+    def _is_plain(self, held: Held) -> bool:
+        if held.marker or held.blob is None or held.account != self._table.account:
+            return False
+        document = held.document
+        return _readable(held.settings) and not any(name in document for name in _SPECIAL)
+
+    def _send_bytes(
+        self, exchange: Exchange, status: int, headers: Headers, path: str, offset: int, length: int
+    ) -> bool:
+        if length > _SMALL:
+            self._send(exchange, Response(status, headers, FileBody(Path(path), offset, length)))
+            return True
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        data = bytearray(length)
+        try:
+            got = os.preadv(file, [data], offset, os.RWF_NOWAIT) if length else 0
+        except BlockingIOError:
+            got = -1  # not in memory: a thread waits for the disk
+        finally:
+            os.close(file)
+        if got == length:
+            exchange.respond(status, headers, bytes(data))
+        else:
+            self._send(exchange, Response(status, headers, FileBody(Path(path), offset, length)))
+        return True
+
+
+@functools.lru_cache(maxsize=1024)
+def _readable(settings: str) -> bool:
+    return _READ_HARMLESS.issuperset(json.loads(settings))
