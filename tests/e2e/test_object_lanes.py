@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
@@ -42,12 +43,12 @@ class Lanes:
         direct: bool,
         method: str,
         target: str,
-        headers: Mapping[str, str] | Headers = (),
+        headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         **options: Any,
     ) -> Response:
         """``direct``: to control. ``credentials``, ``region``, ``presigned``, ``payload_hash``: of the signature."""
-        listed = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+        listed = list((headers or {}).items())
         request = Request(method, target, [("host", self.host), *listed], BytesBody(body))
         if body or method == "PUT":
             request.headers.append(("content-length", str(len(body))))
@@ -95,9 +96,18 @@ def _comparable(response: Response) -> tuple[Headers, bytes]:
     return [header for header in response.headers if header[0] not in OWN], body
 
 
+def _await_objects(server: Server) -> None:
+    """The objects process is the last to start."""
+    deadline = time.monotonic() + 60
+    while not (server.data / "run" / "objects-door.sock").exists():
+        assert time.monotonic() < deadline, "there is no objects process"
+        time.sleep(0.02)
+
+
 @pytest.fixture
 async def lanes(server: Server) -> AsyncIterator[Lanes]:
     found = Lanes(server, Credentials(*server.root_key))
+    await asyncio.to_thread(_await_objects, server)
     s3 = server.client("s3")
     try:
         s3.create_bucket(Bucket=BUCKET)
