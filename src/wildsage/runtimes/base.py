@@ -39,11 +39,17 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """``source`` on the host appears at ``target`` inside."""
+    """``source`` on the host appears at ``target`` inside.
+
+    ``layered``: a folder whose files must never change, with a private writable layer over it: whatever the container
+    writes, cuts off, renames or deletes there happens to it alone, and goes with it. Read-only where the machine has no
+    such layers.
+    """
 
     source: Path
     target: str
     read_only: bool = False
+    layered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,35 @@ def existing(paths: Iterable[str]) -> list[str]:
     return [path for path in paths if Path(path).exists()]
 
 
+# A job that tries in every way it has to change its input, and then looks for another way to the same files.
+_SPOILER = """
+import glob, mmap, os, pathlib, shutil
+os.chdir('/opt/ml/input/data/train')
+print(pathlib.Path('deep/read').read_text())
+pathlib.Path('written').write_text('spoilt')
+open('appended', 'a').write('spoilt')
+os.truncate('cut', 0)
+os.chmod('mode', 0)
+os.utime('times')
+os.rename('renamed', 'away')
+os.unlink('deleted')
+os.link('linked', 'twice')
+open('twice', 'w').write('spoilt')
+with open('mapped', 'r+b') as file, mmap.mmap(file.fileno(), 0) as memory:
+    memory[0:6] = b'spoilt'
+shutil.rmtree('deep')
+pathlib.Path('new').write_text('spoilt')
+print(pathlib.Path('written').read_text())
+ways = []
+for pattern in ('/proc/[0-9]*/root', '/proc/[0-9]*/cwd', '/proc/[0-9]*/fd/*'):
+    for path in glob.glob(pattern):
+        for below in ('links', '../links', 'stored', '../stored'):
+            if os.path.exists(os.path.join(path, below, 'mapped')):
+                ways.append(path)
+print(ways)
+"""
+
+
 class Suite:
     """Bind ``runtime`` in a subclass."""
 
@@ -164,6 +193,27 @@ class Suite:
         handle = await launch(code, mounts=mounts)
         assert await text_of(runtime, handle) == "hello\nRead-only file system"
         assert (tmp_path / "out" / "c").read_text() == "c"
+
+    async def test_a_layered_mount_can_be_written_and_its_source_cannot(
+        self, launch: Launch, runtime: Runtime, tmp_path: Path
+    ) -> None:
+        stored, links = tmp_path / "stored", tmp_path / "links"
+        stored.mkdir()
+        (links / "deep").mkdir(parents=True)
+        names = ("written", "appended", "cut", "mode", "times", "renamed", "deleted", "linked", "mapped", "deep/read")
+        for name in names:
+            blob = stored / name.replace("/", "-")
+            blob.write_text(f"{name} as stored")
+            blob.chmod(0o644)
+            os.utime(blob, (1, 1))
+            (links / name).hardlink_to(blob)
+        before = {path.name: (path.read_text(), path.stat().st_mode, path.stat().st_mtime) for path in stored.iterdir()}
+        handle = await launch(_SPOILER, mounts=(Mount(links, "/opt/ml/input/data/train", layered=True),))
+        assert await text_of(runtime, handle) == "deep/read as stored\nspoilt\n[]"
+        after = {path.name: (path.read_text(), path.stat().st_mode, path.stat().st_mtime) for path in stored.iterdir()}
+        assert after == before
+        found = sorted(str(path.relative_to(links)) for path in links.rglob("*") if path.is_file())
+        assert found == sorted(names)
 
     async def test_writable_places(self, runtime: Runtime, launch: Launch, tmp_path: Path) -> None:
         marker = f"wildsage-{os.getpid()}"

@@ -35,7 +35,7 @@ def root_of(spec: LaunchSpec, sockets: Path, hidden: Iterable[Path]) -> list[Ste
     steps += _environments(spec, private, concealed)
     steps += _names(private)
     steps.append(("writable", os.path.realpath(spec.directory / "ml"), Inside.ML))
-    steps += _mounts(spec.mounts)
+    steps += _mounts(spec.mounts, private)
     return steps
 
 
@@ -171,6 +171,10 @@ def _names(private: Path) -> Iterator[Step]:
         yield ("read-only", resolver, resolver)
 
 
-def _mounts(mounts: Iterable[Mount]) -> Iterator[Step]:
-    for mount in sorted(mounts, key=lambda each: each.target.count("/")):
-        yield ("read-only" if mount.read_only else "writable", os.path.realpath(mount.source), mount.target)
+def _mounts(mounts: Iterable[Mount], private: Path) -> Iterator[Step]:
+    for number, mount in enumerate(sorted(mounts, key=lambda each: each.target.count("/"))):
+        source = os.path.realpath(mount.source)
+        if mount.layered and _can_be_layered(source) and _can_be_layered(str(private)):
+            yield ("layered", source, mount.target, str(private / "layers" / str(number)))
+        else:
+            yield ("read-only" if mount.read_only or mount.layered else "writable", source, mount.target)
