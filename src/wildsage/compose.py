@@ -27,7 +27,15 @@ from wildsage.core import credentials as server_credentials
 from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.clock import SystemClock
-from wildsage.core.settings import DataDir, Settings, account_id, further_accounts, legacy_buckets, region_name
+from wildsage.core.settings import (
+    DataDir,
+    Settings,
+    account_id,
+    file_systems,
+    further_accounts,
+    legacy_buckets,
+    region_name,
+)
 from wildsage.gateway.audit import Audit
 from wildsage.gateway.door import Door
 from wildsage.gateway.local import Reset
@@ -322,6 +330,7 @@ def main() -> int:
         ephemeral=options.ephemeral,
         accounts=further_accounts(os.environ),
         legacy_buckets=legacy_buckets(os.environ),
+        file_systems=file_systems(os.environ),
     )
     uvloop.run(serve(settings, options.lifeline))
     return 0

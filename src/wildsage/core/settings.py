@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wildsage.core.errors import SettingsError
@@ -99,6 +99,7 @@ class DataDir:
 class Settings:
     """What one server was started with. ``accounts``: those beside ``account``, each with a root key of its own.
 
+    ``file_systems``: id → folder of this machine where it is mounted, for channels of training jobs.
     ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
     """
 
@@ -111,6 +112,7 @@ class Settings:
     database_url: str = ""
     accounts: tuple[str, ...] = ()
     legacy_buckets: bool = False
+    file_systems: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -153,6 +155,17 @@ def legacy_buckets(environ: Mapping[str, str]) -> bool:
     if chosen not in ("current", "legacy"):
         raise SettingsError(f"WILDSAGE_S3_DEFAULTS must be current or legacy, not {chosen!r}")
     return chosen == "legacy"
+
+
+def file_systems(environ: Mapping[str, str]) -> dict[str, Path]:
+    """WILDSAGE_FILE_SYSTEMS: ``fs-0123456789abcdef0=/folder``, with commas between them."""
+    found = {}
+    for each in filter(None, map(str.strip, environ.get("WILDSAGE_FILE_SYSTEMS", "").split(","))):
+        name, _, folder = each.partition("=")
+        if not name.startswith("fs-") or not folder.startswith("/"):
+            raise SettingsError(f"WILDSAGE_FILE_SYSTEMS must have the form fs-ID=/FOLDER,…, not {each!r}")
+        found[name] = Path(folder)
+    return found
 
 
 def region_name(environ: Mapping[str, str]) -> str:

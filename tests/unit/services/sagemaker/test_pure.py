@@ -171,7 +171,7 @@ def test_the_configuration_files_have_aws_layout() -> None:
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
     }
     assert json.loads(layout.hyperparameters(job)) == job["HyperParameters"]
-    assert json.loads(layout.input_data_config(job)) == {
+    assert json.loads(layout.input_data_config(job, hosts(job)[0])) == {
         "train": {
             "ContentType": "text/csv",
             "TrainingInputMode": "File",

@@ -70,19 +70,43 @@ def resources(**changes: Any) -> dict[str, Any]:
         ),
         ({"ResourceConfig": resources(InstanceCount=2)}, "UnsupportedOperationException", "Set InstanceCount to 1"),
         (
-            {"AlgorithmSpecification": algorithm(TrainingInputMode="Pipe")},
+            {"InputDataConfig": [channel("a", source={"S3DataType": "Converse"})]},
             "UnsupportedOperationException",
-            "AlgorithmSpecification.TrainingInputMode=Pipe is not supported by Wildsage yet; it runs File.",
+            "S3DataType=Converse is not supported",
         ),
         (
-            {"InputDataConfig": [channel("a", InputMode="FastFile")]},
-            "UnsupportedOperationException",
-            r"InputDataConfig\[0\].InputMode=FastFile is not supported",
+            {"InputDataConfig": [channel("a", source={"S3Uri": "s3:///key"})]},
+            "ValidationException",
+            "failed to satisfy constraint",
         ),
         (
-            {"InputDataConfig": [channel("a", source={"S3DataType": "ManifestFile"})]},
-            "UnsupportedOperationException",
-            "S3DataType=ManifestFile is not supported",
+            {
+                "InputDataConfig": [
+                    channel("a", source={"S3DataType": "AugmentedManifestFile", "AttributeNames": ["x"]})
+                ]
+            },
+            "ValidationException",
+            "can only be used if the Channel's input mode is Pipe; channel a has File",
+        ),
+        (
+            {
+                "InputDataConfig": [
+                    {
+                        "ChannelName": "a",
+                        "DataSource": {
+                            "FileSystemDataSource": {
+                                "FileSystemId": "fs-0123456789abcdef0",
+                                "FileSystemType": "EFS",
+                                "FileSystemAccessMode": "ro",
+                                "DirectoryPath": "/data",
+                            }
+                        },
+                    }
+                ]
+            },
+            "ValidationException",
+            "file system fs-0123456789abcdef0 of channel a is not known to this server. It knows none. Start it with "
+            "WILDSAGE_FILE_SYSTEMS=fs-0123456789abcdef0=/FOLDER",
         ),
         ({"EnableManagedSpotTraining": True}, "UnsupportedOperationException", "EnableManagedSpotTraining"),
         ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c"}}, "UnsupportedOperationException", "CheckpointConfig"),

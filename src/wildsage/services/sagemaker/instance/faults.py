@@ -11,6 +11,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What only names can be the cause of, and names come from the caller.
 _NAMES = {
     errno.ENAMETOOLONG: "a name is longer than 255 bytes, or a path longer than 4,096",
+    errno.EEXIST: "a name is that of two files, or of a file and of a folder",
     errno.EISDIR: "a name is that of a file and of a folder",
     errno.ENOTDIR: "a name is that of a file and of a folder",
     errno.ELOOP: "symbolic links lead to one another",

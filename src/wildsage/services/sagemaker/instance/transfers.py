@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wildsage.core.caller import Caller
 from wildsage.kit.context import Calls
@@ -22,6 +22,9 @@ _CHUNK = 1 << 20
 _RANGE = 64 << 20
 # Two file systems, or one that cannot: copied by hand then.
 _NOT_HERE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+# Two file systems, one without links, or as many links as a file may have.
+_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+T = TypeVar("T")
 
 
 class Transfers:
@@ -50,40 +53,52 @@ class Transfers:
     async def download_prefix(self, prefix: Location, folder: Path) -> int:
         """Every object of the prefix into ``folder``; returns how many. Raises ClientFault for impossible names."""
         count = 0
-        gate = asyncio.Semaphore(_AT_ONCE)
 
         async def fetch(key: str) -> None:
-            async with gate:
-                path = relative(prefix.key, key)
-                if path.endswith("/"):
-                    (folder / path).mkdir(parents=True, exist_ok=True)
-                else:
-                    await self.download(Location(prefix.bucket, key), folder / path)
+            path = relative(prefix.key, key)
+            if path.endswith("/"):
+                (folder / path).mkdir(parents=True, exist_ok=True)
+            else:
+                await self.download(Location(prefix.bucket, key), folder / path)
 
         async for keys in self.keys(prefix):
             count += len(keys)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for key in keys:
-                        group.create_task(fetch(key))
-            except ExceptionGroup as failed:
-                raise failed.exceptions[0] from None
+            await several(keys, fetch)
         return count
 
     async def download(self, source: Location, target: Path) -> None:
-        """One object as one file."""
-        target.parent.mkdir(parents=True, exist_ok=True)
+        """One object as one new file. Raises FileExistsError."""
+        await self._fetch(source, target, _copy)
+
+    async def place(self, source: Location, target: Path) -> None:
+        """One object as one new file that is only read and never written to: it may be the stored bytes themselves.
+
+        Raises FileExistsError.
+        """
+        await self._fetch(source, target, _link)
+
+    async def read(self, source: Location, limit: int) -> bytes:
+        """The bytes of a small object; raises BodyTooLarge beyond ``limit``."""
+        answer = await self._s3("GetObject", {"Bucket": source.bucket, "Key": source.key})
+        body = answer["Body"]
+        if answer["ContentLength"] > limit:
+            raise BodyTooLarge(f"{answer['ContentLength']} bytes, over the limit of {limit}")
+        if isinstance(body, FileBody):
+            return await in_thread(partial(_read, body))
+        return body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
+
+    async def _fetch(self, source: Location, target: Path, take: Callable[[FileBody, Path, Stopped], None]) -> None:
         params = {"Bucket": source.bucket, "Key": source.key}
         body = (await self._s3("GetObject", params))["Body"]
         if isinstance(body, FileBody):
             try:
-                await in_thread(partial(_copy, body, target))
+                await in_thread(partial(take, body, target))
             except FileNotFoundError:
                 # Overwritten between the answer and the open: the next answer names the new bytes.
                 body = (await self._s3("GetObject", params))["Body"]
-                await in_thread(partial(_copy, body, target))
+                await in_thread(partial(take, body, target))
         elif isinstance(body, bytes):
-            await in_thread(lambda _: target.write_bytes(body))
+            await in_thread(partial(_keep, body, target))
         else:
             await _write(body, target)
 
@@ -94,15 +109,57 @@ class Transfers:
         await self._s3("PutObject", params)
 
 
+async def several(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+    """Does ``work`` on all items, some at once; raises what one of them raised, and then ends the others."""
+    left = iter(items)
+
+    async def worker() -> None:
+        for item in left:
+            await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_AT_ONCE):
+                group.create_task(worker())
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+def _link(body: FileBody, target: Path, stopped: Stopped) -> None:
+    """The file of the stored object under a second name; a copy where it cannot have one, or is not all of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if body.offset == 0 and body.path.stat().st_size == body.length:
+        try:
+            os.link(body.path, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+        else:
+            return
+    _copy(body, target, stopped)
+
+
 def _copy(body: FileBody, target: Path, stopped: Stopped) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     position, end = body.offset, body.offset + body.length
-    with open(body.path, "rb") as source, open(target, "wb") as file:
+    with open(body.path, "rb") as source, open(target, "xb") as file:
         while position < end:
             check(stopped)
             done = _copy_range(source.fileno(), file.fileno(), position, min(_RANGE, end - position))
             if not done:
                 raise OSError(f"{body.path} is shorter than it was said to be")
             position += done
+
+
+def _keep(data: bytes, target: Path, _stopped: Stopped) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target, "xb") as file:
+        file.write(data)
+
+
+def _read(body: FileBody, _stopped: Stopped) -> bytes:
+    with open(body.path, "rb") as file:
+        return os.pread(file.fileno(), body.length, body.offset)
 
 
 def _copy_range(source: int, target: int, position: int, count: int) -> int:
@@ -117,7 +174,8 @@ def _copy_range(source: int, target: int, position: int, count: int) -> int:
 
 async def _write(chunks: AsyncIterator[bytes], target: Path) -> None:
     loop = asyncio.get_running_loop()
-    file = await loop.run_in_executor(None, open, target, "wb")
+    await loop.run_in_executor(None, partial(target.parent.mkdir, parents=True, exist_ok=True))
+    file = await loop.run_in_executor(None, open, target, "xb")
     with file:
         async for chunk in chunks:
             await loop.run_in_executor(None, file.write, chunk)

@@ -1,9 +1,10 @@
 """Brings a training job from Starting to its end, one stage at a time.
 
 ``state`` (private):
-    stage        prepare, download, launch, train, stop, upload, clean
+    stage        prepare, download, feed, launch, train, stop, upload, clean
     log_stream   name of its log stream
     software     what its image turned out to be (images.Software)
+    feeders      the runtime's handles of what feeds channels in Pipe mode; none without such channels
     handle       the runtime's, once launched
     deadline     when MaxRuntimeInSeconds is over, epoch seconds
     stopping     when its end was asked for (StopTrainingJob, or the time limit)
@@ -33,7 +34,10 @@ from wildsage.services.sagemaker.instance.images import Images, kept
 from wildsage.services.sagemaker.instance.metrics import Metric
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.training import inputs, launch, outputs, rules
+from wildsage.services.sagemaker.training import launch, outputs, rules
+from wildsage.services.sagemaker.training.inputs.channels import Mode, mode_of
+from wildsage.services.sagemaker.training.inputs.feeders import Feeders
+from wildsage.services.sagemaker.training.inputs.fill import fill
 from wildsage.services.sagemaker.training.kind import LOG_GROUP, TRAINING_JOB
 from wildsage.services.sagemaker.training.launch import Job
 from wildsage.services.sagemaker.training.operations import STOP
@@ -44,6 +48,7 @@ _PHASES = {"MaxRuntimeExceeded": "Stopped"}
 _DOING = {
     "prepare": "preparing the image",
     "download": "downloading the input data",
+    "feed": "launching the container that streams the input data",
     "launch": "launching the container",
     "train": "watching the container",
     "stop": "stopping the container",
@@ -62,9 +67,11 @@ class TrainingController:
         self._runtime = runtime
         self._images = images
         self._attendants = attendants
+        self._feeders = Feeders(runtime)
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
             "prepare": self._prepare,
             "download": self._download,
+            "feed": self._feed,
             "launch": self._launch,
             "train": self._train,
             "stop": self._stop,
@@ -142,8 +149,14 @@ class TrainingController:
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
         for host in job.hosts:
-            await inputs.fill(job, host, transfers)
-        return self._next(resource, "launch", "Training")
+            await fill(job, host, transfers)
+        piped = any(mode_of(job.document, each) is Mode.PIPE for each in job.document.get("InputDataConfig") or ())
+        return self._next(resource, "feed" if piped else "launch", "Training")
+
+    async def _feed(self, resource: Resource, job: Job) -> Step:
+        instances = {f"{job.directory.name}-{host.name}": job.folder(host) for host in job.hosts}
+        handles = await self._feeders.launch(instances)
+        return self._next(resource, "launch", "Training", feeders=[dict(handle) for handle in handles])
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
         await self._announce(resource)
@@ -173,6 +186,9 @@ class TrainingController:
         if resource.wish == STOP:
             return self._next(resource, "stop", "Stopping")
         found = await self._wait(resource)
+        if isinstance(found, str):
+            await self._runtime.stop(resource.state["handle"], 0)
+            return self._next(resource, "upload", "Uploading", outcome={"secondary": "Failed", "reason": found})
         if found is None:
             over = {"secondary": "MaxRuntimeExceeded", "reason": ""}
             step = self._next(resource, "stop", "Stopping", stopping=self._platform.clock.now(), outcome=over)
@@ -182,22 +198,28 @@ class TrainingController:
         if await in_thread(lambda _: outputs.give_up_on_full_disk(job.folder(job.hosts[0]))):
             full = {"secondary": "Failed", "reason": outputs.FULL}
             return self._next(resource, "upload", "Uploading", outcome=full)
+        if broken := await self._feeders.finish(resource.state.get("feeders", ())):
+            reason = rules.LOST if found.phase is Phase.LOST else broken
+            return self._next(resource, "upload", "Uploading", outcome={"secondary": "Failed", "reason": reason})
         if found.phase is Phase.EXITED and found.exit_code == 0:
             return self._next(resource, "upload", "Uploading", outcome={"secondary": "Completed", "reason": ""})
         reason = await self._failure(resource, job, found)
         return self._next(resource, "upload", "Uploading", outcome={"secondary": "Failed", "reason": reason})
 
-    async def _wait(self, resource: Resource) -> Inspection | None:
-        """How the container ended; None if its time was over first."""
+    async def _wait(self, resource: Resource) -> Inspection | str | None:
+        """How the container ended; why its input did, if that was first; None if its time was over before either."""
         ending = asyncio.ensure_future(self._runtime.wait(resource.state["handle"]))
+        breaking = asyncio.ensure_future(self._feeders.broken(resource.state.get("feeders", ())))
         left = resource.state["deadline"] - self._platform.clock.now()
         alarm = asyncio.ensure_future(self._platform.clock.sleep(max(left, 0.0)))
         try:
-            await asyncio.wait({ending, alarm}, return_when=asyncio.FIRST_COMPLETED)
-            return ending.result() if ending.done() else None
+            await asyncio.wait({ending, breaking, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                return ending.result()
+            return breaking.result() if breaking.done() else None
         finally:
-            ending.cancel()
-            alarm.cancel()
+            for each in (ending, breaking, alarm):
+                each.cancel()
 
     async def _failure(self, resource: Resource, job: Job, found: Inspection) -> str:
         if found.phase is Phase.LOST:
@@ -241,6 +263,7 @@ class TrainingController:
             values = await final_metrics(self._platform, source.name, [metric.name for metric in source.metrics])
             if values:
                 status = {**status, "FinalMetricDataList": values}
+        await self._feeders.remove(resource.state.get("feeders", ()))
         await in_thread(lambda _: trees.remove(job.directory))
         now = self._platform.clock.now()
         outcome = resource.state["outcome"]

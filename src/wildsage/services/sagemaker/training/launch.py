@@ -12,6 +12,8 @@ from wildsage.runtimes.instances import lookup
 from wildsage.services.sagemaker.instance import surroundings
 from wildsage.services.sagemaker.instance.images import Software
 from wildsage.services.sagemaker.training.cluster import Host, hosts
+from wildsage.services.sagemaker.training.inputs import files
+from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.store.codec import Document
 
 
@@ -63,7 +65,10 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
         environment=environment(job, software, settings, "" if isolated else credentials_uri),
         working_directory=Inside.ML,
         hostname=host.name,
-        mounts=surroundings.mounts(settings),
+        mounts=(
+            *surroundings.mounts(settings),
+            *files.mounts(channels(job.document, host), job.folder(host), settings.file_systems),
+        ),
         memory_bytes=instance.memory_bytes,
         cpus=float(instance.cpus),
         network="isolated" if isolated else "host",

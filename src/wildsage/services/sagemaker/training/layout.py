@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from wildsage.services.sagemaker.training.cluster import Host, hosts
+from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.store.codec import Document
 
 # Instances share the machine's network or have loopback only, so this one is there in both cases.
@@ -19,17 +20,16 @@ def hyperparameters(job: Document) -> str:
     return json.dumps(job.get("HyperParameters") or {})
 
 
-def input_data_config(job: Document) -> str:
-    """inputdataconfig.json: one entry a channel."""
-    mode = job["AlgorithmSpecification"]["TrainingInputMode"]
+def input_data_config(job: Document, host: Host) -> str:
+    """inputdataconfig.json: one entry for each channel that ``host`` gets."""
     entries = {}
-    for channel in job.get("InputDataConfig") or []:
-        source = channel["DataSource"]["S3DataSource"]
-        entry = {"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}
-        entry["TrainingInputMode"] = channel.get("InputMode") or mode
-        entry["S3DistributionType"] = source.get("S3DataDistributionType") or "FullyReplicated"
-        entry["RecordWrapperType"] = channel.get("RecordWrapperType") or "None"
-        entries[channel["ChannelName"]] = entry
+    for channel in channels(job, host):
+        kind = channel.document.get("ContentType")
+        entry = {"ContentType": kind} if kind else {}
+        entry["TrainingInputMode"] = channel.mode
+        entry["S3DistributionType"] = channel.source.get("S3DataDistributionType") or "FullyReplicated"
+        entry["RecordWrapperType"] = channel.document.get("RecordWrapperType") or "None"
+        entries[channel.name] = entry
     return json.dumps(entries)
 
 
@@ -56,7 +56,7 @@ def files(job: Document, host: Host) -> dict[str, str]:
     """Name → content of /opt/ml/input/config of ``host``."""
     return {
         "hyperparameters.json": hyperparameters(job),
-        "inputdataconfig.json": input_data_config(job),
+        "inputdataconfig.json": input_data_config(job, host),
         "resourceconfig.json": resource_config(job, host),
     }
 

@@ -18,7 +18,7 @@ describe_training_job = described(TRAINING_JOB)
 
 @operation("CreateTrainingJob")
 async def create_training_job(ctx: Context, request: Document) -> Document:
-    rules.check(request)
+    rules.check(request, ctx.platform.settings.file_systems)
     status = rules.enter({}, "Starting", ctx.now)
     created = await crud.create(ctx, TRAINING_JOB, rules.complete(request), phase="InProgress", status=status, due=True)
     return {"TrainingJobArn": TRAINING_JOB.arn(created.key)}

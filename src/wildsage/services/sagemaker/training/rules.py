@@ -9,6 +9,8 @@ from wildsage.core.errors import ApiError, Unsupported, ValidationError
 from wildsage.runtimes.base import Inspection
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
+from wildsage.services.sagemaker.training.inputs import channels
+from wildsage.services.sagemaker.training.inputs.channels import FileSystems
 from wildsage.store.codec import Document
 
 DEFAULT_MAX_RUNTIME = 86_400
@@ -23,23 +25,14 @@ _ACCEPTED: Tree = {
     "HyperParameters": None,
     "AlgorithmSpecification": {
         "TrainingImage": None,
-        "TrainingInputMode": ("File",),
+        "TrainingInputMode": None,
         "MetricDefinitions": None,
         "EnableSageMakerMetricsTimeSeries": None,
         "ContainerEntrypoint": None,
         "ContainerArguments": None,
     },
     "RoleArn": None,
-    "InputDataConfig": {
-        "ChannelName": None,
-        "DataSource": {
-            "S3DataSource": {"S3DataType": ("S3Prefix",), "S3Uri": None, "S3DataDistributionType": None},
-        },
-        "ContentType": None,
-        "CompressionType": ("None",),
-        "RecordWrapperType": ("None",),
-        "InputMode": ("File",),
-    },
+    "InputDataConfig": channels.ACCEPTED,
     "OutputDataConfig": {"S3OutputPath": None, "CompressionType": ("GZIP",)},
     "ResourceConfig": {"InstanceType": None, "InstanceCount": None, "VolumeSizeInGB": None},
     "VpcConfig": ANY,
@@ -68,7 +61,7 @@ _MESSAGES = {
 }
 
 
-def check(request: Document) -> None:
+def check(request: Document, file_systems: FileSystems) -> None:
     """Raises ValidationError in AWS's words, Unsupported for what is not run yet."""
     algorithm = request.get("AlgorithmSpecification") or {}
     if not algorithm.get("TrainingImage") and not algorithm.get("AlgorithmName"):
@@ -82,21 +75,9 @@ def check(request: Document) -> None:
     refuse_beyond(request, _ACCEPTED)
     if not resources.get("InstanceType") or not resources.get("InstanceCount"):
         raise ValidationError("ResourceConfig must have InstanceType and InstanceCount.")
-    _check_channels(request.get("InputDataConfig") or [])
+    channels.check(request, file_systems)
     _check_uri(request["OutputDataConfig"]["S3OutputPath"], "S3OutputPath")
     _check_metrics(algorithm.get("MetricDefinitions") or [])
-
-
-def _check_channels(channels: list[Document]) -> None:
-    names = [channel["ChannelName"] for channel in channels]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValidationError(f"Input channel names must be unique, but found duplicate channel name: {name}")
-    for channel in channels:
-        source = channel["DataSource"].get("S3DataSource")
-        if source is None:
-            raise ValidationError(f"DataSource of channel {channel['ChannelName']} must have S3DataSource.")
-        _check_uri(source["S3Uri"], "S3Uri")
 
 
 def _check_uri(uri: str, field: str) -> None:

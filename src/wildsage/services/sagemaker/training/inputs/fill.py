@@ -7,46 +7,48 @@ from pathlib import Path
 
 from wildsage.core import trees
 from wildsage.core.errors import ApiError, ClientFault
-from wildsage.services.sagemaker.instance import archives, faults
-from wildsage.services.sagemaker.instance.places import code, parse
+from wildsage.services.sagemaker.instance import archives
+from wildsage.services.sagemaker.instance.places import code
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import layout
 from wildsage.services.sagemaker.training.cluster import Host
+from wildsage.services.sagemaker.training.inputs import files, pipes
+from wildsage.services.sagemaker.training.inputs.channels import Channel, Mode, Origin, channels
+from wildsage.services.sagemaker.training.inputs.listing import Reader
 from wildsage.services.sagemaker.training.launch import Job
-from wildsage.store.codec import Document
 
 _SOURCE = "sourcedir.tar.gz"
 
 
 async def fill(job: Job, host: Host, transfers: Transfers) -> None:
     """Begins anew each time it is called. Raises JobFault for what makes the job fail, OSError for the disk's doing."""
-    ml = job.folder(host) / "ml"
-    await in_thread(lambda _: _prepare(job, host, ml))
-    for channel in job.document.get("InputDataConfig") or []:
-        await _download(job, channel, transfers, ml / "input" / "data" / channel["ChannelName"])
-    await _stage_code(job, transfers, ml / "code")
+    instance = job.folder(host)
+    found = channels(job.document, host)
+    reader = Reader(transfers, job.document["RoleArn"], job.region)
+    await in_thread(lambda _: _prepare(job, host, found))
+    for channel in found:
+        if channel.mode is not Mode.PIPE and channel.origin is not Origin.FILE_SYSTEM:
+            await files.place(channel, instance / files.FOLDER / channel.name, reader)
+    await pipes.stage(found, instance, reader)
+    await _stage_code(job, transfers, instance / "ml" / "code")
 
 
-def _prepare(job: Job, host: Host, ml: Path) -> None:
-    trees.remove(ml.parent)
+def _prepare(job: Job, host: Host, found: list[Channel]) -> None:
+    instance = job.folder(host)
+    trees.remove(instance)
     for folder in layout.FOLDERS:
-        (ml / folder).mkdir(parents=True)
-    for channel in job.document.get("InputDataConfig") or []:
-        (ml / "input" / "data" / channel["ChannelName"]).mkdir()
+        (instance / "ml" / folder).mkdir(parents=True)
+    for channel in found:
+        if channel.mode is Mode.PIPE:
+            continue
+        (instance / "ml" / "input" / "data" / channel.name).mkdir()
+        if channel.origin is not Origin.FILE_SYSTEM:
+            (instance / files.FOLDER / channel.name).mkdir(parents=True)
+    if any(channel.mode is Mode.PIPE for channel in found):
+        (instance / pipes.FEEDER).mkdir()
     for name, text in layout.files(job.document, host).items():
-        (ml / "input" / "config" / name).write_text(text)
-
-
-async def _download(job: Job, channel: Document, transfers: Transfers, folder: Path) -> None:
-    uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-    role = job.document["RoleArn"]
-    try:
-        count = await transfers.download_prefix(parse(uri), folder)
-    except ApiError as error:
-        raise faults.of_download(error, uri, role, job.region) from error
-    if not count:
-        raise faults.no_objects(uri, role, job.region)
+        (instance / "ml" / "input" / "config" / name).write_text(text)
 
 
 async def _stage_code(job: Job, transfers: Transfers, folder: Path) -> None:
