@@ -158,7 +158,7 @@ async def test_gzip_shuffle_and_records_in_pipe_mode(server: Server, training: T
     for number in range(8):
         await server.put(f"data/{number}", gzip.compress(str(number).encode()))
     script = READ + "for epoch in range(2):\n    print('>', read(f'train_{epoch}').hex())\n"
-    changes = {"CompressionType": "Gzip", "RecordWrapperType": "RecordIO", "ShuffleConfig": {"Seed": 3}}
+    changes: dict[str, Any] = {"CompressionType": "Gzip", "RecordWrapperType": "RecordIO", "ShuffleConfig": {"Seed": 3}}
     job = await run(training, "wrapped", script, of(InputMode="Pipe", **changes))
     assert job.get("FailureReason") is None
     first, second = [records(bytes.fromhex(line)) for line in await printed(server, "wrapped")]
@@ -172,7 +172,7 @@ async def test_an_augmented_manifest_is_streamed_attribute_by_attribute(server: 
     text = "\n".join(map(json.dumps, lines)) + "\n\n"
     manifest = await server.put("augmented", text.encode())
     source = {"AttributeNames": ["image-ref", "is-a-cat"]}
-    augmented = {"kind": "AugmentedManifestFile", "source": source, "InputMode": "Pipe"}
+    augmented: dict[str, Any] = {"kind": "AugmentedManifestFile", "source": source, "InputMode": "Pipe"}
     script = READ + "print('>', read('train_0').hex())\nprint('>', read('bare_0').hex())\n"
     job = await run(
         training,
