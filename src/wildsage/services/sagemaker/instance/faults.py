@@ -28,9 +28,22 @@ def of_disk(error: OSError, doing: str) -> JobFault:
         )
     if error.errno in _NAMES:
         path = os.fsdecode(error.filename or "").rpartition("/ml/")[2]
-        cut = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…"
-        return ClientFault(f"ClientError: While {doing}: {_NAMES[error.errno]} (/opt/ml/{cut}).")
+        return ClientFault(f"ClientError: While {doing}: {_NAMES[error.errno]} (/opt/ml/{_cut(path)}).")
     return InternalFault(f"InternalServerError: {type(error).__name__} while {doing}: {error}")
+
+
+def of_key(error: OSError, key: str) -> ClientFault | None:
+    """Why an object cannot be the file that its key makes it; None if the key is not the cause."""
+    if error.errno not in _NAMES:
+        return None
+    return ClientFault(
+        f'ClientError: Data download failed:The object key "{_cut(key)}" cannot be a path in File mode: '
+        f"{_NAMES[error.errno]}. Rename the object, or use Pipe mode."
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def of_download(error: ApiError, uri: str, role_arn: str, region: str) -> JobFault:

@@ -367,6 +367,6 @@ async def test_two_keys_of_one_path_never_write_into_a_stored_object(server: Ser
     }
     job = Job("twice", "arn", REGION, document, server.data.instances / "twice")
     caller = await roles.assume(server.control.platform, server.role)
-    with pytest.raises((OSError, ClientFault)):
+    with pytest.raises(ClientFault, match="cannot be a path in File mode: a name is that of two files"):
         await fill(job, job.hosts[0], Transfers(server.control.platform.calls, caller, REGION))
     assert await server.get("twice/x") == b"stored"

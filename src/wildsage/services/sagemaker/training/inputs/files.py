@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wildsage.core.errors import ClientFault
 from wildsage.runtimes.base import Inside, Mount
+from wildsage.services.sagemaker.instance import faults
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import several
 from wildsage.services.sagemaker.training.inputs.channels import Channel, FileSystems, Mode, Origin
@@ -27,10 +28,15 @@ async def place(channel: Channel, folder: Path, reader: Reader) -> None:
     """Puts this instance's share of a channel into ``folder``. Raises JobFault, OSError."""
 
     async def put(entry: Entry) -> None:
-        if entry.is_folder:
-            await in_thread(partial(_folder, folder / entry.path))
-        else:
-            await reader.place(channel, entry.place, folder / entry.path)
+        try:
+            if entry.is_folder:
+                await in_thread(partial(_folder, folder / entry.path))
+            else:
+                await reader.place(channel, entry.place, folder / entry.path)
+        except OSError as error:
+            if fault := faults.of_key(error, entry.place.key):
+                raise fault from error
+            raise
 
     found = await reader.objects(channel)
     await several(share(found, channel.seed, 0, channel.index, channel.count), put)
