@@ -32,7 +32,7 @@ _DOMAINS = ("amazonaws.com", "amazonaws.com.cn")
 
 def server_names() -> list[str]:
     """Every DNS name of the server's certificate."""
-    names = ["localhost", "*.s3.localhost"]
+    names = ["localhost", "s3.localhost", "*.s3.localhost"]
     found = regions()
     for domain in _DOMAINS:
         names += [f"*.{domain}", f"*.s3.{domain}"]

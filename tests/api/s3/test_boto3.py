@@ -123,6 +123,16 @@ def test_over_tls_the_checksum_follows_the_body(server: Server, bucket: str) -> 
     assert client.get_object(Bucket=bucket, Key="key")["Body"].read() == b"data"
 
 
+def test_large_objects_over_tls(server: Server, bucket: str, tmp_path: Path) -> None:
+    url = server.url.replace("http:", "https:")
+    client = server.client("s3", endpoint_url=url, verify=server.environment["AWS_CA_BUNDLE"])
+    data = os.urandom(20 * MIB)
+    client.put_object(Bucket=bucket, Key="key", Body=data)
+    assert client.get_object(Bucket=bucket, Key="key")["Body"].read() == data
+    client.download_file(bucket, "key", str(tmp_path / "key"))  # ranges, ten at a time
+    assert (tmp_path / "key").read_bytes() == data
+
+
 def test_a_body_that_was_tampered_with_is_refused_and_leaves_nothing(server: Server, s3: Any, bucket: str) -> None:
     client = server.client("s3")
 

@@ -100,12 +100,15 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=0)  # uvloop then writes at once instead of an iteration later
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.peer = f"{peer[0]}:{peer[1]}"
         if transport.get_extra_info("sslcontext") is not None:
             self.scheme = "https"
+        else:
+            # uvloop then writes at once instead of an iteration later. Its TLS would take even "none buffered" for too
+            # much, and never say that it is less.
+            self.transport.set_write_buffer_limits(high=0)
         self._members.join(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
