@@ -104,7 +104,7 @@ def decide(
 def decide_across(
     identity: Identity, question: Question, resource_policy: Policy | None, granted: bool, anonymous: bool
 ) -> Decision:
-    """For a resource of another account: both sides must allow it; nobody speaks for the ``anonymous``.
+    """For a resource of another account: both sides must allow it; nobody speaks for the ``anonymous`` and services.
 
     A policy on the resource may name the caller or its whole account (IAM User Guide, "Cross-account policy
     evaluation logic").

@@ -83,7 +83,8 @@ async def _decide(
     on_resource = None if guard.policy is None else compile_policy(guard.policy, Use.RESOURCE)
     if own:
         return decide(identity, question, on_resource, guard.granted)
-    return decide_across(identity, question, on_resource, guard.granted, exchange.by is ANONYMOUS)
+    # Nobody speaks for the anonymous, nor for a service that acts by itself.
+    return decide_across(identity, question, on_resource, guard.granted, exchange.by.account == "")
 
 
 async def _check_trust(parts: Parts, role: str) -> None:

@@ -47,6 +47,15 @@ async def no_guards(_service: str, _caller: Caller, _action: str, _resource: str
     return Guard()
 
 
+def by_service(guards: Mapping[str, Guards]) -> Guards:
+    """Asks those of the service; the resources of any other say nothing."""
+
+    async def ask(service: str, caller: Caller, action: str, resource: str, version: str | None) -> Guard:
+        return await guards.get(service, no_guards)(service, caller, action, resource, version)
+
+    return ask
+
+
 class CrossOrigin(Protocol):
     """What browsers may do with S3 from other origins (``services.s3.cors``)."""
 

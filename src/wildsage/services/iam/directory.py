@@ -71,6 +71,8 @@ class Directory:
 
     async def identity(self, caller: Caller) -> Identity | None:
         """The caller's policies without those of its session; None if its user or role is gone."""
+        if caller.is_service:
+            return _service_identity(caller)
         known = self._identities.get(caller.arn)
         if known is None:
             known = await self._read_identity(caller)
@@ -209,6 +211,17 @@ def _base_context(caller: Caller, kind: str) -> dict[str, tuple[str, ...]]:
         "aws:principalaccount": (caller.account,),
         "aws:principaltype": (kind,),
     }
+
+
+def _service_identity(caller: Caller) -> Identity:
+    """An AWS service may what the policy of a resource lets it (IAM User Guide, "AWS service principals")."""
+    context = {
+        "aws:sourcearn": (caller.source_arn,),
+        "aws:sourceaccount": (caller.source_account,),
+        "aws:principalisawsservice": ("true",),
+        "aws:principalservicename": (caller.principal,),
+    }
+    return Identity(Principal("Service", frozenset({caller.principal})), context=context)
 
 
 def _permission(policies: tuple[Policy, ...], action: str) -> Permission:
