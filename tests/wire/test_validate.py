@@ -133,3 +133,16 @@ def test_any_params_of_any_operation_get_a_verdict() -> None:
         except ApiError as error:
             assert error.status == 400
             assert error.message
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({}, "MissingParameter"),
+        ({"QueueName": "q", "Attributes": {"Nonsense": "1"}}, "InvalidAttributeName"),
+    ],
+)
+def test_sqs_has_other_codes(params: dict[str, Any], code: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        validate(load("sqs").operations["CreateQueue"], params)
+    assert caught.value.code == code

@@ -55,6 +55,8 @@ def validate(operation: Operation, params: Mapping[str, Any]) -> None:
         return
     if operation.service.name == "s3":
         raise _s3_error(operation.input, found[0])
+    if operation.service.name == "sqs":
+        raise _sqs_error(found[0])
     count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
     error = ValidationError(count + "; ".join(str(violation) for violation in found))
     error.code = _CODES.get(operation.service.name, error.code)
@@ -194,6 +196,19 @@ def _java(value: Any) -> str:
     if isinstance(value, bytes):
         return f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
     return "null" if value is None else str(value)
+
+
+def _sqs_error(violation: Violation) -> ApiError:
+    """SQS has codes of its own, from its query protocol (API reference, "Common Error Types")."""
+    name = violation.path[:1].upper() + violation.path[1:]
+    if violation.shape is None:
+        return ApiError("MissingParameter", f"The request must contain the parameter {name}.", 400)
+    shape = violation.shape
+    if shape.kind == "map" and shape.key.name == "QueueAttributeName":
+        unknown = next((key for key in violation.value if broken(shape.key, key)), "")
+        return ApiError("InvalidAttributeName", f"Unknown Attribute {unknown}.", 400)
+    words = f"Value {_java(violation.value)} for parameter {name} is invalid. Reason: {violation.constraint}."
+    return ApiError("InvalidParameterValue", words, 400)
 
 
 def _s3_error(shape: Shape, violation: Violation) -> ApiError:
