@@ -26,7 +26,11 @@ _LONGEST = 100_000  # characters of requestParameters; CloudTrail cuts at 100 KB
 log = logging.getLogger(__name__)
 
 _DATA_SERVICES = frozenset({"sagemaker-runtime", "sagemaker-featurestore-runtime"})
-_DATA_OPERATIONS = frozenset({"PutLogEvents", "GetLogEvents", "FilterLogEvents", "PutMetricData"})
+_DATA_OPERATIONS = frozenset(
+    {"PutLogEvents", "GetLogEvents", "FilterLogEvents", "PutMetricData", "Publish", "PublishBatch"}
+    | {f"{verb}Message{batch}" for verb in ("Send", "Delete") for batch in ("", "Batch")}
+    | {"ReceiveMessage", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch"}
+)
 
 
 class Audit:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from wildsage.core import arn
 from wildsage.gateway.asked import Asked, Need
+from wildsage.gateway.messaging_needs import sns_needs, sqs_needs
 from wildsage.gateway.s3_needs import s3_needs
 
 _PREFIXES: Mapping[str, str] = {"sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
@@ -101,4 +102,6 @@ _OWN: Mapping[str, Callable[[Asked], Iterable[Need]]] = {
     "logs": _logs,
     "iam": _iam,
     "sts": _sts,
+    "sqs": sqs_needs,
+    "sns": sns_needs,
 }

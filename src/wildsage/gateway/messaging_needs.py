@@ -1,0 +1,43 @@
+"""What the operations of SQS and SNS need.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SQS" and "… Amazon SNS".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from wildsage.core import arn
+from wildsage.gateway.asked import Asked, Need
+
+
+def sqs_needs(asked: Asked) -> Iterable[Need]:
+    """The queue is named by its URL, of a new or wanted one by its name."""
+    params = asked.params
+    resource = params.get("SourceArn") or "*"
+    if isinstance(params.get("QueueUrl"), str):
+        parts = urlsplit(params["QueueUrl"]).path.strip("/").split("/")
+        if len(parts) >= 2:
+            resource = arn.build("sqs", asked.region, parts[-2], parts[-1])
+    elif isinstance(params.get("QueueName"), str):
+        account = params.get("QueueOwnerAWSAccountId") or asked.account
+        resource = arn.build("sqs", asked.region, account, params["QueueName"])
+    yield Need(f"sqs:{asked.operation.removesuffix('Batch')}", resource)
+
+
+def sns_needs(asked: Asked) -> Iterable[Need]:
+    """Operations on a subscription need the action alone, on any resource."""
+    params = asked.params
+    resource = params.get("TopicArn") or params.get("TargetArn") or params.get("ResourceArn") or "*"
+    if asked.operation == "CreateTopic":
+        resource = arn.build("sns", asked.region, asked.account, params.get("Name", ""))
+    context = {}
+    if asked.operation == "Subscribe":
+        context = {
+            key: (str(params[member]),)
+            for key, member in (("sns:protocol", "Protocol"), ("sns:endpoint", "Endpoint"))
+            if params.get(member)
+        }
+    action = "Publish" if asked.operation == "PublishBatch" else asked.operation
+    yield Need(f"sns:{action}", resource, context)

@@ -1,0 +1,8 @@
+"""Amazon SQS: what ``compose`` takes."""
+
+from __future__ import annotations
+
+from wildsage.kit.operation import service
+from wildsage.services.sqs import labels, queues, receiving, sending
+
+SQS = service("sqs", queues, labels, sending, receiving)
