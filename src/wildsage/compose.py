@@ -39,7 +39,7 @@ from wildsage.core.settings import (
 from wildsage.gateway.audit import Audit
 from wildsage.gateway.door import Door
 from wildsage.gateway.local import Reset
-from wildsage.gateway.parts import Parts
+from wildsage.gateway.parts import Parts, by_service
 from wildsage.gateway.snapshot import Snapshot
 from wildsage.images.environments import Environments
 from wildsage.kit.context import Platform
@@ -56,6 +56,7 @@ from wildsage.services.logs.service import LOGS
 from wildsage.services.s3 import expiry, sweep
 from wildsage.services.s3.cors import CrossOrigin
 from wildsage.services.s3.guards import Guards as S3Guards
+from wildsage.services.s3.notifications import delivery as s3_events
 from wildsage.services.s3.service import SERVICE as S3
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.instances import Instances
@@ -64,6 +65,9 @@ from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.images import Images, pip_settings
 from wildsage.services.sagemaker.service import SAGEMAKER
 from wildsage.services.sagemaker.training.controller import TrainingController
+from wildsage.services.sqs import retention
+from wildsage.services.sqs.guards import Guards as QueueGuards
+from wildsage.services.sqs.service import SQS
 from wildsage.services.sts.service import STS
 from wildsage.store.codec import Document
 from wildsage.store.database import Database
@@ -80,6 +84,7 @@ SERVICES: tuple[Service, ...] = (
     LOGS,
     S3,
     SAGEMAKER,
+    SQS,
     STS,
 )
 
@@ -122,6 +127,8 @@ class Control:
             self.snapshot.run(),
             sweep.run(self.platform),
             expiry.run(self.platform),
+            s3_events.courier(self.platform).run(),
+            retention.run(self.platform),
         ]
 
     async def close(self) -> None:
@@ -181,8 +188,9 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     snapshot = Snapshot(platform, directory, client)
     audit = Audit(platform)
     services = {service.name: service for service in SERVICES}
-    guards = S3Guards(platform)
-    door = Door(Parts(platform, directory, services, guards, CrossOrigin(guards)), audit, reset)
+    buckets = S3Guards(platform)
+    guards = by_service({"s3": buckets, "sqs": QueueGuards(platform)})
+    door = Door(Parts(platform, directory, services, guards, CrossOrigin(buckets)), audit, reset)
     calls.door = door
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)

@@ -5,7 +5,7 @@ Functions of a connection are for transactions that do more than one thing; :cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,8 +16,11 @@ from wildsage.store.buckets import Bucket, find_bucket
 from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database
 from wildsage.store.objecttables import discard, objects
+from wildsage.store.outbox import Letter, post
 
 NULL_VERSION = "null"
+EVENTS = "s3"
+"""The outbox of what happened to objects."""
 
 # Built once: every request runs them.
 _VERSIONS = select(objects).where(objects.c.bucket == bindparam("bucket"), objects.c.key == bindparam("key"))
@@ -53,18 +56,8 @@ class Found:
     object: ObjectVersion | None
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """What to delete: one version, or with ``version`` None the current object.
-
-    ``marker``: the version id of the delete marker that a versioned bucket gets instead. ``check`` sees the object and
-    may raise ApiError.
-    """
-
-    key: str
-    version: str | None
-    marker: str
-    check: Callable[[ObjectVersion | None], None] | None = None
+Tell = Callable[[Bucket, ObjectVersion], Iterable[Letter]]
+"""What others are told of an object that was written; posted to ``EVENTS`` in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +70,21 @@ class Removed:
     version: str | None
     marker: bool = False
     made: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What to delete: one version, or with ``version`` None the current object.
+
+    ``marker``: the version id of the delete marker that a versioned bucket gets instead. ``check`` sees the object and
+    may raise ApiError. ``tell``: what others are told where something went, as ``Tell``.
+    """
+
+    key: str
+    version: str | None
+    marker: str
+    check: Callable[[ObjectVersion | None], None] | None = None
+    tell: Callable[[Bucket, str, Removed], Iterable[Letter]] | None = None
 
 
 def encode_key(key: str) -> bytes:
@@ -115,7 +123,10 @@ def find_version(connection: Connection, bucket: str, key: str, version: str | N
 
 
 def put_version(
-    connection: Connection, new: ObjectVersion, check: Callable[[ObjectVersion | None], None] | None
+    connection: Connection,
+    new: ObjectVersion,
+    check: Callable[[ObjectVersion | None], None] | None,
+    tell: Tell | None = None,
 ) -> ObjectVersion:
     """Makes ``new`` the current version; ``new.version`` counts only where the bucket is versioned.
 
@@ -133,7 +144,10 @@ def put_version(
     if current is not None:
         rank = min(rank, current.rank - 1)
         _show(connection, current, False)
-    return _insert(connection, replace(new, rank=rank))
+    made = _insert(connection, replace(new, rank=rank))
+    if tell is not None:
+        post(connection, EVENTS, tell(bucket, made), new.modified)
+    return made
 
 
 def remove_version(connection: Connection, bucket: Bucket, removal: Removal, now: float) -> Removed:
@@ -146,11 +160,21 @@ def remove_version(connection: Connection, bucket: Bucket, removal: Removal, now
         removal.check(None if current is None or current.marker else current)
     if not bucket.versioning:
         _delete_rows(connection, name, key, NULL_VERSION, now)
-        return Removed(None)
+        removed = Removed(None)
+        if current is not None:
+            _tell(connection, bucket, removal, removed, now)
+        return removed
     marker = put_version(
         connection, ObjectVersion(bucket=name, key=key, version=removal.marker, modified=now, marker=True), None
     )
-    return Removed(marker.version, marker=True, made=True)
+    removed = Removed(marker.version, marker=True, made=True)
+    _tell(connection, bucket, removal, removed, now)
+    return removed
+
+
+def _tell(connection: Connection, bucket: Bucket, removal: Removal, removed: Removed, now: float) -> None:
+    if removal.tell is not None:
+        post(connection, EVENTS, removal.tell(bucket, removal.key, removed), now)
 
 
 def _remove_one(
@@ -166,7 +190,9 @@ def _remove_one(
         following = find_version(connection, bucket.name, removal.key, None)
         if following is not None and not following.marker:
             _show(connection, following, True)
-    return Removed(version, marker=found.marker)
+    removed = Removed(version, marker=found.marker)
+    _tell(connection, bucket, removal, removed, now)
+    return removed
 
 
 def _insert(connection: Connection, new: ObjectVersion) -> ObjectVersion:
@@ -222,10 +248,13 @@ class ObjectIndex:
         return await self._database.read(work)
 
     async def put(
-        self, new: ObjectVersion, check: Callable[[ObjectVersion | None], None] | None = None
+        self,
+        new: ObjectVersion,
+        check: Callable[[ObjectVersion | None], None] | None = None,
+        tell: Tell | None = None,
     ) -> ObjectVersion:
         """As ``put_version``; durable on return."""
-        return await self._database.write(lambda connection: put_version(connection, new, check))
+        return await self._database.write(lambda connection: put_version(connection, new, check, tell))
 
     async def remove(self, bucket: str, removals: Sequence[Removal], now: float) -> list[Removed | ApiError]:
         """As ``remove_version``, for each; what a ``check`` raised takes the place of its result. Raises NoBucket."""
@@ -243,9 +272,18 @@ class ObjectIndex:
         return await self._database.write(work)
 
     async def edit(
-        self, bucket: str, key: str, version: str | None, change: Callable[[Found], Document]
+        self,
+        bucket: str,
+        key: str,
+        version: str | None,
+        change: Callable[[Found], Document],
+        now: float = 0.0,
+        tell: Tell | None = None,
     ) -> ObjectVersion:
-        """Replaces a version's document by what ``change`` makes of it; ``change`` raises where there is none."""
+        """Replaces a version's document by what ``change`` makes of it; ``change`` raises where there is none.
+
+        ``now`` is when others are told, if they are.
+        """
 
         def work(connection: Connection) -> ObjectVersion:
             found = Found(find_bucket(connection, bucket), find_version(connection, bucket, key, version))
@@ -261,6 +299,9 @@ class ObjectIndex:
                 )
                 .values(document=dumps(document))
             )
-            return replace(found.object, document=document)
+            edited = replace(found.object, document=document)
+            if tell is not None:
+                post(connection, EVENTS, tell(found.bucket, edited), now)
+            return edited
 
         return await self._database.write(work)

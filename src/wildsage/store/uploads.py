@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from wildsage.store.buckets import find_bucket
 from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database
-from wildsage.store.objectindex import ObjectVersion, decode_key, encode_key, put_version
+from wildsage.store.objectindex import ObjectVersion, Tell, decode_key, encode_key, put_version
 from wildsage.store.objecttables import discard, parts, uploads
 
 
@@ -132,8 +132,9 @@ class Uploads:
         chosen: Sequence[Part],
         new: ObjectVersion,
         check: Callable[[ObjectVersion | None], None] | None,
+        tell: Tell | None = None,
     ) -> ObjectVersion:
-        """Makes ``new`` of the upload and ends it, in one transaction; ``check`` as for ``put_version``.
+        """Makes ``new`` of the upload and ends it, in one transaction; ``check`` and ``tell`` as for ``put_version``.
 
         Raises NoUpload also if a chosen part was replaced meanwhile.
         """
@@ -143,7 +144,7 @@ class Uploads:
             there = set(connection.execute(select(parts.c.blob).where(parts.c.upload == identity)).scalars())
             if not there.issuperset(part.blob for part in chosen):
                 raise NoUpload(identity)
-            made = put_version(connection, new, check)
+            made = put_version(connection, new, check, tell)
             _end(connection, identity, new.modified)
             return made
 

@@ -7,10 +7,12 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from wildsage.core.errors import ApiError
+from wildsage.core.ids import request_id
 from wildsage.kit.context import Platform
 from wildsage.services.s3 import lifecycle, locking, names
 from wildsage.services.s3.access import GARBAGE
 from wildsage.services.s3.lifecycle import Rule
+from wildsage.services.s3.notifications import events
 from wildsage.store.buckets import Bucket, Buckets
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion, Removal
 from wildsage.store.objectlisting import Listing
@@ -45,6 +47,7 @@ async def expire(platform: Platform) -> int:
                     gone += await _apply(platform, bucket, rule)
     if gone:
         platform.hints.notify(GARBAGE)
+        events.hint(platform)
     return gone
 
 
@@ -84,15 +87,18 @@ async def _keys(platform: Platform, bucket: Bucket, prefix: str) -> AsyncIterato
 def _due(platform: Platform, bucket: Bucket, rule: Rule, versions: list[ObjectVersion]) -> list[Removal]:
     """What of one key goes now."""
     now, current = platform.clock.now(), versions[0]
+    tell = events.removed(
+        events.Cause(now, "s3.amazonaws.com", "s3.amazonaws.com", request_id()), "LifecycleExpiration"
+    )
     due: list[Removal] = []
     expiration = rule.raw.get("Expiration") or {}
     if current.marker:
         if expiration.get("ExpiredObjectDeleteMarker") and len(versions) == 1 and current.key.startswith(rule.prefix):
-            due.append(Removal(current.key, current.version, ""))
+            due.append(Removal(current.key, current.version, "", tell=tell))
     elif rule.covers(current):
         when = rule.expires(current)
         if when is not None and when <= now:
-            due.append(Removal(current.key, None, names.new_version(), _unchanged(current)))
+            due.append(Removal(current.key, None, names.new_version(), _unchanged(current), tell))
     noncurrent = rule.raw.get("NoncurrentVersionExpiration") or {}
     days, kept = noncurrent.get("NoncurrentDays"), noncurrent.get("NewerNoncurrentVersions") or 0
     if days is None or not bucket.versioning:
@@ -101,7 +107,7 @@ def _due(platform: Platform, bucket: Bucket, rule: Rule, versions: list[ObjectVe
         # A version became noncurrent when the next one was written.
         over = lifecycle.midnight_after(newer.modified, days) <= now
         if over and (item.marker or rule.covers(item)) and not _locked(item, now):
-            due.append(Removal(item.key, item.version, ""))
+            due.append(Removal(item.key, item.version, "", tell=tell))
     return due
 
 

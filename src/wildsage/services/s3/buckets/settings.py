@@ -15,6 +15,7 @@ from wildsage.kit.operation import Handler, Operation
 from wildsage.services.s3 import acl, cors, errors, lifecycle, ownership, policies
 from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.guards import BUCKET_CHANGED
+from wildsage.services.s3.notifications import configuration, delivery
 from wildsage.store.buckets import Bucket, Buckets
 from wildsage.store.codec import Document
 
@@ -104,7 +105,11 @@ SETTINGS = (
         runs=True,
     ),
     Setting(
-        "PutBucketNotificationConfiguration", "GetBucketNotificationConfiguration", "NotificationConfiguration", {}
+        "PutBucketNotificationConfiguration",
+        "GetBucketNotificationConfiguration",
+        configuration.SETTING,
+        {},
+        runs=True,
     ),
     Setting(
         "PutBucketWebsite",
@@ -168,6 +173,10 @@ def _put(setting: Setting) -> Handler:
             raise errors.malformed_xml()
         if setting.member == lifecycle.SETTING:
             value = lifecycle.check(value)
+        if setting.member == configuration.SETTING:
+            value = configuration.check(value, bucket.region) or None
+            if not request.get("SkipDestinationValidation"):
+                await delivery.validate(ctx, bucket, value or {})
         _check(setting, value, bucket)
         with errors.store_errors(bucket.name):
             await Buckets(ctx.platform.database).set(bucket.name, setting.member, value)

@@ -14,6 +14,7 @@ from wildsage.objects.rules import checksums, conditions, telling
 from wildsage.services.s3 import encryption, errors, names
 from wildsage.services.s3.access import bucket_of
 from wildsage.services.s3.multipart.operations import part_key, upload_of
+from wildsage.services.s3.notifications import events
 from wildsage.services.s3.objects import store
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion
@@ -63,7 +64,8 @@ async def _complete(ctx: Context, request: Document, upload: Upload, chosen: Seq
         blob=blob.name,
         document=document,
     )
-    indexing = Uploads(ctx.platform.database).complete(upload.id, chosen, new, check)
+    tell = events.written(ctx, "ObjectCreated:CompleteMultipartUpload")
+    indexing = Uploads(ctx.platform.database).complete(upload.id, chosen, new, check, tell)
     return await store.commit(ctx, upload.bucket, blob, indexing)
 
 

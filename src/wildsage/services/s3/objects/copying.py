@@ -15,6 +15,7 @@ from wildsage.objects.base import Blob
 from wildsage.objects.rules import checksums, conditions, telling
 from wildsage.services.s3 import encryption, errors, names
 from wildsage.services.s3.access import admit, bucket_of
+from wildsage.services.s3.notifications import events
 from wildsage.services.s3.objects import store
 from wildsage.services.s3.objects.drafting import draft
 from wildsage.services.s3.objects.operations import present
@@ -91,7 +92,8 @@ async def copy_object(ctx: Context, request: Document) -> Document:
         document=document,
     )
     check = conditions.write_check(request)
-    made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
+    indexing = ObjectIndex(ctx.platform.database).put(new, check, events.written(ctx, "ObjectCreated:Copy"))
+    made = await store.commit(ctx, bucket.name, blob, indexing)
     told = telling.written(made, bucket.versioning == "Enabled") | encryption.told(request)
     result = {name: told.pop(name) for name in list(told) if name == "ETag" or name.startswith("Checksum")}
     return {**told, **source.version, "CopyObjectResult": {**result, "LastModified": int(made.modified)}}

@@ -8,6 +8,7 @@ from wildsage.kit.operation import operation
 from wildsage.objects.rules import checksums
 from wildsage.services.s3 import encryption, errors
 from wildsage.services.s3.access import admit
+from wildsage.services.s3.notifications import events
 from wildsage.services.s3.objects import headers
 from wildsage.services.s3.objects.operations import find, present
 from wildsage.store.codec import Document
@@ -25,15 +26,15 @@ async def get_object_tagging(ctx: Context, request: Document) -> Document:
 @operation("PutObjectTagging")
 async def put_object_tagging(ctx: Context, request: Document) -> Document:
     listed = [(tag["Key"], tag["Value"]) for tag in request["Tagging"].get("TagSet") or []]
-    return await _set_tags(ctx, request, headers.check_tags(listed))
+    return await _set_tags(ctx, request, headers.check_tags(listed), "ObjectTagging:Put")
 
 
 @operation("DeleteObjectTagging")
 async def delete_object_tagging(ctx: Context, request: Document) -> Document:
-    return await _set_tags(ctx, request, {})
+    return await _set_tags(ctx, request, {}, "ObjectTagging:Delete")
 
 
-async def _set_tags(ctx: Context, request: Document, tags: dict[str, str]) -> Document:
+async def _set_tags(ctx: Context, request: Document, tags: dict[str, str], event: str) -> Document:
     key, version = request["Key"], request.get("VersionId")
     versioned = False
 
@@ -44,7 +45,9 @@ async def _set_tags(ctx: Context, request: Document, tags: dict[str, str]) -> Do
         return {**present(found, key, version).document, "Tags": tags}
 
     with errors.store_errors(request["Bucket"]):
-        item = await ObjectIndex(ctx.platform.database).edit(request["Bucket"], key, version, change)
+        tell = events.written(ctx, event)
+        item = await ObjectIndex(ctx.platform.database).edit(request["Bucket"], key, version, change, ctx.now, tell)
+    events.hint(ctx.platform)
     return {"VersionId": item.version} if versioned else {}
 
 

@@ -10,6 +10,7 @@ from wildsage.kit.operation import operation
 from wildsage.objects.rules import checksums, conditions, telling
 from wildsage.services.s3 import acl, encryption, errors, lifecycle, locking, names, ownership
 from wildsage.services.s3.access import GARBAGE, admit, bucket_of
+from wildsage.services.s3.notifications import events
 from wildsage.services.s3.objects import store
 from wildsage.services.s3.objects.drafting import draft
 from wildsage.store.codec import Document
@@ -41,7 +42,9 @@ async def put_object(ctx: Context, request: Document) -> Document:
         blob=blob.name,
         document=document,
     )
-    made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check))
+    form = ctx.request is not None and ctx.request.method == "POST"
+    tell = events.written(ctx, "ObjectCreated:Post" if form else "ObjectCreated:Put")
+    made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check, tell))
     told = telling.written(made, bucket.versioning == "Enabled")
     return told | encryption.told(request) | lifecycle.told(bucket, made)
 
@@ -126,7 +129,9 @@ async def put_object_acl(ctx: Context, request: Document) -> Document:
         return item.document if ownership.of_bucket(bucket) == acl.ENFORCED else {**item.document, "Acl": grants}
 
     with errors.store_errors(request["Bucket"]):
-        await ObjectIndex(ctx.platform.database).edit(request["Bucket"], key, version, change)
+        tell = events.written(ctx, "ObjectAcl:Put")
+        await ObjectIndex(ctx.platform.database).edit(request["Bucket"], key, version, change, ctx.now, tell)
+    events.hint(ctx.platform)
     return {}
 
 
@@ -139,6 +144,7 @@ async def delete_object(ctx: Context, request: Document) -> Document:
         request.get("VersionId") or None,
         names.new_version(),
         _delete_check(ctx, request, request, "IfMatch", "IfMatchSize"),
+        events.removed(events.Cause.of(ctx)),
     )
     (removed,) = await _remove(ctx, bucket.name, [removal])
     if isinstance(removed, ApiError):
@@ -158,12 +164,14 @@ async def delete_objects(ctx: Context, request: Document) -> Document:
     listed = request["Delete"].get("Objects") or []
     if not 1 <= len(listed) <= _MOST_DELETES:
         raise errors.malformed_xml()
+    tell = events.removed(events.Cause.of(ctx))
     removals = [
         Removal(
             each["Key"],
             each.get("VersionId") or None,
             names.new_version(),
             _delete_check(ctx, request, each, "ETag", "Size"),
+            tell,
         )
         for each in listed
     ]
@@ -219,4 +227,5 @@ async def _remove(ctx: Context, bucket: str, removals: list[Removal]) -> list[Re
     with errors.store_errors(bucket):
         removed = await ObjectIndex(ctx.platform.database).remove(bucket, removals, ctx.now)
     ctx.platform.hints.notify(GARBAGE)
+    events.hint(ctx.platform)
     return removed

@@ -13,6 +13,7 @@ from wildsage.objects.rules import checksums
 from wildsage.objects.rules.checksums import Demand
 from wildsage.services.s3 import errors
 from wildsage.services.s3.access import GARBAGE
+from wildsage.services.s3.notifications import events
 from wildsage.store.codec import Document
 from wildsage.wire.http.messages import BytesBody
 
@@ -89,6 +90,7 @@ async def commit(ctx: Context, bucket: str, blob: Blob, indexing: Awaitable[T]) 
             raise
         await objects.keep(blob.name)
         ctx.platform.hints.notify(GARBAGE)
+        events.hint(ctx.platform)
         return result
 
     return await asyncio.shield(asyncio.ensure_future(work()))
