@@ -56,4 +56,4 @@ s3clients: .venv-s3clients/.ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-sdk2 .venv-sdk3 .venv-s3clients .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .venv-sdk2 .venv-sdk3 .venv-s3clients .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import http.client
 import itertools
 import statistics
 import time
@@ -12,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import insert
 
-from benchmarks.s3.signing import Place
+from benchmarks.s3.client import Connection, cpu, place_of
+from benchmarks.s3.report import Finding, spread
+from benchmarks.server import Server, wildsage
 from wildsage.store.codec import dumps
 from wildsage.store.database import Database
 from wildsage.store.objecttables import objects
@@ -22,6 +24,8 @@ from wildsage.store.objecttables import objects
 BUCKET = "benchmark-million"
 _FOLDERS = _EACH = 1000
 _BATCH = 20_000
+_ROUNDS = 40
+_BAR_MS = 20
 # As PutObject leaves it.
 _DOCUMENT = {
     "Headers": {"ContentType": "binary/octet-stream"},
@@ -30,7 +34,7 @@ _DOCUMENT = {
     "Checksums": {"CRC64NVME": "AAAAAAAAAAA="},
     "ChecksumType": "FULL_OBJECT",
 }
-PAGES = {
+PAGES: dict[str, dict[str, str]] = {
     "from the beginning": {},
     "from the middle": {"start-after": "folder-0500/object-0499"},
     "the last": {"start-after": f"folder-{_FOLDERS - 1:04}/"},
@@ -54,8 +58,8 @@ async def _fill(path: Path) -> None:
     await database.close()
 
 
-def _insert(rows: list[dict[str, object]], connection: Connection) -> None:
-    connection.execute(insert(objects), rows)
+def _insert(rows: list[dict[str, object]], transaction: Transaction) -> None:
+    transaction.execute(insert(objects), rows)
 
 
 def _rows() -> Iterator[dict[str, object]]:
@@ -77,24 +81,41 @@ def _rows() -> Iterator[dict[str, object]]:
             }
 
 
-def measure(place: Place, rounds: int) -> dict[str, tuple[float, float]]:
-    """Median and slowest of each page in milliseconds, from the request to the last byte of the answer."""
-    netloc = urlsplit(place.url).netloc
-    connection = http.client.HTTPConnection(netloc)
-    figures: dict[str, tuple[float, float]] = {}
+def run(server: Server) -> Iterator[Finding]:
+    """The first page, and pages of any depth."""
+    connection = Connection(place_of(server))
+    connection.send("PUT", f"/{BUCKET}")
+    connection.close()
+    wildsage("down", data=server.data)
+    began = time.perf_counter()
+    fill(server.data / "wildsage.db")
+    yield Finding(f"an index of {_FOLDERS * _EACH:,} keys filled", f"{time.perf_counter() - began:.1f} s")
+    wildsage("up", "--port", str(urlsplit(server.url).port), "--detach", data=server.data)
+    for name, (took, used) in measure(server).items():
+        figure = f"{spread(took, '.1f')} ms; server CPU {used * 1000:.1f} ms"
+        yield Finding(f"  {name}", figure, f"{_BAR_MS} ms", statistics.median(took) <= _BAR_MS)
+
+
+def measure(server: Server) -> dict[str, tuple[list[float], float]]:
+    """Milliseconds of each page on one kept connection, from the request to the last byte of the answer.
+
+    And the CPU seconds of all the server's processes for one, which say the same on a busy machine.
+    """
+    place = place_of(server)
+    connection = Connection(place)
+    figures: dict[str, tuple[list[float], float]] = {}
     for name, query in PAGES.items():
         fields = query if "marker" in query else {"list-type": "2", **query}
         path = f"/{BUCKET}?" + "&".join(f"{key}={quote(value, safe='')}" for key, value in sorted(fields.items()))
         headers = place.headers("GET", path)
-        took = []
-        for _ in range(rounds):
+        took: list[float] = []
+        used = cpu(server.data)
+        for _ in range(_ROUNDS):
             began = time.perf_counter()
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            body = answer.read()
+            body = connection.send("GET", path, headers=headers)
             took.append((time.perf_counter() - began) * 1000)
-            if answer.status != 200 or b"</ListBucketResult>" not in body:
-                raise RuntimeError(f"{name}: {answer.status} {body[:500]!r}")
-        figures[name] = statistics.median(took), max(took)
+            if b"</ListBucketResult>" not in body:
+                raise RuntimeError(f"{name}: {body[:500]!r}")
+        figures[name] = took, (cpu(server.data) - used) / _ROUNDS
     connection.close()
     return figures

@@ -1,0 +1,101 @@
+"""A plain HTTP client that signs, and what the server's processes use meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.load import cpu_seconds, resident_mb
+from benchmarks.s3.signing import Place
+from benchmarks.server import Server
+
+PIECE = 1 << 20
+
+
+def place_of(server: Server) -> Place:
+    """Our server, with what ``wildsage env`` exports: the session of a role, whose policies count."""
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    return Place(*(server.environment[name] for name in names))
+
+
+def pids(data: Path) -> list[int]:
+    """Every process of the server of a data directory."""
+    told = json.loads((data / "run" / "server.json").read_text())
+    return [told["pid"], *told["children"].values()]
+
+
+def cpu(data: Path) -> float:
+    """Seconds of CPU that the server has used so far."""
+    return sum(cpu_seconds(pid) for pid in pids(data))
+
+
+@dataclass(slots=True)
+class Memory:
+    """Resident memory of all processes together, in MB; ``peak`` is filled in at the end."""
+
+    before: float
+    peak: float = 0.0
+
+    @property
+    def growth(self) -> float:
+        return self.peak - self.before
+
+
+@contextlib.contextmanager
+def watched(data: Path) -> Iterator[Memory]:
+    """Looks at the server's memory twenty times a second."""
+    found = pids(data)
+    memory = Memory(sum(map(resident_mb, found)))
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            memory.peak = max(memory.peak, sum(map(resident_mb, found)))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield memory
+    finally:
+        over.set()
+        thread.join()
+
+
+class Connection:
+    """One kept connection."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._http = http.client.HTTPConnection(urlsplit(place.url).netloc, blocksize=PIECE)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def send(
+        self, method: str, path: str, body: bytes | Iterable[bytes] = b"", headers: dict[str, str] | None = None
+    ) -> bytes:
+        """The answer's body; ``headers`` where they are signed already. Raises RuntimeError for anything but a 2xx."""
+        made = headers or self._place.headers(method, path, body if isinstance(body, bytes) else b"")
+        self._http.request(method, path, body, made)
+        answer = self._http.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text[:500]!r}")
+        return text
+
+    def drain(self, path: str) -> int:
+        """Gets an object and counts its bytes."""
+        self._http.request("GET", path, headers=self._place.headers("GET", path))
+        answer = self._http.getresponse()
+        buffer, size = bytearray(PIECE), 0
+        while got := answer.readinto(buffer):
+            size += got
+        if answer.status != 200:
+            raise RuntimeError(f"GET {path}: {answer.status}")
+        return size
