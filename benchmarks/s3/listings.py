@@ -40,7 +40,7 @@ PAGES: dict[str, dict[str, str]] = {
     "the last": {"start-after": f"folder-{_FOLDERS - 1:04}/"},
     "1,000 common prefixes": {"delimiter": "/"},
     "delimiter, one folder in the middle": {"delimiter": "/", "prefix": "folder-0500/"},
-    "delimiter, ten common prefixes": {"delimiter": "9/", "prefix": "folder-099"},
+    "delimiter, ten common prefixes": {"delimiter": "/", "prefix": "folder-099"},
     "version 1, from the middle": {"marker": "folder-0500/object-0499"},
 }
 
