@@ -36,6 +36,7 @@ from wildsage.core.settings import (
     legacy_buckets,
     region_name,
 )
+from wildsage.core.upstream import s3_upstream
 from wildsage.gateway.audit import Audit
 from wildsage.gateway.door import Door
 from wildsage.gateway.local import Reset
@@ -58,6 +59,8 @@ from wildsage.services.s3.cors import CrossOrigin
 from wildsage.services.s3.guards import Guards as S3Guards
 from wildsage.services.s3.notifications import delivery as s3_events
 from wildsage.services.s3.service import SERVICE as S3
+from wildsage.services.s3.upstream.forwarder import Forwarder
+from wildsage.services.s3.upstream.service import in_front_of
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.instances import Instances
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
@@ -118,6 +121,7 @@ class Control:
     attendants: Attendants
     client: Client
     objects: LocalObjects
+    forwarder: Forwarder | None
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
         """What runs for as long as the process does."""
@@ -136,6 +140,8 @@ class Control:
         await self.attendants.close()
         await self.audit.flush()
         self.client.close()
+        if self.forwarder is not None:
+            self.forwarder.close()
         self.objects.close()
         await self.platform.database.close()
 
@@ -188,6 +194,10 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     snapshot = Snapshot(platform, directory, client)
     audit = Audit(platform)
     services = {service.name: service for service in SERVICES}
+    forwarder = None
+    if settings.s3_upstream is not None:
+        forwarder = Forwarder(settings.s3_upstream, platform.clock, data.run)
+        services[S3.name] = in_front_of(S3, forwarder)
     buckets = S3Guards(platform)
     guards = by_service({"s3": buckets, "sqs": QueueGuards(platform)})
     door = Door(Parts(platform, directory, services, guards, CrossOrigin(buckets)), audit, reset)
@@ -195,7 +205,7 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)
     engine = Engine(platform, controllers(platform, routes, attendants))
-    return Control(platform, door, audit, snapshot, routes, engine, attendants, client, objects)
+    return Control(platform, door, audit, snapshot, routes, engine, attendants, client, objects, forwarder)
 
 
 class Process:
@@ -339,6 +349,7 @@ def main() -> int:
         accounts=further_accounts(os.environ),
         legacy_buckets=legacy_buckets(os.environ),
         file_systems=file_systems(os.environ),
+        s3_upstream=s3_upstream(os.environ),
     )
     uvloop.run(serve(settings, options.lifeline))
     return 0

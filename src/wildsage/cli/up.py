@@ -24,6 +24,7 @@ from wildsage.cli.children import Child, end_strays, reap, stop
 from wildsage.cli.server_file import ServerFile
 from wildsage.core.errors import SettingsError, WildsageError
 from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name
+from wildsage.core.upstream import s3_upstream
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
@@ -39,6 +40,7 @@ _MODULES = {
 
 def main(options: argparse.Namespace) -> int:
     data = _ephemeral_directory(options.data) if options.ephemeral else data_dir(os.environ, options.data)
+    s3_upstream(os.environ)  # control reads it; whoever starts the server should see what is wrong with it
     settings = Settings(
         data, options.host, options.port, region_name(os.environ), account_id(os.environ), options.ephemeral
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wildsage.core.errors import SettingsError
+from wildsage.core.upstream import S3Upstream
 
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
@@ -101,6 +102,7 @@ class Settings:
 
     ``file_systems``: id → folder of this machine where it is mounted, for channels of training jobs.
     ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
+    ``s3_upstream``: another S3 that keeps buckets of this one.
     """
 
     data: DataDir
@@ -113,6 +115,7 @@ class Settings:
     accounts: tuple[str, ...] = ()
     legacy_buckets: bool = False
     file_systems: Mapping[str, Path] = field(default_factory=dict)
+    s3_upstream: S3Upstream | None = None
 
     @property
     def url(self) -> str:

@@ -51,6 +51,8 @@ class Guards:
         self._buckets = Buckets(platform.database)
         self._objects = ObjectIndex(platform.database)
         self._known: dict[str, Bucket] = {}
+        self._upstream = platform.settings.s3_upstream
+        self._account = platform.settings.account
         platform.hints.listen(BUCKET_CHANGED, self._forget)
 
     def _forget(self, bucket: str) -> None:
@@ -58,9 +60,14 @@ class Guards:
 
     async def __call__(self, service: str, caller: Caller, action: str, resource: str, version: str | None) -> Guard:
         """What stands at the ARN ``resource``; an empty guard where nothing of S3's does. Raises NoSuchBucket."""
-        if service != "s3" or not resource.startswith(_PREFIX) or action == "s3:CreateBucket":
+        if service != "s3" or not resource.startswith(_PREFIX):
             return Guard()
         name, _, key = resource[len(_PREFIX) :].partition("/")
+        if self._upstream is not None and self._upstream.holds(name):
+            # What the upstream's policies say of its own principals is its business: here it is the account's.
+            return Guard(self._account)
+        if action == "s3:CreateBucket":
+            return Guard()
         bucket = await self.bucket(name)
         if bucket is None:
             raise errors.no_such_bucket(name)  # S3 tells everyone
@@ -82,7 +89,9 @@ class Guards:
         return Guard(bucket.account, usable, granted, context)
 
     async def bucket(self, name: str) -> Bucket | None:
-        """The bucket of that name, if there is one."""
+        """The bucket of that name, if there is one here."""
+        if self._upstream is not None and self._upstream.holds(name):
+            return None
         if name not in self._known:
             try:
                 self._known[name] = await self._buckets.get(name)

@@ -7,6 +7,7 @@ the router's hot path uses it as it is.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Protocol, cast
 
 import httptools
@@ -17,6 +18,10 @@ from wildsage.wire.http.messages import Headers
 
 class Unreachable(ConnectionError):
     """No connection could be made; nothing was sent."""
+
+
+class Untrusted(Unreachable):
+    """There is somebody, but no TLS connection that can be trusted: the certificate, or no TLS at all."""
 
 
 class AnswerLost(ConnectionError):
@@ -168,16 +173,24 @@ class ClientConnection(asyncio.Protocol):
 
 
 class Pool:
-    """Idle connections by address, the newest first; an address is ``unix:/path`` or ``tcp:host:port``.
+    """Idle connections by address, the newest first; ``unix:/path``, ``tcp:host:port`` or ``tls:host:port``.
 
     A connection idle for ``idle_seconds`` is not used again: the server may be about to close it.
+    ``tls``: whom to trust; without it there are no ``tls:`` addresses.
     """
 
-    def __init__(self, idle_seconds: float = 30.0, most_idle: int = 256, connect_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        idle_seconds: float = 30.0,
+        most_idle: int = 256,
+        connect_seconds: float = 5.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._idle: dict[str, list[ClientConnection]] = {}
         self._idle_seconds = idle_seconds
         self._most_idle = most_idle
         self._connect_seconds = connect_seconds
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
 
     def take(self, address: str) -> ClientConnection | None:
@@ -191,8 +204,10 @@ class Pool:
         return None
 
     async def connect(self, address: str) -> ClientConnection:
-        """A new connection; raises Unreachable."""
+        """A new connection; raises Unreachable or Untrusted."""
         kind, _, place = address.partition(":")
+        if kind == "tls" and self._tls is None:
+            raise ValueError("this pool was not told whom to trust")
         try:
             async with asyncio.timeout(self._connect_seconds):
                 if kind == "unix":
@@ -202,8 +217,15 @@ class Pool:
                 else:
                     host, _, port = place.rpartition(":")
                     _, connection = await self._loop.create_connection(
-                        lambda: ClientConnection(address, self), host.strip("[]"), int(port)
+                        lambda: ClientConnection(address, self),
+                        host.strip("[]"),
+                        int(port),
+                        ssl=self._tls if kind == "tls" else None,
                     )
+        except ssl.SSLCertVerificationError as error:
+            raise Untrusted(f"the certificate of {address} is not trusted: {error.verify_message}") from error
+        except ssl.SSLError as error:
+            raise Untrusted(f"{address} does not speak TLS as we do: {error.reason or error}") from error
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"nothing answers at {address}: {error}") from error
         return connection

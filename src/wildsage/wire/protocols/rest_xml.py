@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from wildsage.core.errors import ApiError
 from wildsage.wire.http.messages import Headers, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import s3
-from wildsage.wire.protocols.base import Params, error_shape
+from wildsage.wire.protocols.base import Params, error_shape, read_body
 from wildsage.wire.protocols.errors import phrase
 from wildsage.wire.protocols.rest import RestProtocol
 from wildsage.wire.protocols.xml_values import children, from_element, loads, local_name
@@ -18,6 +19,8 @@ from wildsage.wire.timestamps import Malformed
 
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _BODILESS = (204, 304)
+_ERROR = re.compile(rb"(?:<\?xml[^>]*>\s*)?<Error[\s>]")
+_LATE_STATUSES = {"SlowDown": 503, "ServiceUnavailable": 503}
 _WRITER = XmlWriter(always_milliseconds=True)
 
 
@@ -85,6 +88,20 @@ class RestXmlProtocol(RestProtocol):
         headers.append(("content-type", self.body_type))
         return Response(error.status, headers, f"{_DECLARATION}<Error>{content}</Error>".encode())
 
+    async def _read_response(self, operation: Operation, response: Response) -> Params:
+        """S3 says 200 before it knows how a copy or a completion ends: the body may be an error all the same.
+
+        Source: API reference, CopyObject and CompleteMultipartUpload.
+        """
+        shape = operation.output
+        if shape is not None and _is_xml(shape):
+            response.body = (await read_body(response)).lstrip()  # white space keeps a connection open meanwhile
+            if _ERROR.match(response.body) is not None:
+                error = self._read_error(operation, response, response.body)
+                error.status = _LATE_STATUSES.get(error.code, 500)
+                raise error
+        return await super()._read_response(operation, response)
+
     def _read_error(self, operation: Operation, response: Response, body: bytes) -> ApiError:
         if not body.strip():
             return ApiError(str(response.status), phrase(response.status), response.status)
@@ -95,3 +112,11 @@ class RestXmlProtocol(RestProtocol):
         code, message = texts.pop("Code", str(response.status)), texts.pop("Message", phrase(response.status))
         fields = {name: text for name, text in texts.items() if name not in ("RequestId", "HostId")}
         return ApiError(code, message, response.status, fields)
+
+
+def _is_xml(shape: Shape) -> bool:
+    """Whether the answer's body is neither bytes, text nor events."""
+    if not shape.payload:
+        return any(not member.location for member in shape.members.values())
+    member = shape.members[shape.payload]
+    return member.kind == "structure" and not member.event_stream
