@@ -82,7 +82,10 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=0)  # uvloop then writes at once instead of an iteration later
+        if transport.get_extra_info("sslcontext") is None:
+            # uvloop then writes at once instead of an iteration later. Its TLS would take even "none buffered" for too
+            # much, and never say that it is less.
+            self.transport.set_write_buffer_limits(high=0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
