@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wildsage.cli.server_file import alive, read
+from wildsage.core.errors import SettingsError
 from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir
+from wildsage.core.upstream import NAME as UPSTREAM
+from wildsage.core.upstream import s3_upstream
 from wildsage.runtimes.sandbox.probe import Finding, probe
+from wildsage.services.s3.upstream.check import look
 
 # framework → the distributions any of which brings it, and what to install
 _FRAMEWORKS = {
@@ -29,7 +33,7 @@ _ENGINES = ("docker", "podman")
 def main(options: argparse.Namespace) -> int:
     data = data_dir(os.environ, options.data)
     everything = {
-        "Wildsage": list(_server(data)),
+        "Wildsage": [*_server(data), *asyncio.run(_upstream())],
         "Native sandbox": asyncio.run(probe()),
         "Frameworks for native images": list(_frameworks()),
         "Other runtimes": list(_others()),
@@ -77,6 +81,18 @@ def _port() -> Finding:
         except OSError as error:
             return Finding("port", False, f"{DEFAULT_PORT} is taken: {error.strerror}", "Use: wildsage up --port 0")
     return Finding("port", True, f"{DEFAULT_PORT} is free")
+
+
+async def _upstream() -> list[Finding]:
+    """The other S3 that keeps this one's buckets, if the environment names one."""
+    try:
+        upstream = s3_upstream(os.environ)
+        if upstream is None:
+            return []
+        works, detail = await look(upstream)
+    except SettingsError as error:
+        return [Finding("S3 upstream", False, str(error), f"See {UPSTREAM} in docs/design/s3.md.", needed=True)]
+    return [Finding("S3 upstream", works, detail, needed=True)]
 
 
 def _frameworks() -> Iterator[Finding]:

@@ -114,9 +114,7 @@ def test_uploads_in_parts(pair: Pair, bucket: str) -> None:
         len(data)
     ]
     part = {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]}
-    pair.here.complete_multipart_upload(
-        Bucket=bucket, Key="copied", UploadId=upload, MultipartUpload={"Parts": [part]}
-    )
+    pair.here.complete_multipart_upload(Bucket=bucket, Key="copied", UploadId=upload, MultipartUpload={"Parts": [part]})
     assert pair.there.head_object(Bucket=bucket, Key="copied")["ContentLength"] == len(data)
     upload = pair.here.create_multipart_upload(Bucket=bucket, Key="never")["UploadId"]
     assert [each["Key"] for each in pair.there.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["never"]
@@ -142,9 +140,7 @@ def test_copies(pair: Pair, bucket: str) -> None:
     made = pair.here.copy_object(Bucket=bucket, Key="to", CopySource=source)
     assert made["CopyObjectResult"]["ETag"]
     assert pair.there.get_object(Bucket=bucket, Key="to")["Metadata"] == {"a": "1"}
-    pair.here.copy_object(
-        Bucket=bucket, Key="to", CopySource=source, Metadata={"b": "2"}, MetadataDirective="REPLACE"
-    )
+    pair.here.copy_object(Bucket=bucket, Key="to", CopySource=source, Metadata={"b": "2"}, MetadataDirective="REPLACE")
     told = pair.here.get_object(Bucket=bucket, Key="to")
     assert (told["Body"].read(), told["Metadata"]) == (b"data", {"b": "2"})
 
