@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from wildsage.core.settings import DataDir
+from wildsage.core.upstream import s3_upstream
 from wildsage.dataplane.objects.process import ObjectsProcess
 
 
@@ -39,7 +41,7 @@ async def _run(data: DataDir, router: str, lifeline: int | None) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     if lifeline is not None:
         asyncio.get_running_loop().add_reader(lifeline, stop.set)
-    process = ObjectsProcess(data, router)
+    process = ObjectsProcess(data, router, upstream=s3_upstream(os.environ))
     await process.start()
     gc.collect()
     gc.freeze()  # what was imported lives for ever: collections need not look at it

@@ -17,6 +17,7 @@ from typing import Final
 
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
+from wildsage.core.upstream import S3Upstream
 from wildsage.dataplane.answers import request_id
 from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.objects import asked
@@ -47,6 +48,7 @@ class Lane:
     """``answer`` returns False for what is control's; then nothing has happened yet.
 
     ``send``: sends a file as the answer of an exchange, in the background.
+    ``upstream``: another S3, whose buckets are control's to fetch from there.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Lane:
         root: Path,
         clock: Clock,
         send: Callable[[Exchange, Response], None],
+        upstream: S3Upstream | None = None,
     ) -> None:
+        self._upstream = upstream
         self._table = table
         self._callers = callers
         self._index = index
@@ -103,6 +107,8 @@ class Lane:
     def _proves(self, exchange: Exchange, authorization: Authorization, wanted: Asked) -> bool:
         """Whether the caller of a request that is all here may plainly read; raises ApiError for a wrong signature."""
         if authorization.service != "s3" or authorization.algorithm == SIGV2_QUERY:
+            return False
+        if self._upstream is not None and self._upstream.holds(wanted.bucket):
             return False
         now = self._clock.now()
         secret, identity = self._callers.signer(authorization, now)

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.settings import DataDir
+from wildsage.core.upstream import S3Upstream
 from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.forwarding import Forwarding
 from wildsage.dataplane.handover import Receiver
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 class ObjectsProcess:
     """``await start``, then ``await close``. ``router``: the address of the port, for what is the router's."""
 
-    def __init__(self, data: DataDir, router: str, patience: float = 5.0) -> None:
+    def __init__(self, data: DataDir, router: str, patience: float = 5.0, upstream: S3Upstream | None = None) -> None:
         self.table = Table()
         self._data = data
         clock: Clock = SystemClock()
@@ -45,7 +46,9 @@ class ObjectsProcess:
         self._index = DirectIndex(data.database)
         # A reset makes a new database, and control pushes a snapshot after it.
         self._pushes = Pushes(self.table, data.routes, self._count, self._index.refresh)
-        self._lane = Lane(self.table, Callers(self.table, clock), self._index, data.objects, clock, self._send)
+        self._lane = Lane(
+            self.table, Callers(self.table, clock), self._index, data.objects, clock, self._send, upstream
+        )
         self._server = Server(self._on_request, Limits())
         self._neighbours = Server(self._on_forwarded, Limits())
         self._door: Receiver | None = None
