@@ -13,6 +13,7 @@ from wildsage.kit.operation import Handler, Operation, Service
 from wildsage.services.s3 import errors, names
 from wildsage.services.s3.upstream.forwarder import Forwarder
 from wildsage.services.s3.upstream.requests import placed, source_of
+from wildsage.services.s3.upstream.resuming import Resuming
 from wildsage.store.codec import Document
 
 # What this server does not run itself, but whose permissions it knows.
@@ -67,10 +68,12 @@ async def _forward(ctx: Context, forwarder: Forwarder, name: str, request: Docum
 
 
 async def _call(ctx: Context, forwarder: Forwarder, name: str, request: Document) -> Document:
-    client = ctx.request
-    return await forwarder.call(
-        name, request, None if client is None else client.header("x-amz-trailer"), inner=client is None
-    )
+    if ctx.request is not None:
+        return await forwarder.call(name, request, ctx.request.header("x-amz-trailer"))
+    answer = await forwarder.call(name, request, inner=True)
+    if name == "GetObject" and not isinstance(answer["Body"], bytes):
+        answer["Body"] = Resuming(forwarder, request, answer)
+    return answer
 
 
 async def _delete_allowed(ctx: Context, forwarder: Forwarder, request: Document) -> Document:
