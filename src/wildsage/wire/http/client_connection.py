@@ -14,6 +14,7 @@ import httptools
 
 from wildsage.wire.http import heads
 from wildsage.wire.http.messages import Headers
+from wildsage.wire.http.streams import write_at_once
 
 
 class Unreachable(ConnectionError):
@@ -82,10 +83,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        if transport.get_extra_info("sslcontext") is None:
-            # uvloop then writes at once instead of an iteration later. Its TLS would take even "none buffered" for too
-            # much, and never say that it is less.
-            self.transport.set_write_buffer_limits(high=0)
+        write_at_once(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False

@@ -22,7 +22,7 @@ import httptools
 from wildsage.wire.http import heads
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.messages import BytesBody, ClientGone, Headers, Request
-from wildsage.wire.http.streams import HIGH_WATER, LOW_WATER, StreamBody
+from wildsage.wire.http.streams import HIGH_WATER, LOW_WATER, StreamBody, write_at_once
 
 _JOIN_LIMIT = 16 * 1024  # up to here a copy costs less than one more buffer in the system call
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -105,10 +105,7 @@ class ServerConnection(asyncio.Protocol):
             self.peer = f"{peer[0]}:{peer[1]}"
         if transport.get_extra_info("sslcontext") is not None:
             self.scheme = "https"
-        else:
-            # uvloop then writes at once instead of an iteration later. Its TLS would take even "none buffered" for too
-            # much, and never say that it is less.
-            self.transport.set_write_buffer_limits(high=0)
+        write_at_once(self.transport)
         self._members.join(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -13,6 +13,15 @@ HIGH_WATER = 256 * 1024
 LOW_WATER = 64 * 1024
 
 
+def write_at_once(transport: asyncio.WriteTransport) -> None:
+    """What is written leaves at once: uvloop would otherwise wait for its next iteration.
+
+    Not under TLS, which would take even "none buffered" for too much, and never say that it is less.
+    """
+    if transport.get_extra_info("sslcontext") is None:
+        transport.set_write_buffer_limits(high=0)
+
+
 class Source(Protocol):
     """The connection that feeds a body."""
 
