@@ -1,4 +1,4 @@
-"""What a runtime is: five verbs over containers, idempotent by handle.
+"""What a runtime is: five verbs over containers and one for networks, idempotent by handle.
 
 A *container* here is one instance's worth of work in AWS's sense: a process tree with its own ``/opt/ml``.  A runtime
 keeps no state of its own that control must not lose: everything it needs to find a container again is in the
@@ -23,6 +23,7 @@ class Inside:
     TOOLKIT = "/opt/wildsage/toolkit"  # the caller mounts it there, read-only
     SOCKETS = "/run/wildsage"
     HOME = "/root"
+    INTERFACE = "eth0"  # the interface of a network that ``connect`` made
 
 
 class Capability(StrEnum):
@@ -33,6 +34,7 @@ class Capability(StrEnum):
     CPU_LIMIT = "CPU limit"
     PROCESS_TREE = "own process tree"
     NETWORK_ISOLATION = "network isolation"
+    PEERS = "networks of several containers"
     ANY_IMAGE = "any container image"
     GPU = "GPU"
 
@@ -53,6 +55,25 @@ class Mount:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A network that only the containers on it share; JSON-able but for paths.
+
+    ``name``, ``directory``: as a container's, and no container's; connecting the same directory again finds the first.
+    ``hosts``: the names that its containers find one another by, whose interface is ``Inside.INTERFACE``.
+    ``outside``: whether they reach what the machine reaches (TCP, and names); its loopback only at the ports in
+    ``loopback``, under the same address, as if they shared the machine's network.
+    ``encrypted``: what goes from one host to another can neither be read nor changed on the way.
+    """
+
+    name: str
+    directory: Path
+    hosts: tuple[str, ...]
+    outside: bool = True
+    loopback: tuple[int, ...] = ()
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchSpec:
     """Everything a runtime needs to start one container; JSON-able but for paths.
 
@@ -67,6 +88,7 @@ class LaunchSpec:
     ``memory_bytes``/``cpus``: limits, 0 for none. A limit on CPUs is told to the processes in SM_NUM_CPUS and
     OMP_NUM_THREADS, unless ``environment`` sets these.
     ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
+    ``joins``: the handle of a network instead, on which the container is the host named ``hostname``.
     ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where, and inside
     WILDSAGE_BIND does, if the runtime chose a socket for it (``unix:/path``).
     """
@@ -82,6 +104,7 @@ class LaunchSpec:
     memory_bytes: int = 0
     cpus: float = 0.0
     network: str = "host"
+    joins: Handle | None = None
     serves: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,10 +145,21 @@ class LogLine:
 
 
 class Runtime(Protocol):
-    """The five verbs. All are safe to repeat with the same argument."""
+    """The verbs. All are safe to repeat with the same argument.
+
+    ``inspect``, ``wait`` and ``remove`` take the handle of a network, too: it is RUNNING until it is removed, or LOST.
+    """
 
     name: str
     capabilities: frozenset[Capability]
+
+    async def connect(self, spec: NetworkSpec) -> Handle:
+        """Makes a network. ``reaches_outside`` its handle says what came of ``outside``. Raises as ``launch`` does."""
+        ...
+
+    def reaches_outside(self, network: Handle) -> bool:
+        """Whether containers on it reach what the machine reaches, beside its loopback ports."""
+        ...
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         """Starts the container and returns once its process exists.

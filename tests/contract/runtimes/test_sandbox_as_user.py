@@ -16,6 +16,7 @@ import wildsage
 _NOBODY = 65534
 _PYTHON = "/usr/bin/python3"
 _SUITE = Path(__file__).with_name("test_sandbox.py")
+_NETWORKS = Path(__file__).with_name("test_sandbox_networks.py")
 
 
 def _reachable(path: Path) -> bool:
@@ -57,7 +58,7 @@ async def test_the_suite_as_an_ordinary_user(home: Path) -> None:
         user = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
         status, out = await _run(*user, _PYTHON, "-m", "venv", "--without-pip", str(home / "venv"), HOME=str(home))
         assert status == 0, out
-        pytest_options = ("-q", "-p", "no:cacheprovider", f"--basetemp={home}/t", str(_SUITE))
+        pytest_options = ("-q", "-p", "no:cacheprovider", f"--basetemp={home}/t", str(_SUITE), str(_NETWORKS))
         status, out = await _run(
             *(*user, str(home / "venv" / "bin" / "python"), "-m", "pytest", *pytest_options),
             HOME=str(home),

@@ -19,6 +19,8 @@ _NOT_A_HOME = ("/bin", "/dev", "/etc", "/lib", "/proc", "/sbin", "/sys", "/usr",
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _ACCELERATORS = ("nvidia*", "dri", "kfd", "infiniband", "neuron*", "fuse")
 _SCRATCH = "scratch"
+_RESOLVER = Path("/etc/resolv.conf")
+_RESOLVER_OPTIONS = (["search"], ["domain"], ["options"])
 
 
 def scratch(directory: Path) -> Path:
@@ -33,7 +35,7 @@ def root_of(spec: LaunchSpec, sockets: Path, hidden: Iterable[Path]) -> list[Ste
     steps: list[Step] = [*_top_level(), *_own_places(private, sockets), *_devices(), ("processes",)]
     steps += [("empty", path, "mode=755") for path in concealed if Path(path).is_dir() and _visible(path)]
     steps += _environments(spec, private, concealed)
-    steps += _names(private)
+    steps += _names(private, "resolv.conf" if _names_inside(spec) else "")
     steps.append(("writable", os.path.realpath(spec.directory / "ml"), Inside.ML))
     steps += _mounts(spec.mounts, private)
     return steps
@@ -50,7 +52,17 @@ def write_private_files(spec: LaunchSpec) -> None:
         known = Path("/etc/hosts").read_text()
     except FileNotFoundError:
         known = "127.0.0.1 localhost\n"
-    (private / "hosts").write_text(f"127.0.0.1 {spec.hostname}\n{known}")
+    addresses = spec.joins["addresses"] if spec.joins else {spec.hostname: "127.0.0.1"}
+    own = "".join(f"{address} {name}\n" for name, address in addresses.items())
+    (private / "hosts").write_text(own + known)
+    if _names_inside(spec):
+        options = [line for line in _RESOLVER.read_text().splitlines() if line.split()[:1] in _RESOLVER_OPTIONS]
+        (private / "resolv.conf").write_text("\n".join(["nameserver 127.0.0.1", *options]) + "\n")
+
+
+def _names_inside(spec: LaunchSpec) -> bool:
+    """Whether the network has a name server of its own, which asks the machine's."""
+    return bool(spec.joins and spec.joins["outside"]) and _RESOLVER.is_file()
 
 
 def _top_level() -> Iterator[Step]:
@@ -162,13 +174,15 @@ def _can_be_layered(path: str) -> bool:
     return not set(path) & set(",:\\")  # these have a meaning in the options of overlayfs
 
 
-def _names(private: Path) -> Iterator[Step]:
+def _names(private: Path, resolver: str) -> Iterator[Step]:
     for name in ("hosts", "hostname"):
         if Path(f"/etc/{name}").is_file():
             yield ("read-only", str(private / name), os.path.realpath(f"/etc/{name}"))
-    resolver = os.path.realpath("/etc/resolv.conf")
-    if resolver.startswith("/run/") and Path(resolver).is_file():
-        yield ("read-only", resolver, resolver)
+    place = os.path.realpath(_RESOLVER)
+    if resolver:
+        yield ("read-only", str(private / resolver), place)
+    elif place.startswith("/run/") and Path(place).is_file():
+        yield ("read-only", place, place)
 
 
 def _mounts(mounts: Iterable[Mount], private: Path) -> Iterator[Step]:

@@ -10,27 +10,31 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 from wildsage.core import trees
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.errors import ClientFault, InternalFault, RuntimeRefused
-from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine
+from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine, NetworkSpec
 from wildsage.runtimes.sandbox import log, plan, state
 from wildsage.runtimes.sandbox.keeper.order import Order
+from wildsage.runtimes.sandbox.network import build
+from wildsage.runtimes.sandbox.network import order as network
 
 _LONGEST_SOCKET_PATH = 107  # sockaddr_un
 _SOCKET = "http.sock"
 _KILL_TAKES_AT_MOST = 10.0  # seconds for the keeper to kill and report, before it is killed itself
 _PACKAGE_ROOT = str(Path(__file__).parents[3])
-_KEEPER = (
+_MAIN = "import sys; sys.path.append(sys.argv[1]); from wildsage.runtimes.sandbox.{} import main; main()"
+_BARE = (
     os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
     *("-I", "-S", "-X", "frozen_modules=on", "-c"),
-    "import sys; sys.path.append(sys.argv[1]); from wildsage.runtimes.sandbox.keeper.main import main; main()",
-    _PACKAGE_ROOT,
 )
+_KEEPER = (*_BARE, _MAIN.format("keeper.main"), _PACKAGE_ROOT)
+_HUB = (*_BARE, _MAIN.format("network.hub"), _PACKAGE_ROOT)
+_SEALER = (sys.executable, "-I", "-c", _MAIN.format("network.seal"), _PACKAGE_ROOT)
 
 
 class Sandbox:
@@ -47,6 +51,7 @@ class Sandbox:
             Capability.CPU_LIMIT,
             Capability.PROCESS_TREE,
             Capability.NETWORK_ISOLATION,
+            Capability.PEERS,
             Capability.GPU,
         }
     )
@@ -59,23 +64,30 @@ class Sandbox:
         """About 60 ms. Raises RuntimeRefused (an engine image, no namespaces), ClientFault (argv cannot be run)."""
         self._refuse(spec)
         order, sockets = await asyncio.to_thread(self._prepare, spec)
-        process = await asyncio.create_subprocess_exec(
-            *_KEEPER,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        text = await _begin(_KEEPER, order, spec.name, spec.directory, sockets)
+        return state.of_report(spec.name, spec.directory, sockets, text).handle()
+
+    async def connect(self, spec: NetworkSpec) -> Handle:
+        """About 60 ms. Raises RuntimeRefused (no namespaces; no /dev/net/tun for one that is encrypted)."""
+        directory = await asyncio.to_thread(spec.directory.resolve)
+        order = network.Order(
+            str(directory), spec.hosts, spec.outside, spec.loopback, _SEALER if spec.encrypted else ()
         )
-        answer, errors = await process.communicate(order)
-        text = answer.decode("utf-8", "replace")
-        if text.startswith("pid "):
-            return state.of_report(spec.name, spec.directory, sockets, text).handle()
-        await asyncio.to_thread(_remove_private_files, spec.directory, sockets)
-        kind, _, words = text.strip().partition(": ")
-        if kind == "refused":
-            raise RuntimeRefused(f"The native sandbox cannot run {spec.name}: {words}")
-        if kind == "client":
-            raise ClientFault(f"AlgorithmError: {words}")
-        raise InternalFault(f"InternalServerError: {spec.name} could not be started: {words or _tail(errors)}")
+        sockets = plan.scratch(directory)  # it has none
+        text = await _begin(_HUB, order.dump(), spec.name, directory, sockets)
+        report = state.lines_of(text)
+        return {
+            **state.of_report(spec.name, directory, sockets, text).handle(),
+            "addresses": {host: build.address(index) for index, host in enumerate(spec.hosts)},
+            "namespaces": dict(zip(spec.hosts, map(int, report["host"]), strict=True)),
+            "bridge": int(report["bridge"][0]),
+            "around": int(report.get("user", ["-1"])[0]),
+            "outside": spec.outside,
+            "closed": "closed" in report,
+        }
+
+    def reaches_outside(self, network: Handle) -> bool:
+        return bool(network["outside"]) and not network["closed"]
 
     def _refuse(self, spec: LaunchSpec) -> None:
         if not sys.platform.startswith("linux"):
@@ -101,7 +113,7 @@ class Sandbox:
             group=f"wildsage-{_digest(spec.directory)}",
             command=(tuple(spec.argv), environment, spec.working_directory),
             hostname=spec.hostname,
-            isolated=spec.network == "isolated",
+            network=_network(spec),
             memory_bytes=spec.memory_bytes if spec.memory_bytes < total else 0,
             cpus=float(cpus),
             steps=plan.root_of(spec, sockets, self._hidden),
@@ -185,6 +197,31 @@ class Sandbox:
 
     def address_of(self, handle: Handle) -> str:
         return f"unix:{state.of_handle(handle).sockets / _SOCKET}"
+
+
+async def _begin(program: Sequence[str], order: bytes, name: str, directory: Path, sockets: Path) -> str:
+    """Gives the order to a launcher; its report. Raises what it says in words."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe, stderr=pipe)
+    answer, errors = await process.communicate(order)
+    text = answer.decode("utf-8", "replace")
+    if text.startswith("pid "):
+        return text
+    await asyncio.to_thread(_remove_private_files, directory, sockets)
+    kind, _, words = text.strip().partition(": ")
+    if kind == "refused":
+        raise RuntimeRefused(f"The native sandbox cannot run {name}: {words}")
+    if kind == "client":
+        raise ClientFault(f"AlgorithmError: {words}")
+    raise InternalFault(f"InternalServerError: {name} could not be started: {words or _tail(errors)}")
+
+
+def _network(spec: LaunchSpec) -> tuple[int, ...] | None:
+    """As ``keeper.order`` has it."""
+    if spec.joins is None:
+        return () if spec.network == "isolated" else None
+    held = spec.joins
+    return held["pid"], held["started"], held["namespaces"][spec.hostname], held["around"]
 
 
 def _threads(cpus: float) -> dict[str, str]:

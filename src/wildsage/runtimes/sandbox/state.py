@@ -89,9 +89,17 @@ def of_handle(handle: Handle) -> Container:
     )
 
 
+def lines_of(text: str) -> dict[str, list[str]]:
+    """A launcher's answer, lines of ``key value``: key → its values in order."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, value = line.split(" ", 1)
+        found.setdefault(key, []).append(value)
+    return found
+
+
 def of_report(name: str, directory: Path, sockets: Path, text: str) -> Container:
-    """The container that the launcher's answer ``text`` describes: lines of ``key value``."""
-    pairs = [line.split(" ", 1) for line in text.splitlines()]
-    single = dict(pairs)
-    groups = tuple(value for key, value in pairs if key == "group")
-    return Container(name, directory, int(single["pid"]), int(single["started"]), single["boot"], groups, sockets)
+    """The container, or the network, that the launcher's answer ``text`` describes."""
+    found = lines_of(text)
+    pid, started, boot = (found[key][0] for key in ("pid", "started", "boot"))
+    return Container(name, directory, int(pid), int(started), boot, tuple(found.get("group", ())), sockets)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 # signal itself brings enum: a megabyte and milliseconds for each container
 import _signal as signal  # type: ignore[import-not-found]
+import errno
 import fcntl
 import os
 import sys
@@ -59,7 +60,12 @@ def _launch(order: Order, lock: int) -> str:
         os.unlink(f"{directory}/{EXIT}")
     arranged = limits.create(order.group, order.memory_bytes, order.cpus)
     try:
-        in_user_namespace = _separate()
+        network, around = _network(order.network)
+    except OSError as error:
+        arranged.remove()
+        return f"internal: the network of the instances is gone ({error.strerror})\n"
+    try:
+        in_user_namespace = _separate(around)
     except OSError as error:
         arranged.remove()
         return f"refused: the kernel does not let this user make namespaces ({error.strerror}); see: wildsage doctor\n"
@@ -70,7 +76,7 @@ def _launch(order: Order, lock: int) -> str:
         os.close(lock)
         os.close(outcome)
         os.close(go)
-        Keeper(order, arranged, in_user_namespace).run(tell, gate)
+        Keeper(order, arranged, in_user_namespace, network).run(tell, gate)
     os.close(tell)
     os.close(gate)
     state = f"pid {pid}\nstarted {identity.start_time(pid)}\nboot {identity.boot_id()}\n"
@@ -89,16 +95,30 @@ def _launch(order: Order, lock: int) -> str:
     return state
 
 
-def _separate() -> bool:
-    """New process namespace for the child to come; True if that took a user namespace as well."""
-    user, group = os.geteuid(), os.getegid()
+def _network(joins: tuple[int, ...] | None) -> tuple[int, int]:
+    """Descriptors of the network namespace to join and of the user namespace around it, each -1 for none."""
+    if not joins:
+        return -1, -1
+    pid, started, *numbers = joins
+    network, around = (
+        os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_CLOEXEC) if number >= 0 else -1 for number in numbers
+    )
+    if identity.start_time(pid) != started:  # it was another process that these were taken from
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    return network, around
+
+
+def _separate(around: int) -> bool:
+    """New process namespace for the child to come; True if that took a user namespace, ``around`` if there is one."""
+    if around >= 0:
+        kernel.enter(around, kernel.CLONE_NEWUSER)
+        kernel.unshare(kernel.CLONE_NEWPID)
+        return True
     try:
         kernel.unshare(kernel.CLONE_NEWPID)
     except PermissionError:
-        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID)
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
+        kernel.separate_user()
+        kernel.unshare(kernel.CLONE_NEWPID)
         return True
     return False
 
@@ -106,8 +126,9 @@ def _separate() -> bool:
 class Keeper:
     """Process 1 of a container."""
 
-    def __init__(self, order: Order, arranged: limits.Limits, in_user_namespace: bool) -> None:
+    def __init__(self, order: Order, arranged: limits.Limits, in_user_namespace: bool, network: int) -> None:
         self._order = order
+        self._network = network
         self._limits = arranged
         self._in_user_namespace = in_user_namespace
         self._stopping = False
@@ -144,8 +165,11 @@ class Keeper:
 
     def _prepare(self) -> None:
         flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
-        kernel.unshare(flags | kernel.CLONE_NEWNET if self._order.isolated else flags)
-        if self._order.isolated:
+        kernel.unshare(flags)
+        if self._network >= 0:
+            kernel.enter(self._network, kernel.CLONE_NEWNET)
+        elif self._order.network is not None:
+            kernel.unshare(kernel.CLONE_NEWNET)
             kernel.loopback_up()
         kernel.set_hostname(self._order.hostname)
         root.build(self._order.directory, self._order.steps, self._in_user_namespace)

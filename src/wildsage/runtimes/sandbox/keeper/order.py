@@ -11,8 +11,10 @@ Step = tuple[str, ...]
 class Order:
     """One container to launch; see ``LaunchSpec`` for the meaning of what is named as there.
 
-    ``directory`` has no symbolic links. ``group``: name of its control groups. ``memory_bytes``/``cpus``: 0 for no
-    limit. ``steps``: the root's plan.
+    ``directory`` has no symbolic links. ``group``: name of its control groups. ``network``: None is the machine's own,
+    empty is loopback only; else, of the network to join, the process that holds it (number and start) and the numbers
+    of that process's descriptors of the host's namespace and of the user namespace around it (-1 for none).
+    ``memory_bytes``/``cpus``: 0 for no limit. ``steps``: the root's plan.
     """
 
     def __init__(
@@ -21,7 +23,7 @@ class Order:
         group: str,
         command: tuple[tuple[str, ...], dict[str, str], str],
         hostname: str,
-        isolated: bool,
+        network: tuple[int, ...] | None,
         memory_bytes: int,
         cpus: float,
         steps: list[Step],
@@ -30,7 +32,7 @@ class Order:
         self.group = group
         self.argv, self.environment, self.working_directory = self.command = command
         self.hostname = hostname
-        self.isolated = isolated
+        self.network = network
         self.memory_bytes = memory_bytes
         self.cpus = cpus
         self.steps = steps
@@ -42,7 +44,7 @@ class Order:
                 self.group,
                 self.command,
                 self.hostname,
-                self.isolated,
+                self.network,
                 self.memory_bytes,
                 self.cpus,
                 self.steps,
