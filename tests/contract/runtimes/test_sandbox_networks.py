@@ -25,7 +25,7 @@ numbers = [number for number in sys.argv[2].split(",") if int(number) >= 0]
 for namespace in [os.open(f"/proc/{sys.argv[1]}/fd/{number}", os.O_RDONLY) for number in numbers]:
     assert libc.setns(namespace, 0) == 0, os.strerror(ctypes.get_errno())
 capture = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-capture.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)
+capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
 print("ready", flush=True)
 seen, size = False, 0
 while True:
