@@ -81,8 +81,8 @@ class _Route:
     name: str
     segments: tuple[str, ...]
     literals: tuple[tuple[str, str], ...]
-    query: tuple[str, ...]
-    headers: tuple[str, ...]
+    query: frozenset[str]
+    headers: frozenset[str]
     deprecated: bool
 
     @property
@@ -108,8 +108,8 @@ def _routes(service: str) -> Mapping[str, tuple[_Route, ...]]:
             operation.name,
             tuple(path.strip("/").split("/")),
             tuple((key, value) for key, _, value in (pair.partition("=") for pair in query.split("&") if pair)),
-            tuple(required["querystring"]),
-            tuple(name.lower() for name in required["header"]),
+            frozenset(required["querystring"]),
+            frozenset(name.lower() for name in required["header"]),
             operation.deprecated,
         )
         routes.setdefault(operation.http_method, []).append(route)
@@ -131,8 +131,11 @@ def match_rest(service: ServiceModel, request: Request) -> Match:
         headers = {key for key, _ in request.headers}
         fitting: list[tuple[_Route, dict[str, str]]] = []
         for route in _routes(service.name).get(request.method, ()):
+            # What the query lacks rules out most of S3's routes, and at once.
+            if not _demands_met(route, query, headers, is_s3):
+                continue
             labels = _labels(route, segments)
-            if labels is not None and _demands_met(route, query, headers, is_s3):
+            if labels is not None:
                 fitting.append((route, labels))
     except Malformed as error:
         raise ApiError("InvalidURI", "Couldn't parse the specified URI.") from error
@@ -171,9 +174,10 @@ def _decode(text: str) -> str:
 
 def _demands_met(route: _Route, query: Mapping[str, list[str]], headers: set[str], strict: bool) -> bool:
     """``strict`` counts required members too; elsewhere a missing one is for validation to report."""
-    if any(name not in query or (value and query[name][0] != value) for name, value in route.literals):
-        return False
-    return not strict or (all(n in query for n in route.query) and all(n in headers for n in route.headers))
+    for name, value in route.literals:
+        if name not in query or (value and query[name][0] != value):
+            return False
+    return not strict or (query.keys() >= route.query and headers >= route.headers)
 
 
 def _unknown(service: ServiceModel, request: Request) -> ApiError:
