@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.api.s3.harness import S3, failing
 
 from wildsage.core.clock import ManualClock
 from wildsage.services.s3 import expiry
+from wildsage.store.uploads import Upload, Uploads
 
 DAY = 86_400.0
 
@@ -76,6 +78,16 @@ async def test_uploads_that_nobody_finishes(s3: S3, bucket: str, clock: ManualCl
     assert await expiry.expire(s3.platform) == 1
     await s3.sweep()
     assert s3.files() == []
+
+
+async def test_more_unfinished_uploads_than_a_page_has(s3: S3, bucket: str, clock: ManualClock) -> None:
+    await rules(s3, bucket, {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}})
+    uploads = Uploads(s3.platform.database)
+    begun = (Upload(f"{number:04}", bucket, f"key{number % 2}", clock.now()) for number in range(2100))
+    await asyncio.gather(*map(uploads.begin, begun))
+    assert await expiry.expire(s3.platform) == 0
+    await clock.advance(3 * DAY)
+    assert await expiry.expire(s3.platform) == 2100
 
 
 @pytest.mark.parametrize(

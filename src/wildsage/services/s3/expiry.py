@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from wildsage.core.errors import ApiError
 from wildsage.core.ids import request_id
@@ -16,8 +19,9 @@ from wildsage.services.s3.notifications import events
 from wildsage.store.buckets import Bucket, Buckets
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion, Removal
 from wildsage.store.objectlisting import Listing
+from wildsage.store.objecttables import NoBucket
 from wildsage.store.objectwalk import Walk
-from wildsage.store.uploads import NoUpload, Uploads
+from wildsage.store.uploads import NoUpload, Upload, Uploads
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +47,9 @@ async def expire(platform: Platform) -> int:
         while found := await Buckets(platform.database).page(account, "", "", after, _BATCH):
             after = found[-1].name
             for bucket in found:
-                for rule in lifecycle.rules_of(bucket):
-                    gone += await _apply(platform, bucket, rule)
+                with contextlib.suppress(NoBucket):  # deleted meanwhile
+                    for rule in lifecycle.rules_of(bucket):
+                        gone += await _apply(platform, bucket, rule)
     if gone:
         platform.hints.notify(GARBAGE)
         events.hint(platform)
@@ -141,15 +146,22 @@ async def _abort(platform: Platform, bucket: Bucket, rule: Rule) -> int:
     days = (rule.raw.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation")
     if days is None:
         return 0
-    uploads, gone, now = Uploads(platform.database), 0, platform.clock.now()
-    page = await Listing(platform.database).uploads(Walk(bucket.name, rule.prefix))
-    for entry in page.entries:
-        upload = entry.item
-        if upload is None or lifecycle.midnight_after(upload.initiated, days) > now:
-            continue
-        try:
-            await uploads.abort(bucket.name, upload.key, upload.id, now)
-        except NoUpload:
-            continue  # finished meanwhile
-        gone += 1
-    return gone
+    gone, now = 0, platform.clock.now()
+    listing, walk = Listing(platform.database), Walk(bucket.name, rule.prefix)
+    while True:
+        page = await listing.uploads(walk)
+        found = [entry.item for entry in page.entries if entry.item is not None]
+        due = [each for each in found if lifecycle.midnight_after(each.initiated, days) <= now]
+        gone += sum(await asyncio.gather(*(_end(platform, upload, now) for upload in due)))
+        if not page.truncated:
+            return gone
+        walk = replace(walk, after=found[-1].key, mark=found[-1].id)
+
+
+async def _end(platform: Platform, upload: Upload, now: float) -> bool:
+    """Aborts the upload; False if it was finished meanwhile."""
+    try:
+        await Uploads(platform.database).abort(upload.bucket, upload.key, upload.id, now)
+    except NoUpload:
+        return False
+    return True
