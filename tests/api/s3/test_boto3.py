@@ -45,7 +45,13 @@ def failing(call: Any, code: str, status: int) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize("key", ["a/b.txt", "../../x", "é ü/+%&?", "a//b/", "\U0001f600", "x" * 1024])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a/b.txt", "../../x", "..", ".", "/", "//", "/a", "a//b/", "a/../b", "é ü/+%&?#", "%41%2F", "a\0b", "\r\n\x7f",
+        "<&>'\"", "\U0001f600", "\uffff", "x" * 1024, "é" * 512, "日" * 341,
+    ],
+)  # fmt: skip
 def test_an_object_there_and_back(s3: Any, bucket: str, key: str) -> None:
     made = s3.put_object(Bucket=bucket, Key=key, Body=b"data", Metadata={"colour": "blue"}, ContentType="text/plain")
     assert made["ChecksumCRC32"] == "rfPzYw=="
@@ -84,6 +90,7 @@ def test_errors_as_boto3_sees_them(s3: Any, bucket: str) -> None:
     failing(lambda: s3.put_object(Bucket=bucket, Key="key", IfNoneMatch="*"), "PreconditionFailed", 412)
     failing(lambda: s3.put_object(Bucket=bucket, Key="key", ContentMD5="AAAAAAAAAAAAAAAAAAAAAA=="), "BadDigest", 400)
     failing(lambda: s3.put_object(Bucket=bucket, Key="k" * 1025), "KeyTooLongError", 400)
+    failing(lambda: s3.put_object(Bucket=bucket, Key="日" * 341 + "é"), "KeyTooLongError", 400)
     failing(lambda: s3.delete_bucket(Bucket=bucket), "BucketNotEmpty", 409)
     failing(lambda: s3.get_bucket_policy(Bucket=bucket), "NoSuchBucketPolicy", 404)
 

@@ -30,6 +30,11 @@ assert sorted(files.find(bucket)) == [f"{bucket}/frames/one.csv", f"{bucket}/fra
 files.copy(f"{bucket}/frames/one.csv", f"{bucket}/copy.csv")
 files.rm(f"{bucket}/copy.csv")
 
+for key in ("?q=1&r#x", "%41%2F", "a+b c", "ü/日本", "a//b", "../up"):
+    files.pipe_file(f"{bucket}/odd/{key}", b"odd")
+    assert files.cat_file(f"{bucket}/odd/{key}") == b"odd"
+assert len(files.find(f"{bucket}/odd")) == 6
+
 host = endpoint.partition("://")[2]
 arrow = pyarrow.fs.S3FileSystem(endpoint_override=host, scheme="http", region=os.environ["AWS_REGION"])
 ds.write_dataset(

@@ -42,6 +42,11 @@ assert Path("again").read_bytes() == large
 assert s3cmd("ls", "--recursive", f"s3://{bucket}").count("s3://") == 4
 s3cmd("cp", f"s3://{bucket}/folder/one", f"s3://{bucket}/copy")
 assert "one" not in s3cmd("info", f"s3://{bucket}/copy").partition("Last mod")[0]
+for key in ("?q=1&r#x", "%41%2F", "a+b c", "ü/日本", "a//b/c"):
+    s3cmd("put", "folder/one", f"s3://{bucket}/odd/{key}")
+    s3cmd("get", "--force", f"s3://{bucket}/odd/{key}", "odd")
+    assert Path("odd").read_text() == "one"
+    assert f"s3://{bucket}/odd/{key}\n" in s3cmd("ls", "--recursive", f"s3://{bucket}/odd/")
 s3cmd("del", "--recursive", "--force", f"s3://{bucket}/")
 s3cmd("rb", f"s3://{bucket}")
 print("s3cmd: all done")
