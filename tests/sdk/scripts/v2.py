@@ -1,11 +1,14 @@
-"""SDK v2, unchanged: account, bucket, role; three estimators trained, deployed, invoked with three serializers."""
+"""SDK v2, unchanged: account, bucket, role; every input mode; three estimators trained, deployed, invoked with three serializers."""
 
+import gzip
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import sagemaker
 from sagemaker.deserializers import CSVDeserializer, JSONDeserializer, NumpyDeserializer
+from sagemaker.inputs import ShuffleConfig, TrainingInput
 from sagemaker.pytorch import PyTorch
 from sagemaker.serializers import CSVSerializer, JSONSerializer, NumpySerializer
 from sagemaker.sklearn import SKLearn
@@ -90,6 +93,52 @@ def pytorch(session, role, data):
     take_away(session, predictor)
 
 
+def channels(session, role, _):
+    """Input in every mode and of every type; the script looks whether it is right."""
+    place = f"s3://{session.default_bucket()}/channels-v2"
+    for name, text in {"a": "first", "b": "second", "c": "third"}.items():
+        session.upload_string_as_file_body(text, session.default_bucket(), f"channels-v2/plain/{name}")
+        packed = session.boto_session.resource("s3").Object(session.default_bucket(), f"channels-v2/packed/{name}")
+        packed.put(Body=gzip.compress(text.encode()))
+    lines = [{"text-ref": f"{place}/plain/a", "n": 1}, {"text-ref": f"{place}/plain/c", "n": 3}]
+    for name, text in {
+        "manifest": json.dumps([{"prefix": f"{place}/plain/"}, "a", "c"]),
+        "augmented": "".join(json.dumps(line) + "\n" for line in lines),
+    }.items():
+        session.upload_string_as_file_body(text, session.default_bucket(), f"channels-v2/{name}")
+    estimator = SKLearn(
+        entry_point="check.py",
+        source_dir=str(Path(__file__).parent / "channels"),
+        framework_version="1.2-1",
+        instance_type="ml.m5.large",
+        role=role,
+        sagemaker_session=session,
+        input_mode="Pipe",
+    )
+    estimator.fit(
+        {
+            "prefix": TrainingInput(f"{place}/plain", input_mode="File", distribution="ShardedByS3Key"),
+            "manifest": TrainingInput(f"{place}/manifest", s3_data_type="ManifestFile", input_mode="File"),
+            "fast": TrainingInput(f"{place}/plain/", input_mode="FastFile"),
+            "plain": TrainingInput(f"{place}/plain/", content_type="text/plain"),
+            "shuffled": TrainingInput(
+                f"{place}/packed/", compression="Gzip", record_wrapping="RecordIO", shuffle_config=ShuffleConfig(7)
+            ),
+            "augmented": TrainingInput(
+                f"{place}/augmented",
+                s3_data_type="AugmentedManifestFile",
+                attribute_names=["text-ref", "n"],
+                record_wrapping="RecordIO",
+            ),
+        },
+        wait=False,
+    )
+    name = estimator.latest_training_job.name
+    session.sagemaker_client.get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName=name, WaiterConfig={"Delay": 1}
+    )
+
+
 def main():
     session = sagemaker.Session()
     account = session.account_id()
@@ -99,7 +148,7 @@ def main():
     role = sagemaker.get_execution_role()
     assert role.startswith(f"arn:aws:iam::{account}:role/"), role
     data = session.upload_data(str(EXAMPLES / "iris" / "iris.csv"), key_prefix="iris/train")
-    for work in (sklearn, xgboost, pytorch):
+    for work in (channels, sklearn, xgboost, pytorch):
         print(f"=== {work.__name__}", flush=True)
         work(session, role, data)
     print("SDK v2: all done")
