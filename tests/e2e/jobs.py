@@ -35,8 +35,8 @@ def upload(server: Server, key: str, body: bytes) -> str:
     return f"s3://{BUCKET}/{key}"
 
 
-def train(server: Server, name: str, script: str) -> None:
-    """Starts a script-mode training job without input."""
+def train(server: Server, name: str, script: str, **changes: Any) -> None:
+    """Starts a script-mode training job; ``changes`` are further fields of the request, such as its input."""
     source = upload(server, f"{name}/source.tar.gz", archive("train.py", script))
     server.client("sagemaker").create_training_job(
         TrainingJobName=name,
@@ -49,6 +49,7 @@ def train(server: Server, name: str, script: str) -> None:
             "sagemaker_program": json.dumps("train.py"),
             "sagemaker_submit_directory": json.dumps(source),
         },
+        **changes,
     )
 
 

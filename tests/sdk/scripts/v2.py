@@ -1,4 +1,4 @@
-"""SDK v2, unchanged: account, bucket, role; every input mode; three estimators trained, deployed, invoked with three serializers."""
+"""SDK v2, unchanged: account, bucket, role; every input mode; three estimators trained, deployed, invoked."""
 
 import gzip
 import json

@@ -2,13 +2,13 @@
 
 import os
 import struct
+from pathlib import Path
 
 DATA = "/opt/ml/input/data"
 
 
 def pipe(name):
-    with open(f"{DATA}/{name}", "rb") as file:
-        return file.read()
+    return Path(f"{DATA}/{name}").read_bytes()
 
 
 def records(data):
@@ -22,8 +22,8 @@ def records(data):
 
 
 def listed(name):
-    folder = os.environ[f"SM_CHANNEL_{name.upper()}"]
-    return {entry: open(f"{folder}/{entry}").read() for entry in sorted(os.listdir(folder))}
+    folder = Path(os.environ[f"SM_CHANNEL_{name.upper()}"])
+    return {path.name: path.read_text() for path in folder.iterdir()}
 
 
 def main():
@@ -31,10 +31,9 @@ def main():
     assert listed("prefix") == every, listed("prefix")
     assert listed("manifest") == {"a": "first", "c": "third"}, listed("manifest")
     assert listed("fast") == every, listed("fast")
-    with open(f"{DATA}/prefix/a", "w") as file:
-        file.write("mine")
+    Path(f"{DATA}/prefix/a").write_text("mine")
     try:
-        open(f"{DATA}/fast/a", "w")
+        Path(f"{DATA}/fast/a").write_text("mine")
     except OSError:
         pass
     else:
