@@ -13,4 +13,4 @@ async def test_probe() -> None:
     subjects = [finding.subject for finding in findings]
     assert len(subjects) == len(set(subjects))
     if all(finding.works for finding in findings if finding.needed):
-        assert {"container", "memory limit", "CPU limit"} <= set(subjects)
+        assert {"container", "memory limit", "CPU limit", "layers"} <= set(subjects)

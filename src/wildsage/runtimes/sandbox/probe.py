@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildsage.core.errors import WildsageError
-from wildsage.runtimes.base import Inside, LaunchSpec
+from wildsage.runtimes.base import Inside, LaunchSpec, Mount
 from wildsage.runtimes.sandbox.runtime import Sandbox
 
 _OLDEST_KERNEL = (5, 12)  # mount_setattr
+_LAYERED = f"{Inside.ML}/input"
 _TRIAL = "cat /proc/self/mounts; exit 7"
 
 
@@ -70,7 +71,7 @@ def _namespaces() -> Finding:
 
 async def _trial() -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="wildsage-probe-") as folder:
-        # Inside a virtual environment the trial also shows whether it can have a private writable layer.
+        (Path(folder) / "input").mkdir()
         spec = LaunchSpec(
             "probe",
             Path(folder),
@@ -78,6 +79,7 @@ async def _trial() -> list[Finding]:
             {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
             memory_bytes=64 << 20,
             cpus=0.5,
+            mounts=(Mount(Path(folder) / "input", _LAYERED, layered=True),),
         )
         sandbox = Sandbox()
         try:
@@ -91,11 +93,12 @@ async def _trial() -> list[Finding]:
     ran = end.exit_code == 7 and any(fields[1] == Inside.ML for fields in mounts)
     findings = [Finding("container", ran, "a container was launched and ended as it should", needed=True)]
     findings += limits
-    layered = any(fields[2] == "overlay" and fields[0] == "wildsage" for fields in mounts)
-    if sys.prefix != sys.base_prefix:
-        detail = "pip installs into a private layer" if layered else "pip cannot install into the environment"
-        remedy = "" if layered else "Use kernel 5.11 or later, and a data directory on ext4 or xfs."
-        findings.append(Finding("layers", layered, detail, remedy))
+    if any(fields[1] == _LAYERED and fields[2] == "overlay" for fields in mounts):
+        findings.append(Finding("layers", True, "jobs may write where their input is, and pip installs, in a layer"))
+    else:
+        detail = "the input of jobs is read-only to them, and pip cannot install into their environment"
+        remedy = "Use kernel 5.11 or later, and a data directory on ext4 or xfs."
+        findings.append(Finding("layers", False, detail, remedy))
     return findings
 
 
