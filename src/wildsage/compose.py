@@ -68,6 +68,9 @@ from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.images import Images, pip_settings
 from wildsage.services.sagemaker.service import SAGEMAKER
 from wildsage.services.sagemaker.training.controller import TrainingController
+from wildsage.services.sns import delivery as sns_messages
+from wildsage.services.sns.guards import Guards as TopicGuards
+from wildsage.services.sns.service import SNS
 from wildsage.services.sqs import retention
 from wildsage.services.sqs.guards import Guards as QueueGuards
 from wildsage.services.sqs.service import SQS
@@ -87,6 +90,7 @@ SERVICES: tuple[Service, ...] = (
     LOGS,
     S3,
     SAGEMAKER,
+    SNS,
     SQS,
     STS,
 )
@@ -132,6 +136,7 @@ class Control:
             sweep.run(self.platform),
             expiry.run(self.platform),
             s3_events.courier(self.platform).run(),
+            sns_messages.run(self.platform),
             retention.run(self.platform),
         ]
 
@@ -199,7 +204,7 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
         forwarder = Forwarder(settings.s3_upstream, platform.clock, data.run)
         services[S3.name] = in_front_of(S3, forwarder)
     buckets = S3Guards(platform)
-    guards = by_service({"s3": buckets, "sqs": QueueGuards(platform)})
+    guards = by_service({"s3": buckets, "sns": TopicGuards(platform), "sqs": QueueGuards(platform)})
     door = Door(Parts(platform, directory, services, guards, CrossOrigin(buckets)), audit, reset)
     calls.door = door
     attendants = Attendants(platform)

@@ -1,4 +1,4 @@
-"""kill -9 of the control process while objects are written: every acknowledged one is told of."""
+"""kill -9 of the control process: whatever was acknowledged is told, events of objects and messages of topics."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.api.s3.test_notifications import Listening
+from tests.api.sns.test_delivery import Endpoint, subscribe
 from tests.conftest import Server, start_server
 from tests.e2e.test_processes import gone, wait_until
 
@@ -120,3 +121,22 @@ def _allowed(listening: Listening) -> bool:
     except (BotoCoreError, ClientError):
         return False
     return True
+
+
+def test_a_published_message_waits_for_its_endpoint(short_directory: Path) -> None:
+    server = start_server(short_directory / "published")
+    endpoint = Endpoint()
+    try:
+        retry = {"minDelayTarget": 1, "maxDelayTarget": 1, "numRetries": 100}
+        policy = json.dumps({"healthyRetryPolicy": retry})
+        topic, asked = subscribe(server, endpoint, RawMessageDelivery="true", DeliveryPolicy=policy)
+        sns = server.client("sns")
+        sns.confirm_subscription(TopicArn=topic, Token=asked["Token"])
+        endpoint.answers += [500] * 2
+        sns.publish(TopicArn=topic, Message="in the end")
+        assert endpoint.next()[1] == "in the end"
+        kill_control(server)
+        assert [endpoint.next()[1] for _ in range(2)] == ["in the end"] * 2
+    finally:
+        endpoint.close()
+        server.stop()
