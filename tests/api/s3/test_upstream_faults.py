@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,6 +27,7 @@ from wildsage.core.errors import ApiError
 from wildsage.core.upstream import S3Upstream, s3_upstream
 from wildsage.services.s3.upstream.check import look
 from wildsage.services.s3.upstream.forwarder import Forwarder
+from wildsage.services.s3.upstream.resuming import Resuming
 from wildsage.wire.http.messages import BytesBody, ClientGone
 
 MIB = 1024 * 1024
@@ -246,3 +248,27 @@ def test_the_upstream_dies_in_the_middle_of_a_transfer(tmp_path: Path) -> None:
             assert "cannot be reached" in caught.value.response["Error"]["Message"]
             s3.create_bucket(Bucket="own-bucket")
             s3.put_object(Bucket="own-bucket", Key="k", Body=b"goes on")
+
+
+async def test_reads_of_our_own_go_on_where_they_broke_off(settings: S3Upstream, tmp_path: Path) -> None:
+    data = os.urandom(1000)
+    asked: list[str] = []
+
+    async def stuttering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """300 bytes of each answer."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        wanted = re.search(r"range: bytes=(\d+)-999\r", head)
+        first = int(wanted[1]) if wanted else 0
+        asked.append(str(first))
+        assert ('if-match: "tag"' in head) == bool(first)
+        status = f"206 Partial Content\r\ncontent-range: bytes {first}-999/1000" if first else "200 OK"
+        told = f'HTTP/1.1 {status}\r\netag: "tag"\r\ncontent-length: {1000 - first}\r\n\r\n'
+        writer.write(told.encode() + data[first : first + 300])
+        await writer.drain()
+
+    async with talking(settings, stuttering, tmp_path) as forwarder:
+        request = {"Bucket": BUCKET, "Key": "k"}
+        answer = await forwarder.call("GetObject", request, inner=True)
+        body = Resuming(forwarder, request, answer)
+        assert b"".join([chunk async for chunk in body]) == data
+    assert asked == ["0", "300", "600", "900"]
