@@ -22,7 +22,6 @@ _S3_ACTIONS: Mapping[str, str] = {
     "ListMultipartUploads": "ListBucketMultipartUploads",
     "ListParts": "ListMultipartUploadParts",
     "HeadObject": "GetObject",
-    "SelectObjectContent": "GetObject",
     "CopyObject": "PutObject",
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -204,19 +205,20 @@ def test_documents_of_buckets_and_objects(pair: Pair, bucket: str) -> None:
         assert gone["ResponseMetadata"]["HTTPHeaders"]["x-amz-delete-marker"] == "true"
     listed = pair.here.list_object_versions(Bucket=bucket)
     assert (len(listed["Versions"]), len(listed["DeleteMarkers"])) == (2, 1)
-    policy = '{"Version":"2012-10-17","Statement":[]}'
-    if pair.upstream.kind == "moto":
-        pair.here.put_bucket_policy(Bucket=bucket, Policy=policy)
-        assert pair.there.get_bucket_policy(Bucket=bucket)["Policy"] == policy
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/no"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    pair.here.put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert json.loads(pair.there.get_bucket_policy(Bucket=bucket)["Policy"]) == json.loads(policy)
 
 
-def test_a_trailing_checksum_reaches_the_upstream(pair: Pair, bucket: str) -> None:
+@pytest.mark.parametrize("size", [4, 3 * MIB + 7])
+def test_a_trailing_checksum_reaches_the_upstream(pair: Pair, bucket: str, size: int) -> None:
     secure = pair.server.client(
         "s3",
         endpoint_url=pair.server.url.replace("http:", "https:"),
         verify=str(pair.server.data / "tls" / "ca.pem"),
     )
-    data = b"x" * (3 * MIB + 7)
+    data = b"x" * size
     made = secure.put_object(Bucket=bucket, Key="key", Body=io.BytesIO(data), ChecksumAlgorithm="SHA256")
     told = pair.there.get_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert told["Body"].read() == data
@@ -233,18 +235,19 @@ def test_what_a_path_could_hide_is_refused(pair: Pair, bucket: str) -> None:
 
 @pytest.mark.parametrize("size", [256 * MIB])
 def test_bytes_never_pile_up(pair: Pair, bucket: str, size: int) -> None:
-    """Growth of the control process, through which every byte goes."""
+    """Growth of each process that the bytes go through."""
     if pair.upstream.kind == "moto":
         pytest.skip("moto keeps objects in memory")
     pair.here.put_object(Bucket=bucket, Key="warm", Body=b"x" * MIB)
-    pid = pair.server.status["processes"]["control"]
-    before = _reset_peak(pid)
+    pids = pair.server.status["processes"].values()
+    before = {pid: _reset_peak(pid) for pid in pids}
     stream = _Zeros(size)
     pair.here.put_object(Bucket=bucket, Key="big", Body=stream, ContentLength=size)
     told = pair.here.get_object(Bucket=bucket, Key="big")
     received = sum(len(chunk) for chunk in told["Body"].iter_chunks(MIB))
     assert received == size
-    assert _memory(pid, "VmHWM") - before < 48 * MIB
+    grown = {pid: _memory(pid, "VmHWM") - memory for pid, memory in before.items()}
+    assert max(grown.values()) < 48 * MIB, grown
 
 
 def _memory(pid: int, field: str) -> int:

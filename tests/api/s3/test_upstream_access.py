@@ -133,7 +133,6 @@ def test_a_bucket_is_here_or_there(both: Both) -> None:
         lambda: both.s3.copy_object(Bucket=OURS, Key="copy", CopySource=f"{SHADOWED}/key"), "NotImplemented"
     )
     assert "download the object and upload it" in words
-    refused(lambda: both.s3.restore_object(Bucket=OURS, Key="key"), "UnsupportedOperationException")
 
 
 def test_a_bucket_is_made_where_the_upstream_is(both: Both) -> None:

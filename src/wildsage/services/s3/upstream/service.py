@@ -9,15 +9,13 @@ from typing import Any, Final
 from wildsage.core import paging
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
-from wildsage.kit.operation import Handler, Operation, Service
+from wildsage.kit.operation import Handler, Service
 from wildsage.services.s3 import errors, names
 from wildsage.services.s3.upstream.forwarder import Forwarder
 from wildsage.services.s3.upstream.requests import placed, source_of
 from wildsage.services.s3.upstream.resuming import Resuming
 from wildsage.store.codec import Document
 
-# What this server does not run itself, but whose permissions it knows.
-_FURTHER: Final = ("RestoreObject", "SelectObjectContent")
 _MOST_BUCKETS: Final = 10_000
 
 
@@ -26,17 +24,10 @@ def in_front_of(local: Service, forwarder: Forwarder) -> Service:
     found = {
         name: replace(each, handler=_either(name, each.handler, forwarder)) for name, each in local.operations.items()
     }
-    for name in _FURTHER:
-        found.setdefault(name, Operation(name, _either(name, _not_here, forwarder)))
     found["ListBuckets"] = replace(
         local.operations["ListBuckets"], handler=_list_buckets(local.operations["ListBuckets"].handler, forwarder)
     )
     return Service(local.name, found)
-
-
-async def _not_here(ctx: Context, request: Document) -> Document:
-    words = f"{ctx.operation} runs at the upstream only, and bucket {request['Bucket']} is one of this server's own."
-    raise ApiError("UnsupportedOperationException", words)
 
 
 def _either(name: str, local: Handler, forwarder: Forwarder) -> Handler:
