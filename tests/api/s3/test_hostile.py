@@ -132,6 +132,13 @@ def test_xml_that_is_none(raw: Raw, bucket: str, body: bytes, code: str) -> None
     assert raw("POST", f"/{bucket}?delete", body).code == code
 
 
+@pytest.mark.parametrize("setting", ["publicAccessBlock", "logging", "website", "notification", "accelerate", "acl"])
+def test_a_document_of_another_kind_changes_nothing(raw: Raw, bucket: str, setting: str) -> None:
+    before = raw("GET", f"/{bucket}?{setting}").body.partition(b"<RequestId>")[0]
+    assert raw("PUT", f"/{bucket}?{setting}", b"<Other/>").code == "MalformedXML"
+    assert raw("GET", f"/{bucket}?{setting}").body.partition(b"<RequestId>")[0] == before
+
+
 ODD = ("", "x", "-1", "0", "1", "2147483648", "9" * 30, "9" * 5000, "1.5", "%00", "%FF", "%ED%A0%80", "%F4%8F%BF%BF")
 QUERIES = {
     "list-type=2": ("prefix", "delimiter", "start-after", "continuation-token", "max-keys", "encoding-type"),

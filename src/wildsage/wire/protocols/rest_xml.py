@@ -47,6 +47,9 @@ class RestXmlProtocol(RestProtocol):
         root = loads(data)
         if local_name(root) == "LocationConstraint" and "LocationConstraint" in shape.members:
             return {"LocationConstraint": root.text} if root.text else {}
+        if shape.wire_name and local_name(root) != shape.wire_name:
+            # Otherwise any other document would be one that says nothing: "block no public access", for one.
+            raise Malformed(f"the root element is {local_name(root)[:60]}, not {shape.wire_name}")
         read: Params = from_element(shape, root)
         return read
 
