@@ -63,9 +63,9 @@ def script_mode(folder: Path) -> LaunchSpec:
     configuration = folder / "ml" / "input" / "config" / "hyperparameters.json"
     configuration.write_text(json.dumps({"sagemaker_program": '"train.py"'}))
     environment = Environment(Path(sys.executable), {})
-    _, recipe = recipe_for(_IMAGE, Role.TRAINING)
-    variables = native.environment_variables(recipe, environment)
-    return LaunchSpec("bench", folder, native.train_command(environment), variables, mounts=(native.toolkit_mount(),))
+    image, recipe = recipe_for(_IMAGE, Role.TRAINING)
+    variables = native.environment_variables(image, recipe, environment)
+    return LaunchSpec("bench", folder, native.train_command(environment), variables, mounts=native.toolkit_mounts())
 
 
 async def keeper_memory(sandbox: Sandbox, folder: Path) -> tuple[int, int]:

@@ -47,6 +47,8 @@ LONG_FUNCTIONS: dict[str, str] = {
 }
 FORBIDDEN_NAMES = ("utils", "helpers", "managers", "misc", "common")
 STANDARD_LIBRARY_ONLY = ("toolkit",)
+# Put on another interpreter's path by themselves, so they import themselves relatively and nothing else of Wildsage.
+RUN_BY_THEMSELVES = ("toolkit", "algorithms")
 
 
 def modules() -> list[Path]:
@@ -98,7 +100,7 @@ def functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.Functi
 
 
 def test_every_part_has_a_floor() -> None:
-    found = {part_of(name_of(path)) for path in modules()} - {"", *STANDARD_LIBRARY_ONLY, "algorithms"}
+    found = {part_of(name_of(path)) for path in modules()} - {"", *RUN_BY_THEMSELVES}
     assert found <= set(FLOORS), f"parts without a floor: {found - set(FLOORS)}"
 
 
@@ -179,9 +181,20 @@ def test_imports_are_absolute() -> None:
     wrong = [
         f"{path.relative_to(SOURCE)}:{line}"
         for path in modules()
-        if part_of(name_of(path)) not in STANDARD_LIBRARY_ONLY  # it is put on another interpreter's path by itself
+        if part_of(name_of(path)) not in RUN_BY_THEMSELVES
         for line, name in imports(parsed(path))
         if name.startswith(".")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("part", RUN_BY_THEMSELVES)
+def test_what_runs_by_itself_imports_nothing_else_of_the_package(part: str) -> None:
+    wrong = [
+        f"{path.relative_to(SOURCE)}:{line} imports {name}"
+        for path in modules()
+        if part_of(name_of(path)) == part
+        for line, name in own_imports(path)
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -7,12 +7,17 @@ from pathlib import Path
 import wildsage
 from wildsage.images.environments import Environment
 from wildsage.images.recipes import Recipe, variables
+from wildsage.images.uris import FrameworkImage
 from wildsage.runtimes.base import Inside, Mount
 
 
-def toolkit_mount() -> Mount:
-    """Wildsage's toolkit, which such a container runs under its own interpreter."""
-    return Mount(Path(wildsage.__file__).parent / "toolkit", Inside.TOOLKIT, read_only=True)
+def toolkit_mounts() -> tuple[Mount, ...]:
+    """What of Wildsage such a container runs under its own interpreter: the toolkit, the built-in algorithms."""
+    package = Path(wildsage.__file__).parent
+    return (
+        Mount(package / "toolkit", Inside.TOOLKIT, read_only=True),
+        Mount(package / "algorithms", Inside.ALGORITHMS, read_only=True),
+    )
 
 
 def train_command(environment: Environment) -> tuple[str, ...]:
@@ -25,6 +30,6 @@ def serve_command(environment: Environment) -> tuple[str, ...]:
     return (str(environment.python), f"{Inside.TOOLKIT}/serve.py")
 
 
-def environment_variables(recipe: Recipe, environment: Environment) -> dict[str, str]:
+def environment_variables(image: FrameworkImage, recipe: Recipe, environment: Environment) -> dict[str, str]:
     """What the image itself sets; the job's own variables go on top."""
-    return {**variables(recipe), "PATH": environment.path}
+    return {**variables(image, recipe), "PATH": environment.path}

@@ -45,7 +45,7 @@ _RECIPES = {
         "XGBoost",
         ("xgboost", "xgboost-cpu"),
         ("numpy",),
-        ("xgboost-cpu", "scikit-learn", "pandas"),
+        ("xgboost-cpu", "scikit-learn", "pandas", "pyarrow"),
         module="sagemaker_xgboost_container.training:main",
     ),
     Framework.PYTORCH: Recipe(
@@ -74,6 +74,13 @@ _RECIPES = {
         ("tensorflow-cpu",),
         module="sagemaker_tensorflow_container.training:main",
     ),
+    Framework.ALGORITHMS: Recipe(
+        Framework.ALGORITHMS,
+        "the built-in algorithms",
+        ("scikit-learn",),
+        ("numpy", "scipy"),
+        ("scikit-learn",),
+    ),
 }
 
 
@@ -86,7 +93,7 @@ def recipe_for(uri: str, role: Role) -> tuple[FrameworkImage, Recipe]:
     if image is None:
         raise ClientFault(
             f"ClientError: The image {uri} cannot be run without a container engine. Images known here are AWS's "
-            f"framework images, in any region and version: {', '.join(uris.known())}. Use one of them as "
+            f"framework and algorithm images, in any region and version: {', '.join(uris.known())}. Use one of them as "
             "sagemaker.image_uris.retrieve gives it, or see 'wildsage doctor' for how to run any image with an engine."
         )
     if image.role not in (role, Role.BOTH):
@@ -100,6 +107,11 @@ def notice(image: FrameworkImage, recipe: Recipe, versions: Mapping[str, str]) -
     ``versions``: versions of the environment's distributions by their names, and Python's own as ``python``.
     """
     main = next((name for name in recipe.main if name in versions), recipe.main[0])
+    if image.framework is Framework.ALGORITHMS:
+        return (
+            f"[wildsage] The image asks for Amazon's built-in algorithm {image.algorithm}; what runs is Wildsage's on "
+            f"{main} {versions.get(main, 'of an unknown version')} and Python {versions['python']}, from this machine."
+        )
     asked = image.transformers or image.version
     device = " for GPUs" if image.gpu else ""
     return (
@@ -108,9 +120,11 @@ def notice(image: FrameworkImage, recipe: Recipe, versions: Mapping[str, str]) -
     )
 
 
-def variables(recipe: Recipe) -> dict[str, str]:
+def variables(image: FrameworkImage, recipe: Recipe) -> dict[str, str]:
     """What the framework's own image sets for the processes in it."""
+    algorithm = {"WILDSAGE_ALGORITHM": image.algorithm, "WILDSAGE_ALGORITHM_VERSION": image.version}
     return {
+        **(algorithm if image.algorithm else {}),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wildsage.images import algorithms
+
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)/(?P<path>.+)"
 )
@@ -23,6 +25,7 @@ class Framework(StrEnum):
     PYTORCH = "pytorch"
     TENSORFLOW = "tensorflow"
     HUGGINGFACE = "huggingface"
+    ALGORITHMS = "algorithms"
 
 
 class Role(StrEnum):
@@ -51,7 +54,8 @@ class Location:
 class FrameworkImage:
     """A framework's image. ``version`` is the framework's (``1.2-1``, ``2.3.0``), ``transformers`` Hugging Face's own.
 
-    ``gpu`` and ``python`` (``py311``) are as the tag says; the last is empty where it does not.
+    ``gpu`` and ``python`` (``py311``) are as the tag says; the last is empty where it does not. ``algorithm``: the
+    built-in algorithm that the image runs where no script is given, or empty.
     """
 
     uri: str
@@ -61,6 +65,7 @@ class FrameworkImage:
     python: str = ""
     gpu: bool = False
     transformers: str = ""
+    algorithm: str = ""
 
 
 _REPOSITORIES = {
@@ -76,7 +81,14 @@ _REPOSITORIES = {
     "tensorflow-inference-graviton": (Framework.TENSORFLOW, Role.INFERENCE),
     "huggingface-pytorch-training": (Framework.HUGGINGFACE, Role.TRAINING),
     "huggingface-pytorch-inference": (Framework.HUGGINGFACE, Role.INFERENCE),
+    "kmeans": (Framework.ALGORITHMS, Role.BOTH),
+    "knn": (Framework.ALGORITHMS, Role.BOTH),
+    "linear-learner": (Framework.ALGORITHMS, Role.BOTH),
+    "pca": (Framework.ALGORITHMS, Role.BOTH),
+    "randomcutforest": (Framework.ALGORITHMS, Role.BOTH),
+    "xgboost": (Framework.XGBOOST, Role.BOTH),
 }
+_ALGORITHMS = ("kmeans", "knn", "linear-learner", "pca", "randomcutforest", "xgboost")
 
 
 def locate(uri: str) -> Location:
@@ -96,6 +108,8 @@ def framework_image(uri: str) -> FrameworkImage | None:
     if not location.account or location.repository not in _REPOSITORIES:
         return None
     framework, role = _REPOSITORIES[location.repository]
+    if location.repository in _ALGORITHMS and location.account not in algorithms.ACCOUNTS:
+        return None
     version, *rest = location.tag.split("-")
     transformers = ""
     if rest and framework in (Framework.SKLEARN, Framework.XGBOOST) and rest[0].isdigit():
@@ -104,7 +118,10 @@ def framework_image(uri: str) -> FrameworkImage | None:
         if part.startswith("transformers"):
             transformers = part.removeprefix("transformers")
     python = next((part for part in rest if re.fullmatch(r"py\d+", part)), "")
-    return FrameworkImage(uri, framework, role, version, python, "gpu" in rest, transformers)
+    algorithm = location.repository if location.repository in _ALGORITHMS else ""
+    if framework is Framework.XGBOOST:
+        algorithm = "xgboost"
+    return FrameworkImage(uri, framework, role, version, python, "gpu" in rest, transformers, algorithm)
 
 
 def known() -> list[str]:

@@ -21,6 +21,7 @@ class Inside:
 
     ML = "/opt/ml"
     TOOLKIT = "/opt/wildsage/toolkit"  # the caller mounts it there, read-only
+    ALGORITHMS = "/opt/wildsage/algorithms"  # and this beside it, where the toolkit looks for it
     SOCKETS = "/run/wildsage"
     HOME = "/root"
     INTERFACE = "eth0"  # the interface of a network that ``connect`` made

@@ -26,19 +26,11 @@ _OUTPUT = f"{_BASE}/output"
 
 # Hyperparameters of this prefix are for the toolkit; these of them have a meaning of their own here.
 _PREFIX = "sagemaker_"
-_OWN = frozenset(
-    {
-        "sagemaker_program",
-        "sagemaker_submit_directory",
-        "sagemaker_enable_cloudwatch_metrics",
-        "sagemaker_region",
-        "sagemaker_container_log_level",
-        "sagemaker_job_name",
-        "default_user_module_name",
-        "_tuning_objective_metric",
-        "sagemaker_s3_output",
-    }
-)
+_OWN = (  # noqa: SIM905
+    "sagemaker_program sagemaker_submit_directory sagemaker_enable_cloudwatch_metrics sagemaker_region "
+    "sagemaker_container_log_level sagemaker_job_name default_user_module_name _tuning_objective_metric "
+    "sagemaker_s3_output"
+).split()
 _DISTRIBUTIONS = (
     "sagemaker_mpi_enabled",
     "sagemaker_parameter_server_enabled",
@@ -352,6 +344,9 @@ def train() -> None:
     )
     log.level = int(description["log_level"])
     program = description["user_entry_point"]
+    if not program and environ.get("WILDSAGE_ALGORITHM"):
+        algorithms = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "algorithms")
+        os.execv(sys.executable, [sys.executable, f"{algorithms}/train.py"])
     if not program:
         raise ScriptFailure(
             "ExecuteUserScriptError",

@@ -49,7 +49,7 @@ def environment() -> Environment:
 
 @pytest.fixture
 def spec(tmp_path: Path, environment: Environment) -> LaunchSpec:
-    _, recipe = recipe_for(_IMAGE, Role.TRAINING)
+    image, recipe = recipe_for(_IMAGE, Role.TRAINING)
     configuration = tmp_path / "ml" / "input" / "config"
     configuration.mkdir(parents=True)
     (configuration / "resourceconfig.json").write_text(json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]}))
@@ -59,8 +59,8 @@ def spec(tmp_path: Path, environment: Environment) -> LaunchSpec:
         "job",
         tmp_path,
         native.train_command(environment),
-        native.environment_variables(recipe, environment),
-        mounts=(native.toolkit_mount(),),
+        native.environment_variables(image, recipe, environment),
+        mounts=native.toolkit_mounts(),
     )
 
 

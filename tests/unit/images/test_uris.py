@@ -51,7 +51,7 @@ def test_hugging_face() -> None:
 @pytest.mark.parametrize(
     "uri",
     [
-        "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1",
+        "111122223333.dkr.ecr.us-east-1.amazonaws.com/kmeans:1",
         "busybox",
         "sagemaker-scikit-learn:1.2-1",
         "a/b@sha256:0",

@@ -111,7 +111,7 @@ async def test_the_xgboost_algorithm(tmp_path: Path, kind: str) -> None:
     else:
         path.write_bytes(bytes(booster.save_raw(kind)))
     expected = booster.predict(xgboost.DMatrix(x[:2])).tolist()
-    async with serving(tmp_path, "xgboost", None) as served:
+    async with serving(tmp_path, "xgboost", None, WILDSAGE_ALGORITHM="xgboost") as served:
         text = "\n".join(",".join(map(str, row)) for row in x[:2]).encode()
         answer = await served.invoke(text + b"\n", "text/csv")
         assert answer.header("content-type") == "text/csv; charset=utf-8"
@@ -124,7 +124,11 @@ async def test_the_xgboost_algorithm(tmp_path: Path, kind: str) -> None:
         assert [json.loads(line)["score"] for line in body_of(answer).splitlines()] == pytest.approx(expected)
         assert (await served.invoke(b"", "text/csv")).status == 204
         answer = await served.invoke(b"<x/>", "application/xml")
-        assert (answer.status, body_of(answer)) == (415, b"Content-type application/xml is not supported.")
+        assert (answer.status, body_of(answer)) == (
+            415,
+            b"application/xml is not an accepted ContentType: csv, libsvm, parquet, recordio-protobuf, text/csv, "
+            b"text/libsvm, text/x-libsvm, application/x-parquet, application/x-recordio-protobuf.",
+        )
         assert (await served.invoke(text, "text/csv", "image/png")).status == 406
 
 

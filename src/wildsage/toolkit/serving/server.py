@@ -1,7 +1,8 @@
 """Starts the model server from what the environment says.
 
 WILDSAGE_BIND                   ``unix:/path`` to listen on, else TCP SAGEMAKER_BIND_TO_PORT (8080)
-WILDSAGE_FRAMEWORK              sklearn, xgboost or pytorch
+WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch or algorithms
+WILDSAGE_ALGORITHM              the built-in algorithm that answers where there is no script
 SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
 """
 
@@ -12,10 +13,10 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 
-from . import script, supervisor
+from . import algorithms, script, supervisor
 from .http import Answer, Handle, Loop, Request
 
-_FRAMEWORKS = ("sklearn", "xgboost", "pytorch")
+_FRAMEWORKS = ("sklearn", "xgboost", "pytorch", "algorithms")
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def main() -> int:
     if framework not in _FRAMEWORKS:
         supervisor.log(f"WILDSAGE_FRAMEWORK must be one of {', '.join(_FRAMEWORKS)}, not {framework!r}")
         return 1
-    if framework == "xgboost":
+    if framework in ("xgboost", "algorithms"):
         environ.setdefault(
             "OMP_NUM_THREADS", "1"
         )  # as the image does: a process for each CPU, a thread for each process
@@ -70,8 +71,12 @@ def workers(environ: Mapping[str, str]) -> int:
 
 
 def _load(framework: str, place: script.Place) -> Handle:
+    code = script.load(place)
+    algorithm = os.environ.get("WILDSAGE_ALGORITHM", "")
+    if code is None and algorithm:
+        return algorithms.load(algorithm, place.model)
     module = importlib.import_module(f".frameworks.{framework}", __package__)
-    handle: Handle = module.load(script.load(place), place.model)
+    handle: Handle = module.load(code, place.model)
     return handle
 
 

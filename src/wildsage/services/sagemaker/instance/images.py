@@ -58,5 +58,5 @@ class Images:
         asked, recipe = recipe_for(image, role)
         environment = await self._environments.resolve(recipe, progress)
         command = serve_command(environment) if role is Role.INFERENCE else train_command(environment)
-        variables = {**self._settings, **environment_variables(recipe, environment)}
+        variables = {**self._settings, **environment_variables(asked, recipe, environment)}
         return Software(command, variables, notice(asked, recipe, environment.versions))

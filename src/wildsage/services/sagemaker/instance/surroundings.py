@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wildsage.core.settings import Settings
-from wildsage.images.native import toolkit_mount
+from wildsage.images.native import toolkit_mounts
 from wildsage.runtimes.base import Mount
 from wildsage.services.sagemaker.instance.images import Software
 
@@ -26,6 +26,6 @@ def variables(software: Software, settings: Settings, region: str, credentials_u
 
 
 def mounts(settings: Settings) -> tuple[Mount, ...]:
-    """The toolkit, and the certificates that AWS_CA_BUNDLE names."""
+    """The toolkit and the algorithms, and the certificates that AWS_CA_BUNDLE names."""
     bundle = Mount(settings.data.tls / "bundle.pem", CA_BUNDLE, read_only=True)
-    return (toolkit_mount(), bundle)
+    return (*toolkit_mounts(), bundle)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from wildsage.core.errors import ApiError, Unsupported, ValidationError
+from wildsage.images import algorithms, uris
 from wildsage.runtimes.base import Inspection
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
@@ -17,6 +18,8 @@ DEFAULT_MAX_RUNTIME = 86_400
 STOP_GRACE = 120.0
 REASON_LIMIT = 1024
 TERMINAL = ("Completed", "Failed", "Stopped")
+# How a built-in algorithm says that the caller is at fault.
+_CLIENT_ERROR, _CLIENT_ERROR_CODE = "ClientError: ", 2
 
 # What runs. ProfilerConfig, DebugHookConfig and ExperimentConfig are sent by the SDKs unasked; they are kept and
 # described. VpcConfig is kept too; the job's log says that it changes nothing here.
@@ -78,6 +81,21 @@ def check(request: Document, file_systems: FileSystems) -> None:
     channels.check(request, file_systems)
     _check_uri(request["OutputDataConfig"]["S3OutputPath"], "S3OutputPath")
     _check_metrics(algorithm.get("MetricDefinitions") or [])
+    if algorithm.get("MetricDefinitions") and built_in(request):
+        raise ValidationError(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
+            "without specifying metric definitions."
+        )
+
+
+def built_in(request: Document) -> str:
+    """The built-in algorithm that the job's image runs by itself; empty where there is none, or a script is given."""
+    algorithm = request.get("AlgorithmSpecification") or {}
+    image = uris.framework_image(algorithm.get("TrainingImage") or "")
+    if image is None or algorithm.get("ContainerEntrypoint"):
+        return ""
+    scripted = "sagemaker_program" in (request.get("HyperParameters") or {})
+    return "" if scripted or "SAGEMAKER_PROGRAM" in (request.get("Environment") or {}) else image.algorithm
 
 
 def _check_uri(uri: str, field: str) -> None:
@@ -107,7 +125,11 @@ def complete(request: Document) -> Document:
         name: bool(request.get(name))
         for name in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
     }
-    return {**request, "StoppingCondition": stopping, "OutputDataConfig": output, **flags}
+    found = {**request, "StoppingCondition": stopping, "OutputDataConfig": output, **flags}
+    if name := built_in(request):
+        metrics = {"MetricDefinitions": algorithms.metric_definitions(name), "EnableSageMakerMetricsTimeSeries": True}
+        found["AlgorithmSpecification"] = {**request["AlgorithmSpecification"], **metrics}
+    return found
 
 
 def check_stop(phase: str) -> None:
@@ -169,6 +191,8 @@ def failure_reason(found: Inspection, failure: str, log: list[str], memory: str)
         )
     words = failure.strip() or "\n".join(log).strip() or "the container wrote no output"
     ending = f", exit code: {code}"
+    if words.startswith(_CLIENT_ERROR) and code == _CLIENT_ERROR_CODE:
+        return limit(words[: 10 * REASON_LIMIT] + ending)
     return limit(f"AlgorithmError: {words}"[: 10 * REASON_LIMIT] + ending)
 
 

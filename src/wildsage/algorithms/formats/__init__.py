@@ -1,0 +1,1 @@
+"""Data as the built-in algorithms read and write it: training channels, requests, responses."""

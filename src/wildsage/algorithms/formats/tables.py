@@ -1,0 +1,92 @@
+"""Tables: what is read from a channel or a request, whatever its format."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from . import recordio, records
+
+Array = np.ndarray[Any, Any]
+
+
+class Table(NamedTuple):
+    """``features``: float32, one row a record. ``labels``: float32 of as many rows, or None."""
+
+    features: Array
+    labels: Array | None
+
+
+class Unreadable(ValueError):
+    """Data that are not what their content type says."""
+
+
+def from_csv(stream: BinaryIO, label_size: int) -> Table:
+    """Without a header; the first ``label_size`` columns are labels, of which the first counts."""
+    try:
+        values = np.loadtxt(
+            io.TextIOWrapper(stream, "utf-8-sig"), delimiter=",", dtype=np.float64, ndmin=2, comments=None
+        )
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Unreadable(str(error)) from error
+    if values.size and values.shape[1] < label_size + 1:
+        raise Unreadable(f"there are {values.shape[1]} columns, of which {label_size} would be labels")
+    labels = values[:, 0].astype(np.float32) if label_size else None
+    return Table(values[:, label_size:].astype(np.float32), labels)
+
+
+def from_records(stream: BinaryIO) -> Table:
+    """RecordIO-protobuf with a tensor ``values``; sparse ones become dense, as the images' ``force_dense`` does."""
+    try:
+        rows = [records.decode(each) for each in recordio.read(stream)]
+    except (recordio.Malformed, records.Malformed) as error:
+        raise Unreadable(str(error)) from error
+    return table_of(rows)
+
+
+def table_of(rows: Iterable[records.Record]) -> Table:
+    """Records of one width as a table. Raises Unreadable."""
+    vectors: list[records.Tensor] = []
+    labels: list[float] = []
+    for number, row in enumerate(rows):
+        tensor = row.features.get("values")
+        if tensor is None:
+            raise Unreadable(f"record {number} has no feature 'values'")
+        vectors.append(tensor)
+        label = row.label.get("values")
+        if label is not None and len(label.values):
+            labels.append(float(label.values[0]))
+    if labels and len(labels) != len(vectors):
+        raise Unreadable(f"only {len(labels)} of {len(vectors)} records have a label")
+    return Table(stacked(vectors), np.array(labels, np.float32) if labels else None)
+
+
+def stacked(vectors: list[records.Tensor]) -> Array:
+    """One row for each vector. Raises Unreadable if they differ in width."""
+    width = max((max(each.keys) + 1 for each in vectors if len(each.keys)), default=0)
+    try:
+        rows = [each.dense(width) for each in vectors]
+    except records.Malformed as error:
+        raise Unreadable(str(error)) from error
+    widths = {len(row) for row in rows}
+    if len(widths) > 1:
+        raise Unreadable(f"records have different numbers of features: {', '.join(map(str, sorted(widths)))}")
+    return np.array(rows, np.float32) if rows else np.empty((0, 0), np.float32)
+
+
+def joined(tables: Iterator[Table]) -> Table:
+    """The tables of several files as one. Raises Unreadable if they do not fit together."""
+    found = [table for table in tables if len(table.features)]
+    if not found:
+        return Table(np.empty((0, 0), np.float32), None)
+    widths = {table.features.shape[1] for table in found}
+    if len(widths) > 1:
+        raise Unreadable(f"files have different numbers of features: {', '.join(map(str, sorted(widths)))}")
+    labels = [table.labels for table in found if table.labels is not None]
+    if labels and len(labels) != len(found):
+        raise Unreadable("some files have labels and some have none")
+    features = np.concatenate([table.features for table in found])
+    return Table(features, np.concatenate(labels) if labels else None)
