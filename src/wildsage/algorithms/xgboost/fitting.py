@@ -67,7 +67,7 @@ def train(config: Mapping[str, Any], data: Data, folders: Folders) -> None:
     try:
         if folds is None:
             booster = _one(settings, plan, data, folders)
-            booster.save_model(os.path.join(folders.model, MODEL))
+            _save(booster, os.path.join(folders.model, MODEL))
         else:
             _cross_validated(settings, plan, data, folders, (folds, repeats))
     except Exception as error:
@@ -130,7 +130,7 @@ def _one(
         data.train,
         num_boost_round=plan.rounds - done,
         evals=watched,
-        custom_metric=measures.measuring(plan.own_metrics) if plan.own_metrics else None,
+        custom_metric=measures.measuring(plan.own_metrics, str(settings.get("objective"))) if plan.own_metrics else None,
         callbacks=callbacks,
         evals_result=results,
         xgb_model=previous,
@@ -175,12 +175,17 @@ class _Saved(xgboost.callback.TrainingCallback):
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         path = self._path if self._done is None else f"{self._path}.{epoch + self._done}"
-        folder, name = os.path.split(path)
-        os.makedirs(folder, exist_ok=True)
-        draft = os.path.join(folder, f".{name}.ubj")
-        model.save_model(draft)
-        os.replace(draft, path)
+        _save(model, path)
         return False
+
+
+def _save(booster: Any, path: str) -> None:
+    """As UBJSON, which XGBoost is told by a suffix that the image's file name does not have."""
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    draft = os.path.join(folder, f".{name}.ubj")
+    booster.save_model(draft)
+    os.replace(draft, path)
 
 
 def _cross_validated(
@@ -198,7 +203,7 @@ def _cross_validated(
         part = Data(data.train.slice(inside), data.train.slice(outside))
         results.append({})
         booster = _one(settings, plan, part, folders, fold=number, results=results[-1])
-        booster.save_model(os.path.join(folders.model, f"{MODEL}-{number}"))
+        _save(booster, os.path.join(folders.model, f"{MODEL}-{number}"))
         for row, value in zip(outside, booster.predict(part.validation)):  # noqa: B905 - Python 3.9
             predicted[row].append(value)
         if len(results) % folds == 0:

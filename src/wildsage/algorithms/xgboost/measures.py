@@ -13,18 +13,13 @@ from ..formats.tables import Array
 _Metric = Callable[[Array, Array], float]
 
 
-def _classes(predictions: Array) -> Array:
-    """XGBoost hands over margins."""
-    return predictions.argmax(axis=-1) if predictions.ndim > 1 else (predictions > 0).astype(int)
-
-
 def _averaged(score: Any, average: str) -> _Metric:
-    return lambda labels, found: float(score(labels, _classes(found), average=average, zero_division=0))
+    return lambda labels, found: float(score(labels, found, average=average, zero_division=0))
 
 
 _CLASSIFICATION: dict[str, _Metric] = {
-    "accuracy": lambda labels, found: float(metrics.accuracy_score(labels, _classes(found))),
-    "balanced_accuracy": lambda labels, found: float(metrics.balanced_accuracy_score(labels, _classes(found))),
+    "accuracy": lambda labels, found: float(metrics.accuracy_score(labels, found)),
+    "balanced_accuracy": lambda labels, found: float(metrics.balanced_accuracy_score(labels, found)),
     "f1": _averaged(metrics.f1_score, "macro"),
     "f1_binary": _averaged(metrics.f1_score, "binary"),
     "f1_macro": _averaged(metrics.f1_score, "macro"),
@@ -47,11 +42,21 @@ def split(names: list[str]) -> tuple[list[str], list[str]]:
     return [name for name in names if name not in _OWN], [name for name in names if name in _OWN]
 
 
-def measuring(names: list[str]) -> Callable[[Array, Any], list[tuple[str, float]]]:
+def measuring(names: list[str], objective: str) -> Callable[[Array, Any], list[tuple[str, float]]]:
     """What ``xgboost.train`` takes as ``custom_metric``."""
 
     def measure(predictions: Array, data: Any) -> list[tuple[str, float]]:
-        labels = data.get_label()
-        return [(name, _OWN[name](labels, np.asarray(predictions))) for name in names]
+        labels, found = data.get_label(), np.asarray(predictions)
+        classes = _classes(found, objective)
+        return [(name, _OWN[name](labels, classes if name in _CLASSIFICATION else found)) for name in names]
 
     return measure
+
+
+def _classes(predictions: Array, objective: str) -> Array:
+    """From what the objective predicts: a class already, a probability for each, a probability, a margin."""
+    if objective == "multi:softmax":
+        return predictions
+    if predictions.ndim > 1:
+        return np.asarray(predictions.argmax(axis=-1))
+    return np.asarray(predictions > (0.0 if objective == "binary:logitraw" else 0.5), np.int64)

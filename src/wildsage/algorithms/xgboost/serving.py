@@ -99,7 +99,8 @@ def _booster(path: str) -> Any:
     except Exception as no_pickle:
         booster = xgboost.Booster()
         try:
-            booster.load_model(path)
+            with open(path, "rb") as file:
+                booster.load_model(bytearray(file.read()))
         except Exception as no_model:
             raise RuntimeError(
                 f"Model {path} cannot be loaded:\nPickle load error={no_pickle}\nXGB load model error={no_model}"
