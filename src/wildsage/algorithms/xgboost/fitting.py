@@ -130,7 +130,9 @@ def _one(
         data.train,
         num_boost_round=plan.rounds - done,
         evals=watched,
-        custom_metric=measures.measuring(plan.own_metrics, str(settings.get("objective"))) if plan.own_metrics else None,
+        custom_metric=measures.measuring(plan.own_metrics, str(settings.get("objective")))
+        if plan.own_metrics
+        else None,
         callbacks=callbacks,
         evals_result=results,
         xgb_model=previous,
