@@ -68,9 +68,9 @@ def test_an_archive_depends_only_on_its_files(tmp_path: Path) -> None:
     (source / "sub" / "b").write_text("b")
     (source / "a").write_text("a")
     (source / "link").symlink_to("a")
-    archives.pack(source, tmp_path / "one.tar.gz", never)
+    archives.pack([source], tmp_path / "one.tar.gz", never)
     (source / "a").touch()
-    archives.pack(source, tmp_path / "two.tar.gz", never)
+    archives.pack([source], tmp_path / "two.tar.gz", never)
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
     archives.unpack(tmp_path / "one.tar.gz", tmp_path / "target", URI, never)
     assert sorted(path.relative_to(tmp_path / "target").as_posix() for path in (tmp_path / "target").rglob("*")) == [
@@ -129,7 +129,7 @@ def test_a_model_of_many_folders_is_packed(tmp_path: Path) -> None:
     for _ in range(1200):
         deepest += "/d"
         Path(deepest).mkdir()
-    archives.pack(tmp_path / "source", tmp_path / "deep.tar.gz", never)
+    archives.pack([tmp_path / "source"], tmp_path / "deep.tar.gz", never)
     with tarfile.open(tmp_path / "deep.tar.gz") as tar:
         assert len(tar.getnames()) == 1200
     trees.remove(tmp_path / "source")

@@ -28,6 +28,10 @@ def job(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in request.items() if value is not None}
 
 
+def group(name: str) -> dict[str, Any]:
+    return {"InstanceGroupName": name, "InstanceType": "ml.m5.large", "InstanceCount": 1}
+
+
 def channel(name: str, **changes: Any) -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/data", **changes.pop("source", {})}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}, **changes}
@@ -68,7 +72,21 @@ def resources(**changes: Any) -> dict[str, Any]:
             "ValidationException",
             "regular expression of metric definition m",
         ),
-        ({"ResourceConfig": resources(InstanceCount=2)}, "UnsupportedOperationException", "Set InstanceCount to 1"),
+        (
+            {"ResourceConfig": resources(InstanceCount=65)},
+            "UnsupportedOperationException",
+            "a machine runs at most 64 of one job",
+        ),
+        (
+            {"ResourceConfig": resources(InstanceGroups=[group("a")])},
+            "ValidationException",
+            "InstanceGroups or InstanceType and InstanceCount, not both",
+        ),
+        (
+            {"ResourceConfig": {"InstanceGroups": [group("a"), group("a")], "VolumeSizeInGB": 1}},
+            "ValidationException",
+            "duplicate group name: a",
+        ),
         (
             {"InputDataConfig": [channel("a", source={"S3DataType": "Converse"})]},
             "UnsupportedOperationException",

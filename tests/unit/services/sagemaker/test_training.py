@@ -204,7 +204,7 @@ async def test_a_job_whose_processes_were_killed_fails_in_words(server: Server, 
     await running(server, "lost", "ready")
     found = await server.settled(TRAINING_JOB, "lost", "InProgress")
     await server.stop()
-    os.kill(found.state["handle"]["pid"], signal.SIGKILL)
+    os.kill(found.state["handles"]["algo-1"]["pid"], signal.SIGKILL)
     await server.start()
     job = await training.end("lost")
     assert "vanished without an exit status" in job["FailureReason"]

@@ -9,7 +9,7 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wildsage.core.errors import ClientFault
@@ -21,16 +21,32 @@ _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
-def pack(folder: Path, archive: Path, stopped: Stopped) -> None:
-    """Everything in ``folder`` as ``archive``, names relative to the folder; the same files give the same bytes."""
+def pack(folders: Sequence[Path], archive: Path, stopped: Stopped) -> list[str]:
+    """Everything in ``folders`` as ``archive``, names relative to each; the same files give the same bytes.
+
+    Of what several have under one name the first's is taken; the names that are left out. Folders become one.
+    """
+    taken: dict[str, bool] = {}  # name → whether it is a folder
+    left_out = []
     with (
         open(archive, "wb") as raw,
         gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in _entries(folder):
-            check(stopped)
-            _add(tar, path, path.relative_to(folder).as_posix())
+        for number, folder in enumerate(folders):
+            for path in _entries(folder):
+                check(stopped)
+                name = path.relative_to(folder).as_posix()
+                whole = path.is_dir() and not path.is_symlink()
+                if number and (name in taken or taken.get(name.rpartition("/")[0]) is False):
+                    taken.setdefault(name, False)
+                    if not (whole and taken[name]):
+                        left_out.append(name)
+                    continue
+                if len(folders) > 1:
+                    taken[name] = whole
+                _add(tar, path, name)
+    return left_out
 
 
 def _entries(folder: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@
     log_stream   name of its log stream
     software     what its image turned out to be (images.Software)
     feeders      the runtime's handles of what feeds channels in Pipe mode; none without such channels
-    handle       the runtime's, once launched
+    handles      the runtime's of the instances and their network, once launched (instances.Handles)
     deadline     when MaxRuntimeInSeconds is over, epoch seconds
     stopping     when its end was asked for (StopTrainingJob, or the time limit)
     outcome      secondary (how it ends: Completed, Failed, Stopped, MaxRuntimeExceeded) and reason, once known
@@ -24,21 +24,21 @@ from wildsage.images.uris import Role
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
-from wildsage.kit.logstreams import LogStream
 from wildsage.kit.roles import credentials_uri
-from wildsage.runtimes.base import Inspection, Phase, Runtime
+from wildsage.runtimes.base import Phase, Runtime
 from wildsage.services.sagemaker.instance import faults, roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
-from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
+from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.images import Images, kept
-from wildsage.services.sagemaker.instance.metrics import Metric
 from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import launch, outputs, rules
 from wildsage.services.sagemaker.training.inputs.channels import Mode, mode_of
 from wildsage.services.sagemaker.training.inputs.feeders import Feeders
 from wildsage.services.sagemaker.training.inputs.fill import fill
-from wildsage.services.sagemaker.training.kind import LOG_GROUP, TRAINING_JOB
+from wildsage.services.sagemaker.training.instances import CLOSED, Ended, Instances, stream_of
+from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.training.launch import Job
 from wildsage.services.sagemaker.training.operations import STOP
 from wildsage.store.resources import Resource
@@ -64,9 +64,8 @@ class TrainingController:
 
     def __init__(self, platform: Platform, runtime: Runtime, images: Images, attendants: Attendants) -> None:
         self._platform = platform
-        self._runtime = runtime
         self._images = images
-        self._attendants = attendants
+        self._instances = Instances(platform, runtime, attendants)
         self._feeders = Feeders(runtime)
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
             "prepare": self._prepare,
@@ -103,15 +102,6 @@ class TrainingController:
         directory = self._platform.settings.data.instances / f"train-{resource.uid}"
         return Job(resource.key.name, TRAINING_JOB.arn(resource.key), resource.key.region, resource.spec, directory)
 
-    def _source(self, resource: Resource) -> Source:
-        definitions = resource.spec["AlgorithmSpecification"].get("MetricDefinitions") or []
-        metrics = tuple(Metric(each["Name"], each["Regex"]) for each in definitions)
-        return Source(f"train/{resource.uid}", self._runtime, resource.state["handle"], self._stream(resource), metrics)
-
-    def _stream(self, resource: Resource) -> LogStream:
-        name = f"{resource.key.name}/algo-1-{int(resource.created)}"
-        return LogStream(resource.key.account, resource.key.region, LOG_GROUP, name)
-
     async def _transfers(self, job: Job) -> tuple[Transfers, Caller]:
         caller = await roles.assume(self._platform, job.document["RoleArn"])
         return Transfers(self._platform.calls, caller, job.region), caller
@@ -130,7 +120,7 @@ class TrainingController:
         return Step(resource.phase, resource.status, state, after=0)
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
-        stream = self._stream(resource)
+        stream = stream_of(resource, job.hosts[0])
         opened = False
 
         async def report(line: str) -> None:
@@ -148,8 +138,7 @@ class TrainingController:
 
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
-        for host in job.hosts:
-            await fill(job, host, transfers)
+        await together(fill(job, host, transfers) for host in job.hosts)
         piped = any(mode_of(job.document, each) is Mode.PIPE for each in job.document.get("InputDataConfig") or ())
         return self._next(resource, "feed" if piped else "launch", "Training")
 
@@ -159,58 +148,58 @@ class TrainingController:
         return self._next(resource, "launch", "Training", feeders=[dict(handle) for handle in handles])
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
-        await self._announce(resource)
+        await self._announce(resource, job)
         _, caller = await self._transfers(job)
-        spec = launch.spec(
-            job,
-            job.hosts[0],
-            kept(resource.state["software"]),
-            self._platform.settings,
-            credentials_uri(self._platform, caller),
-        )
-        handle = await self._runtime.launch(spec)
+        software, uri = kept(resource.state["software"]), credentials_uri(self._platform, caller)
+        specs = {host.name: launch.spec(job, host, software, self._platform.settings, uri) for host in job.hosts}
+        handles = await self._instances.launch(specs, launch.network(job, specs))
+        if self._instances.closed(handles):
+            await self._say(resource, job, CLOSED, once=f"closed/{resource.uid}")
         deadline = self._platform.clock.now() + job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
-        return self._next(resource, "train", "Training", handle=dict(handle), deadline=deadline)
+        return self._next(resource, "train", "Training", handles=handles, deadline=deadline)
 
-    async def _announce(self, resource: Resource) -> None:
+    async def _announce(self, resource: Resource, job: Job) -> None:
         """What a reader of the log should know before the first line of user code."""
         words = (resource.state["software"]["notice"], unheeded(resource.spec))
         if text := "\n".join(filter(None, words)):
-            stream = self._stream(resource)
-            await logstreams.ensure(self._platform, stream)
-            await logstreams.announce(self._platform, stream, text, once=f"notice/{resource.uid}")
+            await self._say(resource, job, text, once=f"notice/{resource.uid}")
+
+    async def _say(self, resource: Resource, job: Job, text: str, once: str) -> None:
+        stream = stream_of(resource, job.hosts[0])
+        await logstreams.ensure(self._platform, stream)
+        await logstreams.announce(self._platform, stream, text, once)
 
     async def _train(self, resource: Resource, job: Job) -> Step:
-        """Waits for the container's end; a wish to stop interrupts the wait and comes here again."""
-        self._attendants.attend(self._source(resource))
+        """Waits for the containers' end; a wish to stop interrupts the wait and comes here again."""
+        handles = resource.state["handles"]
+        self._instances.attend(resource, job, handles)
         if resource.wish == STOP:
             return self._next(resource, "stop", "Stopping")
-        found = await self._wait(resource)
+        found = await self._wait(resource, job)
         if isinstance(found, str):
-            await self._runtime.stop(resource.state["handle"], 0)
-            return self._next(resource, "upload", "Uploading", outcome={"secondary": "Failed", "reason": found})
+            await self._instances.stop(job, handles, 0)
+            return self._ended(resource, "Failed", found)
+        now = self._platform.clock.now()
         if found is None:
             over = {"secondary": "MaxRuntimeExceeded", "reason": ""}
-            step = self._next(resource, "stop", "Stopping", stopping=self._platform.clock.now(), outcome=over)
+            step = self._next(resource, "stop", "Stopping", stopping=now, outcome=over)
             return replace(step, phase="Stopping")
-        # Its private files are of no more use, and if they fill the disk nothing could be stored before they are gone.
-        await self._runtime.remove(resource.state["handle"])
-        if await in_thread(lambda _: outputs.give_up_on_full_disk(job.folder(job.hosts[0]))):
-            full = {"secondary": "Failed", "reason": outputs.FULL}
-            return self._next(resource, "upload", "Uploading", outcome=full)
-        if broken := await self._feeders.finish(resource.state.get("feeders", ())):
-            reason = rules.LOST if found.phase is Phase.LOST else broken
-            return self._next(resource, "upload", "Uploading", outcome={"secondary": "Failed", "reason": reason})
-        if found.phase is Phase.EXITED and found.exit_code == 0:
-            return self._next(resource, "upload", "Uploading", outcome={"secondary": "Completed", "reason": ""})
-        reason = await self._failure(resource, job, found)
-        return self._next(resource, "upload", "Uploading", outcome={"secondary": "Failed", "reason": reason})
+        if found.failed and len(job.hosts) > 1:
+            outcome = await self._judge(resource, job, found)
+            return self._next(resource, "stop", "Training", stopping=now, outcome=outcome)
+        if not await self._instances.release(job, handles):
+            return self._ended(resource, "Failed", outputs.FULL)
+        return self._ended(resource, **await self._judge(resource, job, found))
 
-    async def _wait(self, resource: Resource) -> Inspection | str | None:
-        """How the container ended; why its input did, if that was first; None if its time was over before either."""
-        ending = asyncio.ensure_future(self._runtime.wait(resource.state["handle"]))
-        breaking = asyncio.ensure_future(self._feeders.broken(resource.state.get("feeders", ())))
+    def _ended(self, resource: Resource, secondary: str, reason: str = "") -> Step:
+        """The containers have ended, and what they wrote may be kept."""
+        return self._next(resource, "upload", "Uploading", outcome={"secondary": secondary, "reason": reason})
+
+    async def _wait(self, resource: Resource, job: Job) -> Ended | str | None:
+        """How the containers ended; why their input did, if that was first; None if their time was over before."""
         left = resource.state["deadline"] - self._platform.clock.now()
+        ending = asyncio.ensure_future(self._instances.ended(job, resource.state["handles"]))
+        breaking = asyncio.ensure_future(self._feeders.broken(resource.state.get("feeders", ())))
         alarm = asyncio.ensure_future(self._platform.clock.sleep(max(left, 0.0)))
         try:
             await asyncio.wait({ending, breaking, alarm}, return_when=asyncio.FIRST_COMPLETED)
@@ -221,18 +210,25 @@ class TrainingController:
             for each in (ending, breaking, alarm):
                 each.cancel()
 
-    async def _failure(self, resource: Resource, job: Job, found: Inspection) -> str:
-        if found.phase is Phase.LOST:
-            return rules.LOST
-        await self._attendants.finished(self._source(resource))
-        log = await logstreams.tail(self._platform, self._stream(resource), _TAIL_LINES)
-        failure = await in_thread(lambda _: outputs.failure_text(job.folder(job.hosts[0])))
-        return rules.failure_reason(found, failure, log, job.hosts[0].instance_type)
+    async def _judge(self, resource: Resource, job: Job, ended: Ended) -> dict[str, str]:
+        """The job's outcome."""
+        lost = ended.failed is not None and ended.failed[1].phase is Phase.LOST
+        if broken := await self._feeders.finish(resource.state.get("feeders", ())):
+            return {"secondary": "Failed", "reason": rules.LOST if lost else broken}
+        if ended.failed is None:
+            return {"secondary": "Completed", "reason": ""}
+        if lost:
+            return {"secondary": "Failed", "reason": rules.LOST}
+        host, found = ended.failed
+        log = await self._instances.last_words(resource, resource.state["handles"], host, _TAIL_LINES)
+        failure = await in_thread(lambda _: outputs.failure_text(job.folder(host)))
+        return {"secondary": "Failed", "reason": rules.failure_reason(found, failure, log, host.instance_type)}
 
     async def _stop(self, resource: Resource, job: Job) -> Step:
-        waited = self._platform.clock.now() - resource.state["stopping"]
-        await self._runtime.stop(resource.state["handle"], max(rules.STOP_GRACE - waited, 0.0))
         outcome = resource.state.get("outcome") or {"secondary": "Stopped", "reason": ""}
+        grace = rules.PEER_GRACE if outcome["secondary"] == "Failed" else rules.STOP_GRACE
+        waited = self._platform.clock.now() - resource.state["stopping"]
+        await self._instances.stop(job, resource.state["handles"], max(grace - waited, 0.0))
         return self._next(resource, "upload", "Uploading", outcome=outcome)
 
     async def _upload(self, resource: Resource, job: Job) -> Step:
@@ -240,10 +236,12 @@ class TrainingController:
         transfers, _ = await self._transfers(job)
         with_model = outcome["secondary"] in _WITH_MODEL
         try:
-            await outputs.upload(job, job.hosts[0], transfers, with_model)
+            left_out = await outputs.upload(job, transfers, with_model)
         except JobFault as fault:
             # A job that failed already keeps the reason it failed for.
             return self._end(resource, "Failed", outcome["reason"] or str(fault))
+        if left_out:
+            await self._say(resource, job, rules.left_out(left_out), once=f"left-out/{resource.uid}")
         status = resource.status
         if with_model:
             status = {**status, "ModelArtifacts": {"S3ModelArtifacts": outputs.model_uri(job)}}
@@ -252,15 +250,8 @@ class TrainingController:
     async def _clean(self, resource: Resource, job: Job) -> Step:
         """Nothing is left but the log: then, and only then, the job shows its end."""
         status = resource.status
-        if "handle" in resource.state:
-            source = self._source(resource)
-            # Its files first: on a full disk there is room for the log only once they are gone.
-            await self._runtime.stop(resource.state["handle"], 0)
-            await in_thread(lambda _: trees.remove(job.folder(job.hosts[0]) / "ml"))
-            if (job.folder(job.hosts[0]) / "log").exists():
-                await self._attendants.finished(source)
-            await self._runtime.remove(resource.state["handle"])
-            values = await final_metrics(self._platform, source.name, [metric.name for metric in source.metrics])
+        if handles := resource.state.get("handles"):
+            values = await self._instances.remove(resource, job, handles)
             if values:
                 status = {**status, "FinalMetricDataList": values}
         await self._feeders.remove(resource.state.get("feeders", ()))

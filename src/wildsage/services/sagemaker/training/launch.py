@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wildsage.core.settings import Settings
-from wildsage.runtimes.base import Inside, LaunchSpec
+from wildsage.runtimes.base import Handle, Inside, LaunchSpec, NetworkSpec
 from wildsage.runtimes.instances import lookup
 from wildsage.services.sagemaker.instance import surroundings
 from wildsage.services.sagemaker.instance.images import Software
@@ -15,6 +16,8 @@ from wildsage.services.sagemaker.training.cluster import Host, hosts
 from wildsage.services.sagemaker.training.inputs import files
 from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.store.codec import Document
+
+_ON_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +77,30 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
         network="isolated" if isolated else "host",
         labels={"arn": job.arn},
     )
+
+
+def joining(spec: LaunchSpec, network: Handle | None) -> LaunchSpec:
+    """The same on a network; None leaves it as it is."""
+    return spec if network is None else replace(spec, joins=network)
+
+
+def network(job: Job, specs: Mapping[str, LaunchSpec]) -> NetworkSpec | None:
+    """The network of a job with several instances; None for a job with one."""
+    if len(job.hosts) == 1:
+        return None
+    return NetworkSpec(
+        name=f"{job.directory.name}-network",
+        directory=job.directory / "network",
+        hosts=tuple(host.name for host in job.hosts),
+        outside=not job.document.get("EnableNetworkIsolation"),
+        loopback=tuple(sorted({port for spec in specs.values() for port in _loopback_ports(spec.environment)})),
+        encrypted=bool(job.document.get("EnableInterContainerTrafficEncryption")),
+    )
+
+
+def _loopback_ports(environment: Mapping[str, str]) -> Iterator[int]:
+    """What the variables name of the machine's loopback: this server, and say a package index or a proxy beside it."""
+    for value in environment.values():
+        for found in _ON_LOOPBACK.findall(value):
+            if 0 < int(found) < 1 << 16:
+                yield int(found)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 
+from wildsage.runtimes.base import Inside
 from wildsage.services.sagemaker.training.cluster import Host, hosts
 from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.store.codec import Document
 
-# Instances share the machine's network or have loopback only, so this one is there in both cases.
+# The only instance of a job shares the machine's network or has loopback only, so this one is there in both cases.
 NETWORK_INTERFACE = "lo"
 
 
@@ -47,7 +48,7 @@ def resource_config(job: Document, host: Host) -> str:
             "current_group_name": host.group,
             "hosts": [each.name for each in every],
             "instance_groups": list(groups.values()),
-            "network_interface_name": NETWORK_INTERFACE,
+            "network_interface_name": NETWORK_INTERFACE if len(every) == 1 else Inside.INTERFACE,
         }
     )
 

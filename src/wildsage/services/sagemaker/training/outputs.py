@@ -12,7 +12,6 @@ from wildsage.services.sagemaker.instance import archives
 from wildsage.services.sagemaker.instance.places import Location, inside, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.training.cluster import Host
 from wildsage.services.sagemaker.training.launch import Job
 
 _FAILURE_BYTES = 64 * 1024
@@ -41,12 +40,15 @@ def give_up_on_full_disk(directory: Path) -> bool:
     return not ml.exists()
 
 
-async def upload(job: Job, host: Host, transfers: Transfers, with_model: bool) -> None:
-    """Raises ClientFault if S3 refuses. Of an empty folder nothing is uploaded, as in AWS."""
+async def upload(job: Job, transfers: Transfers, with_model: bool) -> list[str]:
+    """What all instances left, as one archive (Developer Guide, "How SageMaker Processes Training Output").
+
+    Names that are left out because an instance with a lower number has them too: nobody says which AWS takes. Raises
+    ClientFault if S3 refuses. Of empty folders nothing is uploaded, as in AWS.
+    """
     try:
-        if with_model:
-            await _upload(job, job.folder(host), transfers, "model", "model.tar.gz")
-        await _upload(job, job.folder(host), transfers, "output/data", "output.tar.gz")
+        left_out = await _upload(job, transfers, "model", "model.tar.gz") if with_model else []
+        return left_out + await _upload(job, transfers, "output/data", "output.tar.gz")
     except ApiError as error:
         raise ClientFault(
             f"ClientError: Artifact upload failed:{error.message} ({error.code}). Please ensure that the bucket of "
@@ -54,14 +56,16 @@ async def upload(job: Job, host: Host, transfers: Transfers, with_model: bool) -
         ) from error
 
 
-async def _upload(job: Job, directory: Path, transfers: Transfers, folder: str, name: str) -> None:
-    archive = directory / name
-    source = inside(directory / "ml", folder)
-    if not source.is_dir() or not any(source.iterdir()):
-        return
-    await in_thread(partial(archives.pack, source, archive))
+async def _upload(job: Job, transfers: Transfers, folder: str, name: str) -> list[str]:
+    archive = job.directory / name
+    sources = [inside(job.folder(host) / "ml", folder) for host in job.hosts]
+    filled = [source for source in sources if source.is_dir() and any(source.iterdir())]
+    if not filled:
+        return []
+    left_out = await in_thread(partial(archives.pack, filled, archive))
     await transfers.upload(archive, _output(job).under(name))
     archive.unlink()
+    return [f"{folder}/{each}" for each in left_out]
 
 
 def failure_text(directory: Path) -> str:

@@ -16,6 +16,10 @@ from wildsage.store.codec import Document
 
 DEFAULT_MAX_RUNTIME = 86_400
 STOP_GRACE = 120.0
+PEER_GRACE = 30.0
+"""Seconds that the other instances have for their end when one has failed."""
+MOST_INSTANCES = 64
+_NAMES_SHOWN = 5
 REASON_LIMIT = 1024
 TERMINAL = ("Completed", "Failed", "Stopped")
 # How a built-in algorithm says that the caller is at fault.
@@ -37,7 +41,12 @@ _ACCEPTED: Tree = {
     "RoleArn": None,
     "InputDataConfig": channels.ACCEPTED,
     "OutputDataConfig": {"S3OutputPath": None, "CompressionType": ("GZIP",)},
-    "ResourceConfig": {"InstanceType": None, "InstanceCount": None, "VolumeSizeInGB": None},
+    "ResourceConfig": {
+        "InstanceType": None,
+        "InstanceCount": None,
+        "InstanceGroups": {"InstanceType": None, "InstanceCount": None, "InstanceGroupName": None},
+        "VolumeSizeInGB": None,
+    },
     "VpcConfig": ANY,
     "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxPendingTimeInSeconds": None},
     "Tags": None,
@@ -69,15 +78,8 @@ def check(request: Document, file_systems: FileSystems) -> None:
     algorithm = request.get("AlgorithmSpecification") or {}
     if not algorithm.get("TrainingImage") and not algorithm.get("AlgorithmName"):
         raise ValidationError("You must specify either TrainingImage or AlgorithmName in AlgorithmSpecification.")
-    resources = request.get("ResourceConfig") or {}
-    if resources.get("InstanceCount", 1) > 1:
-        raise Unsupported(
-            f"ResourceConfig.InstanceCount={resources['InstanceCount']} is not supported by Wildsage yet; "
-            "it trains on 1 instance. Set InstanceCount to 1."
-        )
     refuse_beyond(request, _ACCEPTED)
-    if not resources.get("InstanceType") or not resources.get("InstanceCount"):
-        raise ValidationError("ResourceConfig must have InstanceType and InstanceCount.")
+    _check_resources(request.get("ResourceConfig") or {})
     channels.check(request, file_systems)
     _check_uri(request["OutputDataConfig"]["S3OutputPath"], "S3OutputPath")
     _check_metrics(algorithm.get("MetricDefinitions") or [])
@@ -96,6 +98,24 @@ def built_in(request: Document) -> str:
         return ""
     scripted = "sagemaker_program" in (request.get("HyperParameters") or {})
     return "" if scripted or "SAGEMAKER_PROGRAM" in (request.get("Environment") or {}) else image.algorithm
+
+
+def _check_resources(resources: Document) -> None:
+    groups = resources.get("InstanceGroups") or []
+    if groups and (resources.get("InstanceType") or resources.get("InstanceCount")):
+        raise ValidationError("ResourceConfig can have InstanceGroups or InstanceType and InstanceCount, not both.")
+    for each in groups or [resources]:
+        if not each.get("InstanceType") or not each.get("InstanceCount"):
+            raise ValidationError("ResourceConfig must have InstanceType and InstanceCount.")
+    names = [group["InstanceGroupName"] for group in groups]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValidationError(f"Instance group names must be unique, but found duplicate group name: {name}")
+    count = sum(each["InstanceCount"] for each in groups or [resources])
+    if count > MOST_INSTANCES:
+        raise Unsupported(
+            f"ResourceConfig asks for {count} instances; a machine runs at most {MOST_INSTANCES} of one job."
+        )
 
 
 def _check_uri(uri: str, field: str) -> None:
@@ -194,6 +214,17 @@ def failure_reason(found: Inspection, failure: str, log: list[str], memory: str)
     if words.startswith(_CLIENT_ERROR) and code == _CLIENT_ERROR_CODE:
         return limit(words[: 10 * REASON_LIMIT] + ending)
     return limit(f"AlgorithmError: {words}"[: 10 * REASON_LIMIT] + ending)
+
+
+def left_out(names: list[str]) -> str:
+    """What the log says of files that several instances have under one name."""
+    shown = ", ".join(f"/opt/ml/{name}" for name in names[:_NAMES_SHOWN])
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return (
+        f"[wildsage] Several instances wrote {shown}{more}; the artifact holds the file of the first of them. "
+        "Names must not clash (Developer Guide, How Amazon SageMaker Processes Training Output): put SM_CURRENT_HOST "
+        "into them."
+    )
 
 
 LOST = (

@@ -1,0 +1,163 @@
+"""The instances of one training job: launched, watched, stopped and removed all together.
+
+Of a job with several, each is a host on a network of the job's own; the only one of a job shares the machine's network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wildsage.core import trees
+from wildsage.core.errors import RuntimeRefused
+from wildsage.kit import logstreams
+from wildsage.kit.context import Platform
+from wildsage.kit.logstreams import LogStream
+from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, NetworkSpec, Phase, Runtime
+from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
+from wildsage.services.sagemaker.instance.metrics import Metric
+from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.together import together
+from wildsage.services.sagemaker.training import launch, outputs
+from wildsage.services.sagemaker.training.cluster import Host
+from wildsage.services.sagemaker.training.kind import LOG_GROUP
+from wildsage.services.sagemaker.training.launch import Job
+from wildsage.store.resources import Resource
+
+Handles = Mapping[str, Handle]
+"""Host's name → the runtime's handle; under NETWORK that of the job's network, if it has one."""
+
+NETWORK = "network"
+CLOSED = (
+    "[wildsage] The instances of this job reach one another and this server, and nothing else: this machine's kernel "
+    "has no nftables for networks of this user's."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the instances of a job ended: all of them well (``failed`` is None), or one of them not."""
+
+    failed: tuple[Host, Inspection] | None
+
+
+class Instances:
+    """What the controller knows of a runtime."""
+
+    def __init__(self, platform: Platform, runtime: Runtime, attendants: Attendants) -> None:
+        self._platform = platform
+        self._runtime = runtime
+        self._attendants = attendants
+
+    async def launch(self, specs: Mapping[str, LaunchSpec], network: NetworkSpec | None) -> Handles:
+        """All of them, those that run already as well; or none, and the first one's fault is raised.
+
+        ``specs``: host's name → what is launched.
+        """
+        held: dict[str, Handle] = {}
+        try:
+            if network is not None:
+                if Capability.PEERS not in self._runtime.capabilities:
+                    raise RuntimeRefused(
+                        f"The runtime {self._runtime.name} has no network for jobs of several instances."
+                    )
+                await in_thread(lambda _: network.directory.mkdir(parents=True, exist_ok=True))
+                held[NETWORK] = await self._runtime.connect(network)
+
+            async def one(name: str, spec: LaunchSpec) -> None:
+                held[name] = await self._runtime.launch(launch.joining(spec, held.get(NETWORK)))
+
+            await together(one(name, spec) for name, spec in specs.items())
+        except (Exception, asyncio.CancelledError):
+            # What was launched a moment ago is in no document yet, so nobody would find it.
+            for handle in reversed(held.values()):
+                await self._runtime.remove(handle)
+            raise
+        return held
+
+    def closed(self, handles: Handles) -> bool:
+        """Whether the job should be told that it does not reach the outside."""
+        network = handles.get(NETWORK)
+        return network is not None and network["outside"] and not self._runtime.reaches_outside(network)
+
+    def attend(self, resource: Resource, job: Job, handles: Handles) -> None:
+        """Follows every log from where it was left."""
+        for host in job.hosts:
+            self._attendants.attend(self._source(resource, host, handles))
+
+    async def ended(self, job: Job, handles: Handles) -> Ended:
+        """Returns as soon as one has failed, or all have ended well. Without their network all are as good as lost."""
+        waiting: dict[asyncio.Future[Inspection], Host] = {}
+        for host in job.hosts:
+            waiting[asyncio.ensure_future(self._runtime.wait(handles[host.name]))] = host
+        pending = set(waiting)
+        beside = {asyncio.ensure_future(self._runtime.wait(handles[NETWORK]))} if NETWORK in handles else set()
+        waiting |= dict.fromkeys(beside, job.hosts[0])
+        try:
+            while pending:
+                done, _ = await asyncio.wait(pending | beside, return_when=asyncio.FIRST_COMPLETED)
+                failed = [(waiting[each], each.result()) for each in done if not _well(each.result())]
+                if failed:
+                    # Found ended together (after a restart, say), the first to fail is what the others failed of.
+                    return Ended(min(failed, key=lambda each: each[1].ended_at or 0.0))
+                pending -= done
+            return Ended(None)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def stop(self, job: Job, handles: Handles, grace: float) -> None:
+        """SIGTERM to all, SIGKILL to what is left after ``grace`` seconds."""
+        await together(self._runtime.stop(handles[host.name], grace) for host in job.hosts)
+
+    async def release(self, job: Job, handles: Handles) -> bool:
+        """Gives back what ended containers hold beside their folders; False if the disk is full all the same.
+
+        Their private files are of no more use, and if they fill the disk nothing could be stored before they are gone.
+        """
+        await together(self._runtime.remove(handles[host.name]) for host in job.hosts)
+        folders = [job.folder(host) for host in job.hosts]
+        return not await in_thread(lambda _: any(outputs.give_up_on_full_disk(folder) for folder in folders))
+
+    async def last_words(self, resource: Resource, handles: Handles, host: Host, count: int) -> list[str]:
+        """The last lines of an ended instance."""
+        source = self._source(resource, host, handles)
+        await self._attendants.finished(source)
+        return await logstreams.tail(self._platform, source.stream, count)
+
+    async def remove(self, resource: Resource, job: Job, handles: Handles) -> list[dict[str, Any]]:
+        """Nothing of them is left but their logs, which are whole. Their final metrics, as FinalMetricDataList."""
+        values: dict[str, dict[str, Any]] = {}
+        for host in job.hosts:
+            source, folder = self._source(resource, host, handles), job.folder(host)
+            # Its files first: on a full disk there is room for the log only once they are gone.
+            await self._runtime.stop(source.handle, 0)
+            await in_thread(lambda _, folder=folder: trees.remove(folder / "ml"))  # type: ignore[misc]
+            if (folder / "log").exists():
+                await self._attendants.finished(source)
+            await self._runtime.remove(source.handle)
+            for value in await final_metrics(self._platform, source.name, [each.name for each in source.metrics]):
+                known = values.setdefault(value["MetricName"], value)
+                if value["Timestamp"] > known["Timestamp"]:
+                    values[value["MetricName"]] = value
+        if NETWORK in handles:
+            await self._runtime.remove(handles[NETWORK])
+        return list(values.values())
+
+    def _source(self, resource: Resource, host: Host, handles: Handles) -> Source:
+        definitions = resource.spec["AlgorithmSpecification"].get("MetricDefinitions") or []
+        metrics = tuple(Metric(each["Name"], each["Regex"]) for each in definitions)
+        name = f"train/{resource.uid}/{host.name}"
+        return Source(name, self._runtime, handles[host.name], stream_of(resource, host), metrics)
+
+
+def stream_of(resource: Resource, host: Host) -> LogStream:
+    """The log stream of one instance."""
+    name = f"{resource.key.name}/{host.name}-{int(resource.created)}"
+    return LogStream(resource.key.account, resource.key.region, LOG_GROUP, name)
+
+
+def _well(found: Inspection) -> bool:
+    return found.phase is Phase.EXITED and found.exit_code == 0
