@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
 from tests.api.s3.upstreams import Upstream, in_front_of, wildsage
-from tests.conftest import Server
+from tests.conftest import Server, start_server
 
 from wildsage.core.clock import SystemClock
 from wildsage.core.errors import ApiError
@@ -105,7 +105,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def talking(settings: S3Upstream, talk: Talk, folder: Path) -> AsyncIterator[Forwarder]:
+async def talking(settings: S3Upstream, talk: Talk, folder: Path, seconds: float = 60.0) -> AsyncIterator[Forwarder]:
     """A forwarder to somebody who talks to it as told."""
     conversations: set[asyncio.Task[None]] = set()
 
@@ -120,7 +120,7 @@ async def talking(settings: S3Upstream, talk: Talk, folder: Path) -> AsyncIterat
     server = await asyncio.start_server(meet, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        async with forwarding(replace(settings, port=port, seconds=1.0), folder) as forwarder:
+        async with forwarding(replace(settings, port=port, seconds=seconds), folder) as forwarder:
             yield forwarder
     finally:
         server.close()
@@ -132,7 +132,7 @@ async def test_silence_is_slow_down(settings: S3Upstream, tmp_path: Path) -> Non
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with talking(settings, silent, tmp_path) as forwarder:
+    async with talking(settings, silent, tmp_path, 1.0) as forwarder:
         await refused(forwarder.call("HeadBucket", {"Bucket": BUCKET}), "SlowDown", 503, "has not answered for 1 sec")
 
 
@@ -145,7 +145,7 @@ async def test_an_answer_that_breaks_off(settings: S3Upstream, tmp_path: Path, h
         if hang:
             await reader.read()
 
-    async with talking(settings, half, tmp_path) as forwarder:
+    async with talking(settings, half, tmp_path, 1.0 if hang else 60.0) as forwarder:
         body = (await forwarder.call("GetObject", {"Bucket": BUCKET, "Key": "k"}))["Body"]
 
         async def read() -> None:
@@ -220,6 +220,20 @@ def test_a_body_that_is_not_what_was_signed(behind: tuple[Upstream, Server], fro
     assert (done.status_code, "XAmzContentSHA256Mismatch" in done.text) == (400, True), done.text
     with pytest.raises(ClientError, match="404"):
         behind[0].client.head_object(Bucket=BUCKET, Key="tampered")
+
+
+def test_an_upstream_that_leads_back_here(tmp_path: Path) -> None:
+    with in_front_of({}, tmp_path / "front") as before:
+        access_key, secret_key = before.root_key
+    port = free_port()
+    variables = {"": f"http://127.0.0.1:{port}", "_ACCESS_KEY": access_key, "_SECRET_KEY": secret_key}
+    settings = {f"WILDSAGE_S3_UPSTREAM{name}": value for name, value in variables.items()}
+    server = start_server(tmp_path / "front", "--port", str(port), variables=settings)
+    try:
+        with pytest.raises(ClientError, match="leads back to this server"):
+            server.client("s3").list_buckets()
+    finally:
+        server.stop()
 
 
 def _kill(server: Server) -> None:

@@ -73,6 +73,11 @@ def unreachable(error: Unreachable, upstream: S3Upstream) -> ApiError:
     return ApiError("UpstreamRefused", f"{words}, or correct {NAME}.", 403)
 
 
+def circular(upstream: S3Upstream) -> ApiError:
+    words = f"{NAME} is {upstream.url}, which leads back to this server. Whoever runs it must name another S3."
+    return ApiError("UpstreamRefused", words, 403)
+
+
 def lost(upstream: S3Upstream) -> ApiError:
     words = f"The upstream S3 at {upstream.url} closed the connection before its answer was whole. Please try again."
     return ApiError("ServiceUnavailable", words, 503)

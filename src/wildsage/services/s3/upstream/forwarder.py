@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import secrets
 import ssl
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
@@ -57,31 +58,36 @@ class Forwarder:
         tls = _trust(upstream) if upstream.scheme == "https" else None
         self._address = f"{'tcp' if tls is None else 'tls'}:{upstream.host}:{upstream.port}"
         self._client = Client(Pool(idle_seconds=_IDLE_SECONDS, tls=tls))
+        self._mark = f"wildsage-{secrets.token_hex(8)}"
 
     def close(self) -> None:
         self._client.close()
 
-    async def call(self, name: str, params: Document, trailer: str | None = None, inner: bool = False) -> Document:
+    async def call(self, name: str, params: Document, client: Request | None = None, inner: bool = False) -> Document:
         """One operation; a streaming payload comes back as bytes or an iterator.
 
-        ``trailer``: the x-amz-trailer header of the client's request. ``inner``: a call of our own, which is tried
-        again where a client would. Raises ApiError as ``answers`` says.
+        ``client``: the request behind it. ``inner``: a call of our own, which is tried again where a client would.
+        Raises ApiError as ``answers`` says.
         """
+        via = "" if client is None else client.header("via") or ""
+        if self._mark in via:
+            raise answers.circular(self.upstream)
         operation = self._model.operations[name]
         params = dict(params)
         upload = None
         payload = "" if operation.input is None else operation.input.payload
         if operation.input is not None and payload and operation.input.members[payload].streaming:
+            trailer = None if client is None else client.header("x-amz-trailer")
             upload = await self._upload(payload, params, trailer)
         try:
             for wait in _INNER_WAITS if inner else ():
                 try:
-                    return await self._attempt(operation, params, upload)
+                    return await self._attempt(operation, params, upload, via)
                 except ApiError as error:
                     if error.status not in _PASSING:
                         raise
                     await self._clock.sleep(wait)
-            return await self._attempt(operation, params, upload)
+            return await self._attempt(operation, params, upload, via)
         finally:
             if upload is not None and isinstance(upload.content, Spooled):
                 upload.content.close()
@@ -99,11 +105,13 @@ class Forwarder:
         known = bodies.trailer_name(trailer) if isinstance(content, Trailed) else None
         return Upload(content, length, known)
 
-    async def _attempt(self, operation: Operation, params: Document, upload: Upload | None) -> Document:
+    async def _attempt(self, operation: Operation, params: Document, upload: Upload | None, via: str) -> Document:
         request = requests.request_of(operation, params, self.upstream)
         pulse = Pulse(self._clock, self.upstream.seconds)
         payload_hash = self._payload(request, upload, pulse)
         sigv4.sign(request, self._credentials, self.upstream.region, "s3", self._clock.now(), payload_hash)
+        # Not signed: proxies on the way may add themselves.
+        request.headers.append(("via", f"{via}, 1.1 {self._mark}" if via else f"1.1 {self._mark}"))
         try:
             response = await self._send(request, pulse)
         except Unreachable as error:

@@ -60,9 +60,9 @@ async def _forward(ctx: Context, forwarder: Forwarder, name: str, request: Docum
 
 async def _call(ctx: Context, forwarder: Forwarder, name: str, request: Document) -> Document:
     if ctx.request is not None:
-        return await forwarder.call(name, request, ctx.request.header("x-amz-trailer"))
+        return await forwarder.call(name, request, ctx.request)
     answer = await forwarder.call(name, request, inner=True)
-    if name == "GetObject" and not isinstance(answer["Body"], bytes):
+    if name == "GetObject" and not isinstance(answer["Body"], bytes) and {"ETag", "ContentLength"} <= answer.keys():
         answer["Body"] = Resuming(forwarder, request, answer)
     return answer
 
