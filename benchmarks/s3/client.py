@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +16,29 @@ from urllib.parse import urlsplit
 from benchmarks.load import cpu_seconds, resident_mb
 from benchmarks.s3.signing import Place
 from benchmarks.server import Server
+from wildsage.core.settings import DataDir
 
 PIECE = 1 << 20
+_READY_SECONDS = 60.0
 
 
 def place_of(server: Server) -> Place:
     """Our server, with what ``wildsage env`` exports: the session of a role, whose policies count."""
+    _await_objects(DataDir(server.data).objects_socket)
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     return Place(*(server.environment[name] for name in names))
+
+
+def _await_objects(path: Path) -> None:
+    """Connections made before S3's own process listens stay with the router, as good but slower."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        with socket.socket(socket.AF_UNIX) as sock:
+            if sock.connect_ex(str(path)) == 0:
+                return
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"nobody listens at {path}")
+        time.sleep(0.05)
 
 
 def pids(data: Path) -> list[int]:
