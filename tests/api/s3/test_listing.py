@@ -42,6 +42,24 @@ async def test_every_way_to_page(s3: S3, bucket: str) -> None:
         assert await pages_of_version_one(s3, params) == wanted, params
 
 
+async def test_folders_far_from_the_beginning(s3: S3, bucket: str) -> None:
+    keys = [f"a{number:02}" for number in range(20)] + ["b/1", "b/2", "c"]
+    await fill(s3, keys)
+    for prefix, size in itertools.product(["", "a", "b/"], [1, 9, 20, 21, 22, 1000]):
+        params = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/", "MaxKeys": size}
+        assert await pages(s3, params) == expected(keys, prefix, "/"), params
+
+
+async def test_deleted_keys_of_a_versioned_bucket_are_passed_over(s3: S3, bucket: str) -> None:
+    await s3("PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    await fill(s3, ["a/1", "a/2", "b", "c/1", "c/2"])
+    for key in ("a/1", "b", "c/1", "c/2"):
+        await s3("DeleteObject", Bucket=bucket, Key=key)
+    for delimiter in ("", "/"):
+        params = {"Bucket": bucket, "Prefix": "", "Delimiter": delimiter, "MaxKeys": 1}
+        assert await pages(s3, params) == expected(["a/2"], "", delimiter)
+
+
 async def pages(s3: S3, params: dict[str, Any]) -> list[str]:
     found: list[str] = []
     token: dict[str, str] = {}
