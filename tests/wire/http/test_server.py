@@ -394,3 +394,20 @@ async def test_a_body_that_its_client_keeps_is_not_waited_for() -> None:
             await asyncio.wait_for(
                 talk(server, b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"), 5
             )
+
+
+async def test_a_handler_that_waits_learns_that_its_client_has_gone() -> None:
+    began, gone = asyncio.Event(), asyncio.Event()
+
+    async def wait(request: Request) -> Response:
+        request.on_gone = gone.set
+        began.set()
+        await gone.wait()
+        return Response(200)
+
+    async with serving(wait) as server, asyncio.timeout(60):
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(get())
+        await began.wait()
+        writer.close()
+        await gone.wait()

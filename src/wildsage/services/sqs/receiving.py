@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from typing import Any
 
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
@@ -47,11 +48,12 @@ def _number(request: Document, name: str, default: int, least: int, most: int) -
 
 
 async def _wait_for(ctx: Context, queue: Resource, limit: int, hidden: int, wait: int) -> list[Message]:
-    """What there is to receive, waiting up to ``wait`` seconds for the first."""
+    """What there is to receive, waiting up to ``wait`` seconds for the first, or until nobody is there to get it."""
     platform = ctx.platform
     clock, hints = platform.clock, platform.hints
     end = clock.monotonic() + wait
-    while True:
+    gone = _hang_up(ctx)
+    while not gone.done():
         # Listening starts before the look at the table, so that a message in between is not missed.
         hint = asyncio.ensure_future(hints.wait(queues.topic(queue.uid)))
         try:
@@ -62,10 +64,25 @@ async def _wait_for(ctx: Context, queue: Resource, limit: int, hidden: int, wait
             if received.following is not None:
                 left = min(left, max(received.following - clock.now(), 0.0))
             alarm = asyncio.ensure_future(clock.sleep(left))
-            await asyncio.wait({hint, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {hint, alarm, gone}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             alarm.cancel()
         finally:
             hint.cancel()
+    return []
+
+
+def _hang_up(ctx: Context) -> asyncio.Future[None]:
+    """Done when the client has hung up: what it would receive would be out of everyone's sight for nothing."""
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def leave() -> None:
+        if not gone.done():
+            gone.set_result(None)
+
+    if ctx.request is not None:
+        ctx.request.on_gone = leave
+    return gone
 
 
 async def _receive(ctx: Context, queue: Resource, limit: int, hidden: int) -> Received:

@@ -6,7 +6,7 @@ its caller asks for.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -59,7 +59,10 @@ class FileBody:
 
 @dataclass(slots=True)
 class Request:
-    """``target``: the request target as sent (percent-encoded path and query), which signatures cover."""
+    """``target``: the request target as sent (percent-encoded path and query), which signatures cover.
+
+    ``on_gone``: set by a handler that waits for something; called if the client hangs up before it is answered.
+    """
 
     method: str
     target: str
@@ -67,6 +70,12 @@ class Request:
     body: Body
     peer: str = ""
     scheme: str = "http"
+    on_gone: Callable[[], object] | None = None
+
+    def leave(self) -> None:
+        """The client has hung up."""
+        if self.on_gone is not None:
+            self.on_gone()
 
     def header(self, name: str) -> str | None:
         """The first value of ``name`` (given in lower case)."""

@@ -36,7 +36,7 @@ class Handling:
     """Runs an async handler for exchanges: what ``start_server`` gives its connections as ``on_request``.
 
     ``cancel_when_gone``: a client that hangs up cancels its handler. Without it the handler finishes its work (its body
-    reads raise ClientGone) and only the sending of its answer stops.
+    reads raise ClientGone, its request's ``on_gone`` is called) and only the sending of its answer stops.
     """
 
     def __init__(self, handler: Handler, cancel_when_gone: bool = False, behind_router: bool = False) -> None:
@@ -53,6 +53,8 @@ class Handling:
         task.add_done_callback(self._tasks.discard)
         if self._cancel_when_gone:
             exchange.on_gone = task.cancel
+        else:
+            exchange.on_gone = exchange.request.leave
 
     async def _serve(self, exchange: Exchange) -> None:
         await _guarded(exchange, self._answer(exchange))
@@ -205,7 +207,7 @@ async def _send(exchange: Exchange, response: Response) -> None:
         return
     announced = response.header("content-length")
     task = asyncio.current_task()
-    if exchange.on_gone is None and task is not None:
+    if task is not None:
         exchange.on_gone = task.cancel
     exchange.start(response.status, response.headers, None if announced is None else int(announced))
     try:
