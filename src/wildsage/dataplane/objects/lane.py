@@ -140,8 +140,8 @@ class Lane:
         data = bytearray(length)
         try:
             got = os.preadv(file, [data], offset, os.RWF_NOWAIT) if length else 0
-        except BlockingIOError:
-            got = -1  # not in memory: a thread waits for the disk
+        except OSError:
+            got = -1  # not in memory, or a file system that cannot tell (tmpfs): a thread waits for the disk
         finally:
             os.close(file)
         if got == length:
