@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -17,6 +18,11 @@ def request_id() -> str:
 def unique_id(prefix: str) -> str:
     """An IAM unique id: ``AKIA``, ``ASIA``, ``AROA``, ``AIDA`` … and 16 characters (IAM User Guide, "Unique ids")."""
     return prefix + "".join(secrets.choice(_UPPER) for _ in range(16))
+
+
+def object_version() -> str:
+    """The id of an S3 object's version: opaque, 32 characters."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(32))
 
 
 def secret_key() -> str:

@@ -4,6 +4,7 @@ Layout under the root:
 
     <bucket>/<two hex digits>/<32 hex digits>~<tail of the key>     a blob, once whole
     .incoming/<bucket>~<32 hex digits>~<tail of the key>            its first name, until the index knows it
+    .incoming-objects/…                                             the same, of the objects process
 
 The tail is for people (``find . -name '*~model.tar.gz'``): at most 64 harmless ASCII characters of the key's last
 segment.  The key itself never becomes a path, so ``..``, NUL or 1,024 bytes of UTF-8 in it cannot do harm.
@@ -12,6 +13,7 @@ segment.  The key itself never becomes a path, so ``..``, NUL or 1,024 bytes of 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import re
@@ -20,18 +22,20 @@ import shutil
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from wildsage.objects.base import Blob, NoSpace
 from wildsage.objects.digests import Digests
-from wildsage.objects.sealing import Sealer
 
 INCOMING = ".incoming"
 _HARMFUL = re.compile(r"[^A-Za-z0-9._-]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[0-9a-f]{2}/[0-9a-f]{32}~[A-Za-z0-9._-]*")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAIL = 64
+KEY_BYTES = 1024  # the longest key, as UTF-8
 _HURRY = 8 * 1024 * 1024
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_libc = ctypes.CDLL(None, use_errno=True)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -51,9 +55,10 @@ def checked(name: str) -> str:
     return name
 
 
-def incoming_of(root: Path, name: str) -> Path:
+def incoming_of(folder: Path, name: str) -> Path:
+    """A blob's first name, in the incoming folder of whoever writes it."""
     bucket, _, rest = checked(name).split("/", 2)
-    return root / INCOMING / f"{bucket}~{rest}"
+    return folder / f"{bucket}~{rest}"
 
 
 def name_of(incoming: str) -> str:
@@ -98,17 +103,65 @@ def remove(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_plain(path: str, data: bytes) -> None:
+    """A small blob at its final name, whole but not yet on the disk; makes the folder. Raises NoSpace."""
+    with _space():
+        try:
+            file = os.open(path, _NEW, 0o666)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - a few µs for every PUT
+            file = os.open(path, _NEW, 0o666)
+        try:
+            written = os.write(file, data)
+            if written < len(data):
+                raise OSError(errno.ENOSPC, "the disk is full", path)
+        except OSError:
+            os.unlink(path)  # noqa: PTH108
+            raise
+        finally:
+            os.close(file)
+
+
+def restore(path: Path, data: bytes) -> None:
+    """Writes a small blob anew if a power failure took its bytes."""
+    try:
+        if path.read_bytes() == data:
+            return
+    except FileNotFoundError:
+        ensure_directory(path.parent)
+    path.write_bytes(data)
+
+
+def sync_all(folder: Path) -> None:
+    """Returns once everything written so far to the file system of ``folder`` is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _libc.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+class Seals(Protocol):
+    """Encrypts a blob while it is written (``sealing.Sealer``)."""
+
+    def seal(self, chunks: Iterable[bytes]) -> Iterable[bytes]: ...
+
+    def rest(self) -> bytes: ...
+
+
 class Draft:
-    """One blob in the making; its methods may come from different threads, one after another."""
+    """One blob in the making, by its ``new_name``; its methods may come from different threads, one after another."""
 
     def __init__(
-        self, root: Path, bucket: str, label: str, algorithms: Collection[str], key: bytes | None = None
+        self, root: Path, incoming: Path, name: str, algorithms: Collection[str], sealer: Seals | None = None
     ) -> None:
-        self.name = new_name(bucket, label)
-        self._incoming = incoming_of(root, self.name)
-        self._final = root / self.name
+        self.name = name
+        self._incoming = incoming_of(incoming, name)
+        self._final = root / name
         self._digests = Digests(algorithms)
-        self._sealer = None if key is None else Sealer(key, self.name)
+        self._sealer = sealer
         self._file: BinaryIO | None = None
         self._size = 0
         self._hurried = 0

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from wildsage.objects import files
 from wildsage.objects.base import Blob
-from wildsage.objects.sealing import Sealed, unseal
+from wildsage.objects.sealing import Sealed, Sealer, unseal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,12 +25,17 @@ _THREADS = 16  # most of them wait for the disk
 
 
 class LocalObjects:
-    """``base.Objects`` over a folder. One process at a time may own the folder."""
+    """``base.Objects`` over a folder. ``incoming``: its folder for first names, which no other process may have."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, incoming: str = files.INCOMING) -> None:
         self._root = root
+        self._incoming = root / incoming
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
-        files.ensure_directory(root / files.INCOMING)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Makes the folder of first names, if it is not there."""
+        files.ensure_directory(self._incoming)
 
     def close(self) -> None:
         """Waits for what is under way."""
@@ -44,7 +49,9 @@ class LocalObjects:
         algorithms: Collection[str] = (),
         key: bytes | None = None,
     ) -> Blob:
-        draft = files.Draft(self._root, bucket, label, algorithms, key)
+        name = files.new_name(bucket, label)
+        sealer = None if key is None else Sealer(key, name)
+        draft = files.Draft(self._root, self._incoming, name, algorithms, sealer)
         busy: asyncio.Future[tuple[None, None]] | None = None
         chunks: list[bytes] = []
         held = 0
@@ -109,22 +116,22 @@ class LocalObjects:
         return self._root / files.checked(name)
 
     async def keep(self, name: str) -> None:
-        await self._run(files.remove, [files.incoming_of(self._root, name)])
+        await self._run(files.remove, [files.incoming_of(self._incoming, name)])
 
     async def discard(self, names: Sequence[str]) -> None:
-        paths = [path for name in names for path in (self.path(name), files.incoming_of(self._root, name))]
+        paths = [path for name in names for path in (self.path(name), files.incoming_of(self._incoming, name))]
         await self._run(files.remove, paths)
 
     async def forget(self, bucket: str) -> None:
         await self._run(_remove_empty, self._root / bucket)
 
     async def unsettled(self) -> list[str]:
-        listed = await self._run(os.listdir, self._root / files.INCOMING)
+        listed = await self._run(os.listdir, self._incoming)
         return [files.name_of(each) for each in listed]
 
     async def _make(self, bucket: str, label: str, work: Callable[[files.Draft], Blob]) -> Blob:
         """Runs ``work`` over a new draft in a thread; a cancelled caller leaves nothing behind."""
-        draft = files.Draft(self._root, bucket, label, ())
+        draft = files.Draft(self._root, self._incoming, files.new_name(bucket, label), ())
         try:
             return await self._run(work, draft)
         except BaseException:

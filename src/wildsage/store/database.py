@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
 from wildsage.store.reserve import Reserve
+from wildsage.store.turn import Turn
 
 T = TypeVar("T")
 _READERS = 2
@@ -75,15 +76,18 @@ def _configure_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        # Another process writes too: a transaction that began by reading could not go on to write after it did.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
 
 
 class Database:
     """``write`` and ``read`` take a function of a SQLAlchemy connection and return what it returns."""
 
-    def __init__(self, engine: Engine, reserve: Reserve) -> None:
+    def __init__(self, engine: Engine, reserve: Reserve, turn: Turn) -> None:
         self._engine = engine
+        self._writing = engine.execution_options(writes=True)
         self._reserve = reserve
+        self._turn = turn
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-read")
         self._writer = threading.Thread(target=self._write_loop, name="store-write", daemon=True)
@@ -101,7 +105,7 @@ class Database:
         )
         _configure_sqlite(engine)
         await asyncio.get_running_loop().run_in_executor(None, metadata.create_all, engine)
-        return cls(engine, Reserve(path.with_name(f"{path.name}-reserve")))
+        return cls(engine, Reserve(path.with_name(f"{path.name}-reserve")), Turn(path))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Runs ``work`` in a transaction; returns after the commit is on disk. If it raises, nothing of it is kept.
@@ -129,6 +133,7 @@ class Database:
         await loop.run_in_executor(None, self._writer.join)
         self._readers.shutdown()
         self._engine.dispose()
+        self._turn.close()
 
     def _write_loop(self) -> None:
         while True:
@@ -159,7 +164,7 @@ class Database:
         """What became of each; if one finds the disk full, none is kept."""
         outcomes: list[tuple[_Job, Any, BaseException | None]] = []
         try:
-            with self._engine.begin() as connection:
+            with self._turn, self._writing.begin() as connection:
                 for job in batch:
                     try:
                         with connection.begin_nested():

@@ -20,6 +20,7 @@ FROM s3_buckets AS b JOIN s3_objects AS o ON o.bucket = b.name
 WHERE b.name = ? AND o.key = ?
 ORDER BY o.rank LIMIT 1
 """
+_BUCKET = "SELECT account, region, versioning, settings FROM s3_buckets WHERE name = ?"
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class DirectIndex:
 
     def refresh(self) -> None:
         """Lets go of a file that another has taken the place of."""
-        if self._file is not None and self._file != _identity(self._path):
+        if self._file is not None and self._file != identity_of(self._path):
             self.close()
 
     def close(self) -> None:
@@ -66,9 +67,15 @@ class DirectIndex:
         account, region, versioning, settings, version, marker, size, etag, modified, blob, document = rows[0]
         return Held(account, region, versioning, settings, version, marker, size, etag, modified, blob, loads(document))
 
+    def bucket(self, name: str) -> tuple[str, str, str, str] | None:
+        """Account, region, versioning and settings (JSON text) of a bucket. Raises sqlite3.Error."""
+        connection = self._connection or self._open()
+        rows = connection.execute(_BUCKET, (name,)).fetchall()
+        return rows[0] if rows else None
+
     def _open(self) -> sqlite3.Connection:
         connection = open_direct(self._path)
-        self._connection, self._file = connection, _identity(self._path)
+        self._connection, self._file = connection, identity_of(self._path)
         return connection
 
 
@@ -80,7 +87,8 @@ def open_direct(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Tells a file from another that takes its place; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - called for every batch
     except FileNotFoundError:

@@ -6,6 +6,9 @@ marker, and a partial index over it is what listings walk.
 
 A blob whose last row goes is written to ``s3_garbage`` in the same transaction and taken off the disk some time
 later, so that neither a crash loses track of it nor a reader loses it.
+
+A small blob's bytes are also in ``s3_unsynced``, from the transaction that makes its object until the disk is known to
+have its file: one flush of the database makes many of them durable (``unsynced``).
 """
 
 from __future__ import annotations
@@ -100,6 +103,15 @@ garbage = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("since", Float, nullable=False, index=True),
+)
+
+unsynced = Table(
+    "s3_unsynced",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 

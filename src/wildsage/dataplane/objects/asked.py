@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
+from wildsage.objects.rules.telling import LARGEST
 from wildsage.wire.http.messages import Request
 from wildsage.wire.names import virtual_bucket
 from wildsage.wire.timestamps import RFC822, Malformed, parse_timestamp
@@ -22,6 +23,26 @@ _READ: Final = {
     "if-none-match": "IfNoneMatch",
     "x-amz-checksum-mode": "ChecksumMode",
 }
+_WRITE: Final = {
+    "cache-control": "CacheControl",
+    "content-disposition": "ContentDisposition",
+    "content-encoding": "ContentEncoding",
+    "content-language": "ContentLanguage",
+    "content-type": "ContentType",
+    "content-md5": "ContentMD5",
+    "if-match": "IfMatch",
+    "if-none-match": "IfNoneMatch",
+    "x-amz-sdk-checksum-algorithm": "ChecksumAlgorithm",
+    "x-amz-checksum-crc32": "ChecksumCRC32",
+    "x-amz-checksum-crc32c": "ChecksumCRC32C",
+    "x-amz-checksum-crc64nvme": "ChecksumCRC64NVME",
+    "x-amz-checksum-sha1": "ChecksumSHA1",
+    "x-amz-checksum-sha256": "ChecksumSHA256",
+}
+_METADATA: Final = "x-amz-meta-"
+# What comes with an ``aws-chunked`` body.
+_CHUNKED: Final = frozenset({"x-amz-trailer", "x-amz-decoded-content-length"})
+_UNUSUAL: Final = ("origin", "expires", "transfer-encoding")
 _TIMES: Final = {"if-modified-since": "IfModifiedSince", "if-unmodified-since": "IfUnmodifiedSince"}
 _OVERRIDES: Final = {
     "response-cache-control": "ResponseCacheControl",
@@ -73,6 +94,43 @@ def read(request: Request, operation: str) -> Asked | None:
     if query and not _read_query(query, operation, _OVERRIDES, members):
         return None
     return _place(path, host, members)
+
+
+def write(request: Request) -> Asked | None:
+    """A PutObject."""
+    members: dict[str, Any] = {}
+    host, length, chunked, trailing = "", "", False, False
+    for name, value in request.headers:
+        if name in _WRITE or name.startswith(_METADATA):
+            if not _take(name, value, members):
+                return None
+        elif name == "host":
+            host = value
+        elif name == "content-length":
+            length = value
+        elif name in _CHUNKED:
+            trailing = True
+        elif name == "x-amz-content-sha256":
+            chunked = value.startswith("STREAMING-")
+        elif name in _UNUSUAL or (name.startswith("x-amz-") and name not in _SIGNING):
+            return None
+    if not length.isdecimal() or int(length) > LARGEST or (trailing and not chunked):
+        return None
+    path, _, query = request.target.partition("?")
+    if query and not _read_query(query, "PutObject", {}, members):
+        return None
+    return _place(path, host, members)
+
+
+def _take(name: str, value: str, members: dict[str, Any]) -> bool:
+    """Notes a header of a PutObject; False if it is odd."""
+    into, member = members, _WRITE.get(name)
+    if member is None:
+        into, member = members.setdefault("Metadata", {}), name[len(_METADATA) :]
+    if not value or not member or member in into:
+        return False
+    into[member] = value
+    return True
 
 
 def _read_query(query: str, operation: str, known: dict[str, str], members: dict[str, Any]) -> bool:

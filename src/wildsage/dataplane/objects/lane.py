@@ -23,6 +23,7 @@ from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
 from wildsage.dataplane.objects.wording import answer_headers
+from wildsage.dataplane.objects.writing import Writing
 from wildsage.dataplane.table import Table
 from wildsage.objects.rules import conditions, telling
 from wildsage.store.directindex import DirectIndex, Held
@@ -56,6 +57,7 @@ class Lane:
         table: Table,
         callers: Callers,
         index: DirectIndex,
+        writing: Writing,
         root: Path,
         clock: Clock,
         send: Callable[[Exchange, Response], None],
@@ -65,6 +67,7 @@ class Lane:
         self._table = table
         self._callers = callers
         self._index = index
+        self._writing = writing
         self._root = f"{root}/"
         self._clock = clock
         self._send = send
@@ -77,6 +80,8 @@ class Lane:
                 return self._read(exchange, "GetObject")
             if method == "HEAD":
                 return self._read(exchange, "HeadObject")
+            if method == "PUT":
+                return self._writing.answer(exchange)
         except ApiError:
             return False  # control finds the same and says so
         except sqlite3.Error as error:

@@ -19,10 +19,15 @@ from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.forwarding import Forwarding
 from wildsage.dataplane.handover import Receiver
 from wildsage.dataplane.invocations import endpoint_of
+from wildsage.dataplane.objects.commits import Commits
 from wildsage.dataplane.objects.lane import Lane
+from wildsage.dataplane.objects.recovery import INCOMING, recover
+from wildsage.dataplane.objects.writing import Writing
 from wildsage.dataplane.pushes import Pushes
 from wildsage.dataplane.table import Table
+from wildsage.objects.local import LocalObjects
 from wildsage.store.directindex import DirectIndex
+from wildsage.store.directwrites import DirectWrites
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.connection import Limits
 from wildsage.wire.http.exchange import Exchange
@@ -43,12 +48,14 @@ class ObjectsProcess:
         control = f"unix:{data.control_socket}"
         self._to_control = Handling(Forwarding(self._client, control, clock, patience), cancel_when_gone=True)
         self._to_router = Handling(Forwarding(self._client, router, clock, patience), cancel_when_gone=True)
+        self._clock = clock
+        self._upstream = upstream
         self._index = DirectIndex(data.database)
-        # A reset makes a new database, and control pushes a snapshot after it.
-        self._pushes = Pushes(self.table, data.routes, self._count, self._index.refresh)
-        self._lane = Lane(
-            self.table, Callers(self.table, clock), self._index, data.objects, clock, self._send, upstream
-        )
+        self._writes = DirectWrites(data.database)
+        self._objects = LocalObjects(data.objects, INCOMING)
+        self._commits = Commits(self._writes, data.objects, data.objects_writing)
+        self._pushes = Pushes(self.table, data.routes, self._count, self._refresh)
+        self._lane = self._make_lane()
         self._server = Server(self._on_request, Limits())
         self._neighbours = Server(self._on_forwarded, Limits())
         self._door: Receiver | None = None
@@ -56,7 +63,8 @@ class ObjectsProcess:
         self._answered = self._forwarded = 0
 
     async def start(self) -> None:
-        """Takes the stored snapshot, then opens the sockets."""
+        """Settles what a crash left, takes the stored snapshot, then opens the sockets."""
+        await recover(self._writes, self._objects, self._data.objects_writing)
         await self._pushes.start(self._data.objects_routes)
         await self._neighbours.listen(unix_listener(self._data.objects_socket))
         self._door = Receiver(self._data.objects_door, self._take)
@@ -68,8 +76,30 @@ class ObjectsProcess:
         await self._to_control.close()
         await self._to_router.close()
         await self._pushes.close()
+        await self._commits.close()
+        self._objects.close()
         self._index.close()
         self._client.close()
+
+    def _make_lane(self) -> Lane:
+        callers = Callers(self.table, self._clock)
+        writing = Writing(
+            self.table,
+            callers,
+            self._index,
+            self._commits,
+            self._objects,
+            self._clock,
+            self._to_control,
+            self._spawn,
+        )
+        objects, upstream = self._data.objects, self._upstream
+        return Lane(self.table, callers, self._index, writing, objects, self._clock, self._send, upstream)
+
+    def _refresh(self) -> None:
+        """A snapshot came: also after a reset, which makes a new database and empties the folder of objects."""
+        self._index.refresh()
+        self._objects.prepare()
 
     def _take(self, sock: socket.socket) -> None:
         sock.setblocking(False)

@@ -6,11 +6,15 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from wildsage.wire.http.messages import Headers
+from wildsage.core.errors import ApiError
+from wildsage.wire.http.messages import Headers, Response
 from wildsage.wire.model import Shape, load
 from wildsage.wire.protocols import s3
 from wildsage.wire.protocols.bindings import header_text, write_headers
+from wildsage.wire.protocols.rest_xml import RestXmlProtocol
 from wildsage.wire.timestamps import RFC822, format_timestamp
+
+_PROTOCOL = RestXmlProtocol()
 
 
 @functools.cache
@@ -28,6 +32,11 @@ def _plain(operation: str) -> dict[str, str]:
         for name, member in _shape(operation).members.items()
         if member.location == "header" and member.kind in ("string", "integer", "long")
     }
+
+
+def error_response(operation: str, error: ApiError, request_id: str) -> Response:
+    """An error as control writes it."""
+    return _PROTOCOL.serialize_error(load("s3").operations[operation], error, request_id)
 
 
 @functools.lru_cache(maxsize=4096)

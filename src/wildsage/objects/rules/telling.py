@@ -32,6 +32,8 @@ OVERRIDES: Final = {
     "ResponseExpires": "Expires",
 }
 """Parameter of a GET → the header of the answer that it replaces."""
+LARGEST: Final = 5 * 1024**3
+"""The most bytes of one PutObject, UploadPart or CopyObject."""
 _METADATA_BYTES: Final = 2048
 
 

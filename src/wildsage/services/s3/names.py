@@ -7,6 +7,7 @@ import re
 import secrets
 
 from wildsage.core.errors import ApiError
+from wildsage.core.ids import object_version
 from wildsage.store.codec import Document
 
 _BUCKET = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9](?:[a-z0-9.-]{1,61})[a-z0-9](?<!-s3alias)(?<!--ol-s3)")
@@ -30,8 +31,8 @@ def check_key(key: str) -> None:
 
 
 def new_version() -> str:
-    """A version id: opaque, 32 characters."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(32))
+    """A version id."""
+    return object_version()
 
 
 def new_upload() -> str:

@@ -57,7 +57,7 @@ class Handling:
             exchange.on_gone = exchange.request.leave
 
     async def _serve(self, exchange: Exchange) -> None:
-        await _guarded(exchange, self._answer(exchange))
+        await guarded(exchange, self._answer(exchange))
 
     async def _answer(self, exchange: Exchange) -> None:
         await _send(exchange, await self._handler(exchange.request))
@@ -71,11 +71,12 @@ class Handling:
 
 
 async def send_response(exchange: Exchange, response: Response) -> None:
-    """Answers with ``response``; what goes wrong on the way cuts the connection or becomes a bare 500."""
-    await _guarded(exchange, _send(exchange, response))
+    """Answers with ``response``, as ``guarded``."""
+    await guarded(exchange, _send(exchange, response))
 
 
-async def _guarded(exchange: Exchange, work: Coroutine[None, None, None]) -> None:
+async def guarded(exchange: Exchange, work: Coroutine[None, None, None]) -> None:
+    """Awaits ``work``, which answers ``exchange``; what goes wrong cuts the connection or becomes a bare 500."""
     try:
         await work
     except ClientGone:

@@ -71,7 +71,7 @@ async def copy_object(ctx: Context, request: Document) -> Document:
     bucket = await bucket_of(ctx, request)
     drafted = draft(ctx, bucket, request)
     source = await source_of(ctx, request)
-    if source.item.size > store.LARGEST:
+    if source.item.size > telling.LARGEST:
         raise errors.invalid_request(
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
         )

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.objects.base import Blob
-from wildsage.objects.rules import checksums
+from wildsage.objects.rules import checksums, telling
 from wildsage.objects.rules.checksums import Demand
 from wildsage.services.s3 import errors
 from wildsage.services.s3.access import GARBAGE
@@ -18,8 +18,6 @@ from wildsage.store.codec import Document
 from wildsage.wire.http.messages import BytesBody
 
 T = TypeVar("T")
-LARGEST = 5 * 1024**3
-"""The most bytes of one PutObject, UploadPart or CopyObject."""
 
 
 @runtime_checkable
@@ -47,12 +45,12 @@ async def receive(
     if isinstance(body, bytes):
         body = BytesBody(body)
     length = request.get("ContentLength")
-    if length is not None and length > LARGEST:
+    if length is not None and length > telling.LARGEST:
         raise ApiError(
             "EntityTooLarge",
             "Your proposed upload exceeds the maximum allowed size",
             400,
-            {"ProposedSize": str(length), "MaxSizeAllowed": str(LARGEST)},
+            {"ProposedSize": str(length), "MaxSizeAllowed": str(telling.LARGEST)},
         )
     objects = ctx.platform.objects
     with errors.store_errors(request["Bucket"]):
@@ -73,7 +71,7 @@ def _check_length(ctx: Context, blob: Blob) -> None:
         raise ApiError(
             "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header", 400
         )
-    if blob.size > LARGEST:
+    if blob.size > telling.LARGEST:
         raise ApiError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", 400)
 
 

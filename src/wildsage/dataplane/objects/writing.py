@@ -1,0 +1,221 @@
+"""PutObject where it is plain: into a bucket that adds nothing, with a body that proves itself."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from wildsage.core.clock import Clock
+from wildsage.core.errors import ApiError
+from wildsage.core.ids import object_version
+from wildsage.dataplane.answers import request_id
+from wildsage.dataplane.callers import Callers
+from wildsage.dataplane.objects import asked
+from wildsage.dataplane.objects.asked import Asked
+from wildsage.dataplane.objects.commits import Commits, Job
+from wildsage.dataplane.objects.wording import answer_headers, error_response
+from wildsage.dataplane.table import Table
+from wildsage.objects import files
+from wildsage.objects.base import Blob, NoSpace
+from wildsage.objects.digests import digest
+from wildsage.objects.local import LocalObjects
+from wildsage.objects.rules import checksums, conditions, telling
+from wildsage.objects.rules.checksums import Demand, Document
+from wildsage.store.directindex import DirectIndex
+from wildsage.store.directwrites import NewObject
+from wildsage.wire import sigv4
+from wildsage.wire.authorization import SIGV2_QUERY, parse_authorization
+from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.messages import Body, BytesBody
+from wildsage.wire.http.server import guarded
+from wildsage.wire.sigv4_streaming import ChunkedBody, open_body
+
+log = logging.getLogger(__name__)
+
+OPERATION: Final = "PutObject"
+# Bodies up to this are committed with their object, longer ones are on the disk before.
+SMALL: Final = 64 * 1024
+# Settings of a bucket that make no difference to writing an object. Any other sends the request to control.
+_HARMLESS: Final = frozenset(
+    {"Acl", "CORSConfiguration", "OwnershipControls", "PublicAccessBlockConfiguration", "Tagging"}
+)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """An object to be, up to its bytes. ``raw``: the request is as it came, so control could still have it."""
+
+    wanted: Asked
+    versioned: bool
+    now: float
+    document: Document
+    demand: Demand
+    algorithms: Collection[str]
+    raw: bool
+
+
+class Writing:
+    """``answer`` returns False, or raises ApiError, for what is control's; then nothing has happened yet.
+
+    ``forward``: hands an exchange to control. ``spawn``: runs a coroutine in the background.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        callers: Callers,
+        index: DirectIndex,
+        commits: Commits,
+        objects: LocalObjects,
+        clock: Clock,
+        forward: Callable[[Exchange], None],
+        spawn: Callable[[Coroutine[None, None, None]], None],
+    ) -> None:
+        self._table = table
+        self._callers = callers
+        self._index = index
+        self._commits = commits
+        self._objects = objects
+        self._clock = clock
+        self._forward = forward
+        self._spawn = spawn
+
+    def answer(self, exchange: Exchange) -> bool:
+        """Takes the request on, and answers it once it is on the disk."""
+        request = exchange.request
+        wanted, authorization = asked.write(request), parse_authorization(request)
+        if wanted is None or authorization is None:
+            return False
+        if authorization.service != "s3" or authorization.algorithm == SIGV2_QUERY:
+            return False
+        now = self._clock.now()
+        secret, identity = self._callers.signer(authorization, now)
+        arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
+        if identity.restricted or not self._table.may_write(identity.principal, identity.user_id, arn):
+            return False
+        bucket = self._index.bucket(wanted.bucket)
+        if bucket is None or bucket[0] != self._table.account or bucket[1] != authorization.region:
+            return False
+        if not _writable(bucket[3]) or len(wanted.key.encode()) > files.KEY_BYTES:
+            return False
+        demand = checksums.read_demand(wanted.members, request.header("x-amz-trailer"), from_client=True)
+        document = telling.describe(wanted.members, {})
+        algorithms = {demand.algorithm or checksums.DEFAULT}
+        plan = _Plan(wanted, bucket[2] == "Enabled", now, document, demand, algorithms, raw=True)
+        body = request.body
+        declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
+        if isinstance(body, BytesBody) and len(body.data) <= SMALL and not declared.startswith("STREAMING-"):
+            sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body.data), now)
+            self._keep_small(exchange, plan, body.data, {})
+            return True
+        sigv4.verify(authorization, request, secret, declared, now)
+        open_body(authorization, request, secret)
+        plan.raw = False
+        self._spawn(guarded(exchange, self._receive(exchange, plan)))
+        return True
+
+    async def _receive(self, exchange: Exchange, plan: _Plan) -> None:
+        """Takes a body that comes in pieces, or in chunks, or is long."""
+        body = exchange.request.body
+        try:
+            if int(exchange.request.header("content-length") or 0) <= SMALL:
+                data = await body.read(SMALL)
+                self._keep_small(exchange, plan, data, _trailers(body))
+            else:
+                await self._keep_large(exchange, plan, body)
+        except ApiError as error:
+            self._refuse(exchange, error)
+        except NoSpace as error:
+            self._refuse(exchange, ApiError("InsufficientStorage", f"{error} Free some space and try again.", 507))
+
+    def _keep_small(self, exchange: Exchange, plan: _Plan, data: bytes, trailers: Mapping[str, str]) -> None:
+        """Raises ApiError if the bytes are not those that were stated."""
+        wanted = plan.wanted
+        md5 = hashlib.md5(data, usedforsecurity=False).digest()
+        found = {name: digest(name, data) for name in plan.algorithms}
+        blob = Blob(files.new_name(wanted.bucket, wanted.key), len(data), md5, found)
+        checksums.verify(plan.demand, blob, trailers)
+        new = _new(plan, blob)
+        new.unsynced = data
+
+        def done(version: str, error: Exception | None) -> None:
+            self._settle(exchange, plan, new, version, error)
+
+        self._commits.submit(Job(new, done))
+
+    async def _keep_large(self, exchange: Exchange, plan: _Plan, body: Body) -> None:
+        wanted = plan.wanted
+        blob = await self._objects.write(wanted.bucket, wanted.key, body, plan.algorithms)
+        try:
+            checksums.verify(plan.demand, blob, _trailers(body))
+        except ApiError:
+            await self._objects.discard([blob.name])
+            raise
+        new, settled = _new(plan, blob), asyncio.get_running_loop().create_future()
+
+        def done(version: str, error: Exception | None) -> None:
+            settled.set_result((version, error))
+
+        self._commits.submit(Job(new, done))
+        version, error = await settled
+        await (self._objects.keep(blob.name) if error is None else self._objects.discard([blob.name]))
+        self._settle(exchange, plan, new, version, error)
+
+    def _settle(self, exchange: Exchange, plan: _Plan, new: NewObject, version: str, error: Exception | None) -> None:
+        """Answers, once it is known what became of the write."""
+        if error is None:
+            made = _Made(version, new.modified, new.size, new.etag, new.document)
+            told = telling.written(made, plan.versioned)
+            exchange.respond(200, answer_headers(OPERATION, told, request_id()), b"")
+        elif isinstance(error, ApiError):
+            self._refuse(exchange, error)
+        elif plan.raw:
+            self._forward(exchange)  # the disk is full or the bucket gone: control says so, or finds a way
+        else:
+            self._refuse(exchange, ApiError("SlowDown", "Please reduce your request rate.", 503))
+
+    def _refuse(self, exchange: Exchange, error: ApiError) -> None:
+        response = error_response(OPERATION, error, request_id())
+        exchange.respond(response.status, response.headers, response.body if isinstance(response.body, bytes) else b"")
+
+
+@dataclass(slots=True)
+class _Made:
+    """``telling.Item`` of what was written."""
+
+    version: str
+    modified: float
+    size: int
+    etag: str
+    document: Document
+
+
+def _new(plan: _Plan, blob: Blob) -> NewObject:
+    plan.document["Checksums"] = checksums.encode_all(blob.checksums)
+    wanted = plan.wanted
+    return NewObject(
+        bucket=wanted.bucket,
+        key=wanted.key,
+        version=object_version() if plan.versioned else "",
+        modified=plan.now,
+        size=blob.size,
+        etag=blob.md5.hex(),
+        blob=blob.name,
+        document=plan.document,
+        check=conditions.write_check({**wanted.members, "Key": wanted.key}),
+    )
+
+
+def _trailers(body: Body) -> Mapping[str, str]:
+    return body.trailers if isinstance(body, ChunkedBody) else {}
+
+
+@functools.lru_cache(maxsize=1024)
+def _writable(settings: str) -> bool:
+    return _HARMLESS.issuperset(json.loads(settings))
