@@ -73,6 +73,10 @@ class Objects(Protocol):
         """The blob as a file. It stays for as long as the object is not overwritten or deleted, and a while longer."""
         ...
 
+    async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:
+        """Gives blobs that a power failure took the bytes of theirs back; all of them are then on the disk."""
+        ...
+
     async def keep(self, name: str) -> None:
         """The row that names the blob is committed."""
         ...

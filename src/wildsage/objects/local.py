@@ -115,6 +115,11 @@ class LocalObjects:
     def path(self, name: str) -> Path:
         return self._root / files.checked(name)
 
+    async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:
+        for name, data in blobs:
+            await self._run(files.restore, self.path(name), data)
+        await self._run(files.sync_all, self._root)
+
     async def keep(self, name: str) -> None:
         await self._run(files.remove, [files.incoming_of(self._incoming, name)])
 

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wildsage.store.codec import Document, loads
 
@@ -20,7 +21,7 @@ FROM s3_buckets AS b JOIN s3_objects AS o ON o.bucket = b.name
 WHERE b.name = ? AND o.key = ?
 ORDER BY o.rank LIMIT 1
 """
-_BUCKET = "SELECT account, region, versioning, settings FROM s3_buckets WHERE name = ?"
+_BUCKET = "SELECT name, account, region, versioning, settings FROM s3_buckets WHERE name = ?"
 
 
 @dataclass(slots=True)
@@ -38,6 +39,16 @@ class Held:
     modified: float
     blob: str | None
     document: Document
+
+
+class BucketRow(NamedTuple):
+    """A bucket. ``settings``: its documents, as JSON text."""
+
+    name: str
+    account: str
+    region: str
+    versioning: str
+    settings: str
 
 
 class DirectIndex:
@@ -67,16 +78,20 @@ class DirectIndex:
         account, region, versioning, settings, version, marker, size, etag, modified, blob, document = rows[0]
         return Held(account, region, versioning, settings, version, marker, size, etag, modified, blob, loads(document))
 
-    def bucket(self, name: str) -> tuple[str, str, str, str] | None:
-        """Account, region, versioning and settings (JSON text) of a bucket. Raises sqlite3.Error."""
-        connection = self._connection or self._open()
-        rows = connection.execute(_BUCKET, (name,)).fetchall()
-        return rows[0] if rows else None
+    def bucket(self, name: str) -> BucketRow | None:
+        """The bucket of that name. Raises sqlite3.Error."""
+        return read_bucket(self._connection or self._open(), name)
 
     def _open(self) -> sqlite3.Connection:
         connection = open_direct(self._path)
         self._connection, self._file = connection, identity_of(self._path)
         return connection
+
+
+def read_bucket(connection: sqlite3.Connection, name: str) -> BucketRow | None:
+    """The bucket of that name, if there is one."""
+    rows = connection.execute(_BUCKET, (name,)).fetchall()
+    return BucketRow(*rows[0]) if rows else None
 
 
 def open_direct(path: Path) -> sqlite3.Connection:

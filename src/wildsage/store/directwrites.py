@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildsage.store.codec import Document, dumps
-from wildsage.store.directindex import identity_of, open_direct
+from wildsage.store.directindex import BucketRow, identity_of, open_direct, read_bucket
 from wildsage.store.turn import Turn
 
-_BUCKET = "SELECT versioning FROM s3_buckets WHERE name = ?"
 _CURRENT = (
     "SELECT rank, version, marker, etag, modified FROM s3_objects WHERE bucket = ? AND key = ? ORDER BY rank LIMIT 1"
 )
@@ -34,8 +33,8 @@ SELECT EXISTS (SELECT 1 FROM s3_objects WHERE blob = ?) OR EXISTS (SELECT 1 FROM
 """
 
 
-class BucketGone(Exception):
-    """The bucket was deleted meanwhile."""
+class BucketChanged(Exception):
+    """The bucket is not what the caller took it for, or is gone."""
 
 
 @dataclass(slots=True)
@@ -48,13 +47,13 @@ class Current:
 
 @dataclass(slots=True)
 class NewObject:
-    """An object to be. ``version`` counts only in a versioned bucket. ``unsynced``: the bytes of a blob whose file may
-    not be on the disk yet; None for one that is.
+    """An object to be. ``place``: its bucket as it was when the write was decided on. ``version`` counts only in a
+    versioned bucket. ``unsynced``: the bytes of a blob whose file may not be on the disk yet; None for one that is.
 
     ``check`` sees what was current (None for nothing or a delete marker) and may raise ApiError.
     """
 
-    bucket: str
+    place: BucketRow
     key: str
     version: str
     modified: float
@@ -77,7 +76,7 @@ class DirectWrites:
         self.turn = Turn(path)
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        self._versioning: dict[str, str] = {}
+        self._places: dict[str, BucketRow | None] = {}
 
     def close(self) -> None:
         self._disconnect()
@@ -89,26 +88,30 @@ class DirectWrites:
             self._disconnect()
             self._connection, self._file = open_direct(self._path), identity_of(self._path)
             self._live.execute("PRAGMA secure_delete=OFF")  # every byte kept and forgotten would be written once more
-        self._versioning.clear()
+        self._places.clear()
         self._live.execute("BEGIN IMMEDIATE")
 
     def put(self, new: NewObject) -> str:
-        """As ``put_version``; the version's id. Raises BucketGone or what ``check`` raises, with nothing done."""
-        execute, key = self._live.execute, new.key.encode("utf-8", "surrogatepass")
-        versioned = self._is_versioned(new.bucket)
-        rows = execute(_CURRENT, (new.bucket, key)).fetchall()
+        """As ``put_version``; the version's id. Raises BucketChanged or what ``check`` raises, with nothing done."""
+        execute, place, key = self._live.execute, new.place, new.key.encode("utf-8", "surrogatepass")
+        bucket, versioned = place.name, place.versioning == "Enabled"
+        if bucket not in self._places:
+            self._places[bucket] = read_bucket(self._live, bucket)
+        if self._places[bucket] != place:
+            raise BucketChanged(bucket)
+        rows = execute(_CURRENT, (bucket, key)).fetchall()
         rank = -int(new.modified * 1_000_000)
         if new.check is not None:
             new.check(Current(rows[0][3], rows[0][4]) if rows and not rows[0][2] else None)
         if rows:
             rank = min(rank, rows[0][0] - 1)
             if not versioned:
-                self.discard(execute(_DELETE_NULL, (new.bucket, key)).fetchall(), new.modified)
+                self.discard(execute(_DELETE_NULL, (bucket, key)).fetchall(), new.modified)
             if versioned or rows[0][1] != "null":
-                execute(_HIDE, (new.bucket, key, rows[0][0]))
+                execute(_HIDE, (bucket, key, rows[0][0]))
         version = new.version if versioned else "null"
         document = dumps(new.document)
-        execute(_INSERT, (new.bucket, key, rank, version, new.size, new.etag, new.modified, new.blob, document))
+        execute(_INSERT, (bucket, key, rank, version, new.size, new.etag, new.modified, new.blob, document))
         if new.unsynced is not None:
             execute(_KEEP_BYTES, (new.blob, new.unsynced))
         return version
@@ -145,14 +148,6 @@ class DirectWrites:
         if self._connection is None:
             raise sqlite3.OperationalError("no transaction has begun")
         return self._connection
-
-    def _is_versioned(self, bucket: str) -> bool:
-        if bucket not in self._versioning:
-            row = self._live.execute(_BUCKET, (bucket,)).fetchone()
-            if row is None:
-                raise BucketGone(bucket)
-            self._versioning[bucket] = row[0]
-        return self._versioning[bucket] == "Enabled"
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -26,7 +26,7 @@ from typing import Final
 from wildsage.core.errors import ApiError
 from wildsage.objects import files
 from wildsage.objects.base import NoSpace
-from wildsage.store.directwrites import BucketGone, DirectWrites, NewObject
+from wildsage.store.directwrites import BucketChanged, DirectWrites, NewObject
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Commits:
                 if job.error is None:
                     try:
                         job.version = self._writes.put(job.new)
-                    except (ApiError, BucketGone) as error:
+                    except (ApiError, BucketChanged) as error:
                         job.error = error
             self._newest = self._writes.newest_unsynced()
         except sqlite3.Error as error:

@@ -35,6 +35,7 @@ from wildsage.wire.sigv4 import Authorization
 
 log = logging.getLogger(__name__)
 
+_HASH: Final = 64  # characters of a payload's hash
 _SMALL: Final = 64 * 1024
 # Settings of a bucket that make no difference to reading an object. Any other sends the request to control.
 _READ_HARMLESS: Final = frozenset(
@@ -123,6 +124,8 @@ class Lane:
         body = exchange.request.body
         data = body.data if isinstance(body, BytesBody) else b""
         hashed = sigv4.hash_of(authorization, exchange.request, data)
+        if len(hashed) != _HASH and hashed != sigv4.UNSIGNED_PAYLOAD:
+            return False  # a body in chunks, or a header that is none
         sigv4.verify(authorization, exchange.request, secret, hashed, now)
         return True
 

@@ -27,8 +27,8 @@ from wildsage.objects.digests import digest
 from wildsage.objects.local import LocalObjects
 from wildsage.objects.rules import checksums, conditions, telling
 from wildsage.objects.rules.checksums import Demand, Document
-from wildsage.store.directindex import DirectIndex
-from wildsage.store.directwrites import NewObject
+from wildsage.store.directindex import BucketRow, DirectIndex
+from wildsage.store.directwrites import BucketChanged, NewObject
 from wildsage.wire import sigv4
 from wildsage.wire.authorization import SIGV2_QUERY, parse_authorization
 from wildsage.wire.http.exchange import Exchange
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 OPERATION: Final = "PutObject"
 # Bodies up to this are committed with their object, longer ones are on the disk before.
 SMALL: Final = 64 * 1024
+_MOST_BUCKETS: Final = 1024
 # Settings of a bucket that make no difference to writing an object. Any other sends the request to control.
 _HARMLESS: Final = frozenset(
     {"Acl", "CORSConfiguration", "OwnershipControls", "PublicAccessBlockConfiguration", "Tagging"}
@@ -52,7 +53,7 @@ class _Plan:
     """An object to be, up to its bytes. ``raw``: the request is as it came, so control could still have it."""
 
     wanted: Asked
-    versioned: bool
+    bucket: BucketRow
     now: float
     document: Document
     demand: Demand
@@ -85,6 +86,7 @@ class Writing:
         self._clock = clock
         self._forward = forward
         self._spawn = spawn
+        self._buckets: dict[str, BucketRow] = {}
 
     def answer(self, exchange: Exchange) -> bool:
         """Takes the request on, and answers it once it is on the disk."""
@@ -99,26 +101,39 @@ class Writing:
         arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
         if identity.restricted or not self._table.may_write(identity.principal, identity.user_id, arn):
             return False
-        bucket = self._index.bucket(wanted.bucket)
-        if bucket is None or bucket[0] != self._table.account or bucket[1] != authorization.region:
+        body = request.body
+        declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
+        whole = declared == sigv4.UNSIGNED_PAYLOAD or len(declared) == 64
+        raw = whole and isinstance(body, BytesBody) and len(body.data) <= SMALL
+        # What is not raw cannot be handed to control any more once the transaction finds that the bucket has changed.
+        bucket = self._bucket(wanted.bucket) if raw else self._index.bucket(wanted.bucket)
+        if bucket is None or bucket.account != self._table.account or bucket.region != authorization.region:
             return False
-        if not _writable(bucket[3]) or len(wanted.key.encode()) > files.KEY_BYTES:
+        if not _writable(bucket.settings) or len(wanted.key.encode()) > files.KEY_BYTES:
             return False
         demand = checksums.read_demand(wanted.members, request.header("x-amz-trailer"), from_client=True)
         document = telling.describe(wanted.members, {})
         algorithms = {demand.algorithm or checksums.DEFAULT}
-        plan = _Plan(wanted, bucket[2] == "Enabled", now, document, demand, algorithms, raw=True)
-        body = request.body
-        declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
-        if isinstance(body, BytesBody) and len(body.data) <= SMALL and not declared.startswith("STREAMING-"):
+        plan = _Plan(wanted, bucket, now, document, demand, algorithms, raw)
+        if isinstance(body, BytesBody) and raw:
             sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body.data), now)
             self._keep_small(exchange, plan, body.data, {})
             return True
         sigv4.verify(authorization, request, secret, declared, now)
         open_body(authorization, request, secret)
-        plan.raw = False
         self._spawn(guarded(exchange, self._receive(exchange, plan)))
         return True
+
+    def _bucket(self, name: str) -> BucketRow | None:
+        """As it was a while ago: the transaction finds out if it has changed."""
+        known = self._buckets.get(name)
+        if known is None:
+            known = self._index.bucket(name)
+            if known is not None:
+                if len(self._buckets) >= _MOST_BUCKETS:
+                    self._buckets.clear()
+                self._buckets[name] = known
+        return known
 
     async def _receive(self, exchange: Exchange, plan: _Plan) -> None:
         """Takes a body that comes in pieces, or in chunks, or is long."""
@@ -169,9 +184,11 @@ class Writing:
 
     def _settle(self, exchange: Exchange, plan: _Plan, new: NewObject, version: str, error: Exception | None) -> None:
         """Answers, once it is known what became of the write."""
+        if isinstance(error, BucketChanged):
+            self._buckets.pop(plan.bucket.name, None)
         if error is None:
             made = _Made(version, new.modified, new.size, new.etag, new.document)
-            told = telling.written(made, plan.versioned)
+            told = telling.written(made, plan.bucket.versioning == "Enabled")
             exchange.respond(200, answer_headers(OPERATION, told, request_id()), b"")
         elif isinstance(error, ApiError):
             self._refuse(exchange, error)
@@ -200,15 +217,15 @@ def _new(plan: _Plan, blob: Blob) -> NewObject:
     plan.document["Checksums"] = checksums.encode_all(blob.checksums)
     wanted = plan.wanted
     return NewObject(
-        bucket=wanted.bucket,
+        place=plan.bucket,
         key=wanted.key,
-        version=object_version() if plan.versioned else "",
+        version=object_version() if plan.bucket.versioning == "Enabled" else "",
         modified=plan.now,
         size=blob.size,
         etag=blob.md5.hex(),
         blob=blob.name,
         document=plan.document,
-        check=conditions.write_check({**wanted.members, "Key": wanted.key}),
+        check=conditions.write_check(wanted.members, wanted.key),
     )
 
 

@@ -56,7 +56,7 @@ def _unwanted(request: Mapping[str, Any], prefix: str, found: Stored) -> bool:
     return modified_since is not None and modified <= modified_since
 
 
-def write_check(request: Mapping[str, Any]) -> Check | None:
+def write_check(request: Mapping[str, Any], key: str) -> Check | None:
     """What a conditional write demands of the current object; None if the write has no condition."""
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if match is None and none_match is None:
@@ -68,7 +68,7 @@ def write_check(request: Mapping[str, Any]) -> Check | None:
         if match is None:
             return
         if current is None:
-            raise errors.no_such_key(request["Key"])
+            raise errors.no_such_key(key)
         if not matches(match, current.etag):
             raise errors.precondition_failed("If-Match")
 

@@ -8,6 +8,7 @@ from wildsage.kit.context import Platform
 from wildsage.services.s3.access import GARBAGE
 from wildsage.store.buckets import Buckets
 from wildsage.store.objecttables import Garbage, NoBucket
+from wildsage.store.unsynced import Unsynced
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,20 @@ async def recover(platform: Platform) -> None:
         if name in named:
             await platform.objects.keep(name)
     await platform.objects.discard([name for name in unsettled if name not in named])
+    await _restore(platform)
     await collect(platform, platform.clock.now())
+
+
+async def _restore(platform: Platform) -> None:
+    """Small objects whose files a power failure may have taken get them back from the database."""
+    unsynced, garbage = Unsynced(platform.database), Garbage(platform.database)
+    newest, number = await unsynced.newest(), 0
+    while number < newest and (page := await unsynced.page(number)):
+        named = await garbage.referenced([name for _, name, _ in page])
+        await platform.objects.restore([(name, data) for _, name, data in page if name in named])
+        number = page[-1][0]
+    if newest:
+        await unsynced.forget(newest)
 
 
 async def run(platform: Platform) -> None:

@@ -49,7 +49,7 @@ async def complete_multipart_upload(ctx: Context, request: Document) -> Document
 
 async def _complete(ctx: Context, request: Document, upload: Upload, chosen: Sequence[Part]) -> ObjectVersion:
     document = _document(request, upload, chosen)
-    check = conditions.write_check(request)
+    check = conditions.write_check(request, request["Key"])
     size = sum(part.size for part in chosen)
     if request.get("MpuObjectSize") not in (None, size):
         raise errors.invalid_request("The provided 'x-amz-mp-object-size' header does not match what was computed")

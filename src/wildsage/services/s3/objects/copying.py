@@ -91,7 +91,7 @@ async def copy_object(ctx: Context, request: Document) -> Document:
         blob=blob.name,
         document=document,
     )
-    check = conditions.write_check(request)
+    check = conditions.write_check(request, request["Key"])
     indexing = ObjectIndex(ctx.platform.database).put(new, check, events.written(ctx, "ObjectCreated:Copy"))
     made = await store.commit(ctx, bucket.name, blob, indexing)
     told = telling.written(made, bucket.versioning == "Enabled") | encryption.told(request)

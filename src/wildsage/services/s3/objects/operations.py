@@ -27,7 +27,7 @@ async def put_object(ctx: Context, request: Document) -> Document:
     key = request["Key"]
     document = draft(ctx, bucket, request)
     secret = encryption.writing_key(ctx.platform.credentials, request, document["Headers"])
-    check = conditions.write_check(request)
+    check = conditions.write_check(request, request["Key"])
     demand = store.demand_of(ctx, request)
     blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT}, secret)
     document["Checksums"] = checksums.encode_all(blob.checksums)

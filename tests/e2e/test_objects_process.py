@@ -1,0 +1,159 @@
+"""The objects process may die at any moment: nothing acknowledged is lost, and others do its work meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sized
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.conftest import Server, start_server
+
+SECONDS = 60.0
+BUCKET = "killed"
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def more_than(found: Sized, count: int) -> bool:
+    return len(found) > count
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def objects_pid(server: Server) -> int:
+    """The pid of an objects process that runs."""
+
+    def running() -> int:
+        pid = int(server.status["processes"].get("objects", 0))
+        return 0 if gone(pid) else pid
+
+    return int(wait_until(running))
+
+
+@pytest.fixture
+def killable(short_directory: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    name: str = request.node.name
+    server = start_server(short_directory / name[5:20])
+    server.client("s3").create_bucket(Bucket=BUCKET)
+    wait_until((server.data / "run" / "objects-door.sock").exists)
+    yield server
+    server.stop()
+
+
+def write(server: Server, worker: int, acknowledged: dict[str, str], stop: threading.Event) -> None:
+    """Puts small and larger objects until told to stop; notes the MD5 of what was acknowledged."""
+    s3, chance = server.client("s3", config=Config(retries={"total_max_attempts": 1})), random.Random(worker)
+    number = 0
+    while not stop.is_set():
+        key = f"{worker}/{number}"
+        data = chance.randbytes(chance.choice((10, 1_000, 30_000, 300_000)))
+        number += 1
+        with contextlib.suppress(BotoCoreError, ClientError):
+            s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+            acknowledged[key] = hashlib.md5(data).hexdigest()
+
+
+def files_of(server: Server) -> set[str]:
+    """Every file of the object store but those that only its processes keep."""
+    root = server.data / "objects"
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def blobs_of(server: Server) -> set[str]:
+    """Every blob that the index names."""
+    with contextlib.closing(sqlite3.connect(server.data / "wildsage.db")) as connection:
+        return {name for (name,) in connection.execute("SELECT blob FROM s3_objects WHERE blob IS NOT NULL")}
+
+
+def test_killed_under_load_it_loses_nothing_and_leaves_nothing(killable: Server) -> None:
+    acknowledged: dict[str, str] = {}
+    stop = threading.Event()
+    writers = [threading.Thread(target=write, args=(killable, worker, acknowledged, stop)) for worker in range(4)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(3):
+            before, pid = len(acknowledged), objects_pid(killable)
+            wait_until(partial(more_than, acknowledged, before + 20))
+            os.kill(pid, signal.SIGKILL)
+            wait_until(partial(gone, pid))
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    s3 = killable.client("s3")
+    for key, digest in acknowledged.items():
+        assert hashlib.md5(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()).hexdigest() == digest, key
+    killable.stop()
+    again = start_server(killable.data)
+    try:
+        wait_until(lambda: files_of(again) == blobs_of(again))
+    finally:
+        again.stop()
+
+
+def test_while_it_is_away_the_others_serve(killable: Server) -> None:
+    for number in range(5):
+        pid, key = objects_pid(killable), f"a{number}"
+        os.kill(pid, signal.SIGKILL)
+        wait_until(partial(gone, pid))
+        s3 = killable.client("s3")
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"text")
+        assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"text"
+        assert killable.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:
+    """The files of small objects are not flushed one by one; until they are, the database has their bytes."""
+    s3, pids = killable.client("s3"), [killable.process.pid, *killable.status["processes"].values()]
+    kept = {f"k{number}": os.urandom(2_000) for number in range(60)}
+    for key, data in kept.items():
+        s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    killable.stop()
+    with contextlib.closing(sqlite3.connect(killable.data / "wildsage.db")) as connection:
+        unsynced = [name for (name,) in connection.execute("SELECT name FROM s3_unsynced")]
+    for number, name in enumerate(unsynced):
+        path = killable.data / "objects" / name
+        if number % 3 == 0:
+            path.unlink()
+        elif number % 3 == 1:
+            path.write_bytes(b"")
+        else:
+            path.write_bytes(bytes(2_000))
+    again = start_server(killable.data)  # DBG
+    try:
+        s3 = again.client("s3")
+        for key, data in kept.items():
+            assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == data, key
+        with contextlib.closing(sqlite3.connect(again.data / "wildsage.db")) as connection:
+            assert connection.execute("SELECT count(*) FROM s3_unsynced").fetchone() == (0,)
+    finally:
+        again.stop()
+    assert unsynced, "everything was flushed before the kill: nothing was tested"

@@ -1,0 +1,178 @@
+"""The statements that are text do what those of SQLAlchemy do: the same writes leave the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wildsage.core import trees
+from wildsage.core.errors import ApiError
+from wildsage.store.buckets import Bucket, Buckets
+from wildsage.store.database import Database
+from wildsage.store.directindex import BucketRow, DirectIndex
+from wildsage.store.directwrites import BucketChanged, DirectWrites, NewObject
+from wildsage.store.objectindex import NULL_VERSION, ObjectIndex, ObjectVersion, Removal
+from wildsage.store.objecttables import buckets, garbage, objects
+from wildsage.store.unsynced import Unsynced
+
+DOCUMENT = {"Headers": {"ContentType": "text/plain"}, "Metadata": {}, "Tags": {}, "Checksums": {"CRC32": "AAAA"}}
+
+
+def refuse(_current: object) -> None:
+    raise ApiError("PreconditionFailed", "no", 412)
+
+
+async def rows(database: Database) -> list[Any]:
+    """Every row of the index."""
+    return await database.read(
+        lambda connection: [
+            [tuple(row) for row in connection.execute(table.select().order_by(*table.primary_key.columns))]
+            for table in (buckets, objects, garbage)
+        ]
+    )
+
+
+async def place_of(database: Database, name: str) -> BucketRow:
+    found = await database.read(
+        lambda connection: connection.execute(buckets.select().where(buckets.c.name == name)).one()
+    )
+    return BucketRow(found.name, found.account, found.region, found.versioning, found.settings)
+
+
+# What happens to one of two keys: a write, a refused write, a delete, or a change of the bucket's versioning.
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["put", "refused", "delete", "Enabled", "Suspended"]), st.sampled_from(["a", "ü/b"])),
+    max_size=12,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+async def test_both_ways_leave_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]
+) -> None:
+    root = tmp_path_factory.mktemp("both")
+    by_core, by_text = await Database.open(root / "core.db"), await Database.open(root / "text.db")
+    writes = DirectWrites(root / "text.db")
+    for database in (by_core, by_text):
+        await Buckets(database).create(Bucket("bucket", "000000000000", "us-east-1", 1.0))
+    for number, (step, key) in enumerate(steps):
+        modified, version = 1_700_000_000.25 + number, f"version-{number}"
+        if step in ("put", "refused"):
+            check = refuse if step == "refused" else None
+            blob = f"bucket/00/{number}"
+            new = ObjectVersion(
+                "bucket", key, version, modified, 3, "etag", blob, document={**DOCUMENT, "Number": number}
+            )
+            told = await _put_by_core(by_core, new, check)
+            assert await _put_by_text(by_text, writes, new, check) == told
+        for database in (by_core, by_text):
+            if step == "delete":
+                await ObjectIndex(database).remove("bucket", [Removal(key, None, f"marker-{number}")], modified)
+            elif step in ("Enabled", "Suspended"):
+                await Buckets(database).edit("bucket", _set_versioning(step))
+    assert await rows(by_core) == await rows(by_text)
+    index = DirectIndex(root / "text.db")
+    for key in ("a", "ü/b"):
+        wanted = (await ObjectIndex(by_text).find("bucket", key)).object
+        held = index.find("bucket", key)
+        assert (held is None) is (wanted is None)
+        if held is not None and wanted is not None:
+            names = ("version", "marker", "size", "etag", "modified", "blob", "document")
+            assert [getattr(held, name) for name in names] == [getattr(wanted, name) for name in names]
+    index.close()
+    writes.close()
+    await by_core.close()
+    await by_text.close()
+
+
+async def _put_by_core(database: Database, new: ObjectVersion, check: Any) -> str:
+    try:
+        return (await ObjectIndex(database).put(new, check)).version
+    except ApiError as error:
+        return error.code
+
+
+async def _put_by_text(database: Database, writes: DirectWrites, new: ObjectVersion, check: Any) -> str:
+    place = await place_of(database, "bucket")
+    with writes.turn:
+        writes.begin()
+        try:
+            return writes.put(_as_new(place, new, check))
+        except ApiError as error:
+            return error.code
+        finally:
+            writes.commit()
+
+
+def _as_new(place: BucketRow, new: ObjectVersion, check: Any) -> NewObject:
+    blob = str(new.blob)
+    return NewObject(place, new.key, new.version, new.modified, new.size, new.etag, blob, new.document, check=check)
+
+
+def _set_versioning(value: str) -> Callable[[Bucket], Bucket]:
+    return lambda bucket: replace(bucket, versioning=value)
+
+
+async def test_a_bucket_that_changed_is_told(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "a.db")
+    await Buckets(database).create(Bucket("bucket", "000000000000", "us-east-1", 1.0))
+    old = await place_of(database, "bucket")
+    await Buckets(database).set("bucket", "Policy", "{}")
+    writes = DirectWrites(tmp_path / "a.db")
+    with writes.turn:
+        writes.begin()
+        for place in (old, old._replace(name="none")):
+            with pytest.raises(BucketChanged):
+                writes.put(NewObject(place, "a", "", 1.0, 0, "etag", "bucket/00/1", DOCUMENT))
+        writes.undo()
+    writes.close()
+    await database.close()
+
+
+async def test_bytes_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "a.db")
+    await Buckets(database).create(Bucket("bucket", "000000000000", "us-east-1", 1.0))
+    place, writes = await place_of(database, "bucket"), DirectWrites(tmp_path / "a.db")
+    unsynced = Unsynced(database)
+    with writes.turn:
+        writes.begin()
+        for number in range(3):
+            new = NewObject(place, f"k{number}", NULL_VERSION, 1.0, 1, "etag", f"b{number}", DOCUMENT, b"%d" % number)
+            writes.put(new)
+        assert writes.newest_unsynced() == 3
+        writes.commit()
+    assert await unsynced.newest() == 3
+    assert await unsynced.page(1) == [(2, "b1", b"1"), (3, "b2", b"2")]
+    with writes.turn:
+        writes.begin()
+        writes.forget_unsynced(2)
+        assert writes.is_referenced("b1")
+        assert not writes.is_referenced("b9")
+        writes.commit()
+    assert await unsynced.page(0) == [(3, "b2", b"2")]
+    await unsynced.forget(3)
+    assert await unsynced.newest() == 0
+    writes.close()
+    await database.close()
+
+
+async def test_a_database_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "a.db"
+    index = DirectIndex(path)
+    for name in ("first", "second"):
+        (tmp_path / "data").mkdir()
+        database = await Database.open(path)
+        await Buckets(database).create(Bucket(name, "000000000000", "us-east-1", 1.0))
+        index.refresh()
+        assert index.bucket(name) is not None
+        assert index.bucket("other") is None
+        await database.close()
+        trees.remove(tmp_path / "data")
+    index.close()
