@@ -15,20 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
-from wildsage.core.upstream import S3Upstream
 from wildsage.dataplane.answers import request_id
-from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
+from wildsage.dataplane.objects.known import Known
 from wildsage.dataplane.objects.wording import answer_headers
 from wildsage.dataplane.objects.writing import Writing
-from wildsage.dataplane.table import Table
 from wildsage.objects.rules import conditions, telling
-from wildsage.store.directindex import DirectIndex, Held
+from wildsage.store.directindex import Held
 from wildsage.wire import sigv4
-from wildsage.wire.authorization import SIGV2_QUERY, parse_authorization
+from wildsage.wire.authorization import parse_authorization
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.messages import BytesBody, FileBody, Headers, Response
 from wildsage.wire.sigv4 import Authorization
@@ -50,27 +47,14 @@ class Lane:
     """``answer`` returns False for what is control's; then nothing has happened yet.
 
     ``send``: sends a file as the answer of an exchange, in the background.
-    ``upstream``: another S3, whose buckets are control's to fetch from there.
     """
 
-    def __init__(
-        self,
-        table: Table,
-        callers: Callers,
-        index: DirectIndex,
-        writing: Writing,
-        root: Path,
-        clock: Clock,
-        send: Callable[[Exchange, Response], None],
-        upstream: S3Upstream | None = None,
-    ) -> None:
-        self._upstream = upstream
-        self._table = table
-        self._callers = callers
-        self._index = index
+    def __init__(self, known: Known, writing: Writing, root: Path, send: Callable[[Exchange, Response], None]) -> None:
+        self._known = known
+        self._table = known.table
+        self._index = known.index
         self._writing = writing
         self._root = f"{root}/"
-        self._clock = clock
         self._send = send
 
     def answer(self, exchange: Exchange) -> bool:
@@ -112,14 +96,13 @@ class Lane:
 
     def _proves(self, exchange: Exchange, authorization: Authorization, wanted: Asked) -> bool:
         """Whether the caller of a request that is all here may plainly read; raises ApiError for a wrong signature."""
-        if authorization.service != "s3" or authorization.algorithm == SIGV2_QUERY:
+        now = self._known.clock.now()
+        signer = self._known.signer(authorization, wanted, now)
+        if signer is None:
             return False
-        if self._upstream is not None and self._upstream.holds(wanted.bucket):
-            return False
-        now = self._clock.now()
-        secret, identity = self._callers.signer(authorization, now)
+        secret, identity = signer
         arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
-        if identity.restricted or not self._table.may_read(identity.principal, identity.user_id, arn):
+        if not self._table.may_read(identity.principal, identity.user_id, arn):
             return False
         body = exchange.request.body
         data = body.data if isinstance(body, BytesBody) else b""

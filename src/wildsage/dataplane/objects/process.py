@@ -20,6 +20,7 @@ from wildsage.dataplane.forwarding import Forwarding
 from wildsage.dataplane.handover import Receiver
 from wildsage.dataplane.invocations import endpoint_of
 from wildsage.dataplane.objects.commits import Commits
+from wildsage.dataplane.objects.known import Known
 from wildsage.dataplane.objects.lane import Lane
 from wildsage.dataplane.objects.recovery import INCOMING, recover
 from wildsage.dataplane.objects.writing import Writing
@@ -82,19 +83,9 @@ class ObjectsProcess:
         self._client.close()
 
     def _make_lane(self) -> Lane:
-        callers = Callers(self.table, self._clock)
-        writing = Writing(
-            self.table,
-            callers,
-            self._index,
-            self._commits,
-            self._objects,
-            self._clock,
-            self._to_control,
-            self._spawn,
-        )
-        objects, upstream = self._data.objects, self._upstream
-        return Lane(self.table, callers, self._index, writing, objects, self._clock, self._send, upstream)
+        known = Known(self.table, Callers(self.table, self._clock), self._index, self._clock, self._upstream)
+        writing = Writing(known, self._commits, self._objects, self._to_control, self._spawn)
+        return Lane(known, writing, self._data.objects, self._send)
 
     def _refresh(self) -> None:
         """A snapshot came: also after a reset, which makes a new database and empties the folder of objects."""

@@ -11,26 +11,24 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.ids import object_version
 from wildsage.dataplane.answers import request_id
-from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
 from wildsage.dataplane.objects.commits import Commits, Job
+from wildsage.dataplane.objects.known import Known
 from wildsage.dataplane.objects.wording import answer_headers, error_response
-from wildsage.dataplane.table import Table
 from wildsage.objects import files
 from wildsage.objects.base import Blob, NoSpace
 from wildsage.objects.digests import digest
 from wildsage.objects.local import LocalObjects
 from wildsage.objects.rules import checksums, conditions, telling
 from wildsage.objects.rules.checksums import Demand, Document
-from wildsage.store.directindex import BucketRow, DirectIndex
+from wildsage.store.directindex import BucketRow
 from wildsage.store.directwrites import BucketChanged, NewObject
 from wildsage.wire import sigv4
-from wildsage.wire.authorization import SIGV2_QUERY, parse_authorization
+from wildsage.wire.authorization import parse_authorization
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.messages import Body, BytesBody
 from wildsage.wire.http.server import guarded
@@ -69,21 +67,17 @@ class Writing:
 
     def __init__(
         self,
-        table: Table,
-        callers: Callers,
-        index: DirectIndex,
+        known: Known,
         commits: Commits,
         objects: LocalObjects,
-        clock: Clock,
         forward: Callable[[Exchange], None],
         spawn: Callable[[Coroutine[None, None, None]], None],
     ) -> None:
-        self._table = table
-        self._callers = callers
-        self._index = index
+        self._known = known
+        self._table = known.table
+        self._index = known.index
         self._commits = commits
         self._objects = objects
-        self._clock = clock
         self._forward = forward
         self._spawn = spawn
         self._buckets: dict[str, BucketRow] = {}
@@ -94,12 +88,13 @@ class Writing:
         wanted, authorization = asked.write(request), parse_authorization(request)
         if wanted is None or authorization is None:
             return False
-        if authorization.service != "s3" or authorization.algorithm == SIGV2_QUERY:
+        now = self._known.clock.now()
+        signer = self._known.signer(authorization, wanted, now)
+        if signer is None:
             return False
-        now = self._clock.now()
-        secret, identity = self._callers.signer(authorization, now)
+        secret, identity = signer
         arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
-        if identity.restricted or not self._table.may_write(identity.principal, identity.user_id, arn):
+        if not self._table.may_write(identity.principal, identity.user_id, arn):
             return False
         body = request.body
         declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
