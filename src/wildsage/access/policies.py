@@ -184,7 +184,7 @@ def compile_policy(text: str, use: Use = Use.IDENTITY) -> Policy:
     """The policy of JSON ``text``; raises PolicyError, whose words say what is wrong."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyError(f"the document is not JSON: {error}") from error
     if not isinstance(document, Mapping):
         raise PolicyError("the document must be an object")

@@ -20,7 +20,7 @@ from wildsage.gateway.parts import Parts
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 _TELLING = ("GetObject", "HeadObject", "GetObjectAttributes")
-_QUERY_SERVICES = ("iam", "sts", "sns")
+_QUERY_SERVICES = ("iam", "sts", "sns", "sqs")
 
 
 async def authorize(parts: Parts, exchange: Exchange) -> None:

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 32
 _IDLE_SECONDS = 30.0
 _RETRY_SECONDS = (0.2, 1.0, 5.0, 20.0, 60.0)
+_ATTEMPTS = 1440
+"""About a day."""
 
 Deliver = Callable[[Waiting], Awaitable[float | None]]
 """One attempt. Returns None if the letter is settled, else the seconds until the next attempt; may raise."""
@@ -79,6 +81,9 @@ class Courier:
             log.warning("letter %s of %s: %s", waiting.number, self._topic, error)
         except Exception:
             log.exception("letter %s of %s failed", waiting.number, self._topic)
+        if waiting.attempts >= _ATTEMPTS:
+            log.error("letter %s of %s is given up after %s attempts", waiting.number, self._topic, waiting.attempts)
+            return None
         return _RETRY_SECONDS[min(waiting.attempts, len(_RETRY_SECONDS) - 1)]
 
     async def _settle(self, waiting: Waiting, after: float | None) -> None:

@@ -11,6 +11,8 @@ from tests.api.s3.harness import S3, failing
 
 from wildsage.core.clock import ManualClock
 from wildsage.services.s3 import expiry
+from wildsage.store.objectindex import EVENTS
+from wildsage.store.outbox import Outbox
 from wildsage.store.uploads import Upload, Uploads
 
 DAY = 86_400.0
@@ -113,3 +115,26 @@ async def test_every_rule_gets_an_id_of_its_own(s3: S3, bucket: str) -> None:
         "InvalidArgument",
         400,
     )
+
+
+async def test_what_expires_is_told(s3: S3, bucket: str, clock: ManualClock) -> None:
+    rule = {"QueueArn": "arn:aws:sqs:us-east-1:000000000000:q", "Events": ["s3:LifecycleExpiration:*"]}
+    configuration = {"QueueConfigurations": [rule]}
+    await s3(
+        "PutBucketNotificationConfiguration",
+        Bucket=bucket,
+        NotificationConfiguration=configuration,
+        SkipDestinationValidation=True,
+    )
+    await rules(s3, bucket, {"Expiration": {"Days": 1}})
+    await s3("PutObject", Bucket=bucket, Key="a", Body=b"data")
+    await s3("PutBucketVersioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    await s3("PutObject", Bucket=bucket, Key="b", Body=b"data")
+    await clock.advance(3 * DAY)
+    await expiry.expire(s3.platform)
+    letters = await Outbox(s3.platform.database, EVENTS).due(clock.now(), 10)
+    records = [each.letter.document["Record"] for each in letters]
+    assert {(each["eventName"], each["eventVersion"]) for each in records} == {
+        ("LifecycleExpiration:DeleteMarkerCreated", "2.3")
+    }
+    assert {each["s3"]["object"]["key"] for each in records} == {"a", "b"}

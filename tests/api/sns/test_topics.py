@@ -76,6 +76,9 @@ def test_a_queue_is_subscribed_listed_and_unsubscribed(server: Server) -> None:
         ("sqs", "nonsense", "SQS endpoint ARN"),
         ("sqs", "arn:aws:sqs:us-east-1:000000000000:q.fifo", "FIFO"),
         ("http", "https://example.com", "must match"),
+        ("http", "http://127.0.0.1:99999/", "must match"),
+        ("http", "http://[::1/", "must match"),
+        ("http", "http://127.0.0.1:1/a b\r\nx: y", "must match"),
         ("smoke", "signal", "does not support"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -193,6 +194,10 @@ def test_a_fifo_queue_takes_a_message_once(server: Server) -> None:
         ({"MessageBody": "x", "MessageDeduplicationId": "d"}, "InvalidParameterValue"),
         ({"MessageBody": "\ufffe"}, "InvalidMessageContents"),
         (
+            {"MessageBody": "x", "MessageSystemAttributes": {"AWSTraceHeader": {"DataType": "String"}}},
+            "InvalidParameterValue",
+        ),
+        (
             {"MessageBody": "x", "MessageAttributes": {"a": {"DataType": "Odd", "StringValue": "1"}}},
             "InvalidParameterValue",
         ),
@@ -203,3 +208,15 @@ def test_what_cannot_be_sent_is_refused(server: Server, options: dict[str, Any],
     with pytest.raises(ClientError) as failure:
         sqs.send_message(QueueUrl=new(sqs, MaximumMessageSize="1024"), **options)
     assert code_of(failure) == code
+
+
+def test_a_handle_that_is_none_is_refused(server: Server) -> None:
+    sqs = server.client("sqs")
+    url = new(sqs)
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    (message,) = receive(sqs, url)
+    queue, _, nonce = base64.b64decode(message["ReceiptHandle"]).decode().split(" ")
+    for text in ("a", f"{queue} {10**25} {nonce}", f"other 1 {nonce}"):
+        handle = base64.b64encode(text.encode()).decode()
+        with pytest.raises(sqs.exceptions.ReceiptHandleIsInvalid):
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)

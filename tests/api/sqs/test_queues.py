@@ -74,6 +74,11 @@ def test_queues_are_listed_in_pages(server: Server) -> None:
         ("a", {"Nonsense": "1"}, "InvalidAttributeName"),
         ("a", {"Policy": "{"}, "InvalidAttributeValue"),
         ("a", {"RedrivePolicy": "{}"}, "InvalidParameterValue"),
+        (
+            "a",
+            {"RedriveAllowPolicy": '{"redrivePermission": "byQueue", "sourceQueueArns": 5}'},
+            "InvalidAttributeValue",
+        ),
     ],
 )
 def test_what_no_queue_can_be_is_refused(server: Server, name: str, attributes: dict[str, str], code: str) -> None:

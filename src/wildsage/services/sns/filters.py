@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +34,7 @@ def parse(text: str, scope: str) -> dict[str, Any]:
     """The policy of JSON ``text``. Raises InvalidParameter."""
     try:
         policy = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _invalid("failed to parse JSON.") from None
     if not isinstance(policy, dict):
         raise _invalid("Filter policy must be an object")
@@ -90,7 +89,9 @@ def _is_numeric(operand: Any) -> bool:
 
 def _is_anything_but(operand: Any) -> bool:
     if isinstance(operand, dict):
-        return len(operand) == 1 and all(name in _TEXTS for name in operand)
+        listed = [each if isinstance(each, list) else [each] for each in operand.values()]
+        texts = all(isinstance(word, str) for each in listed for word in each)
+        return len(operand) == 1 and all(name in _TEXTS for name in operand) and texts
     return bool(operand) and not (isinstance(operand, list) and any(isinstance(each, dict | list) for each in operand))
 
 
@@ -175,7 +176,20 @@ def _in_network(value: Any, operand: str) -> bool:
 
 
 def _wildcard(value: str, wanted: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, wanted.split("*"))), value, re.DOTALL) is not None
+    """``*`` stands for anything; each piece is looked for once, so that no pattern takes long."""
+    first, *middle = wanted.split("*")
+    if not middle:
+        return value == wanted
+    last = middle.pop()
+    if len(value) < len(first) + len(last) or not (value.startswith(first) and value.endswith(last)):
+        return False
+    at, end = len(first), len(value) - len(last)
+    for piece in middle:
+        found = value.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
 
 
 def of_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -191,7 +205,7 @@ def of_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
                 seen[name] = float(text)
             elif kind == "String.Array":
                 seen[name] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # it counts as the text it is
     return seen
 
@@ -200,6 +214,6 @@ def of_body(message: str) -> Mapping[str, Any] | None:
     """The message as policies of the scope MessageBody see it; None if it is no JSON object."""
     try:
         body = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

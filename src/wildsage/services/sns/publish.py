@@ -26,6 +26,7 @@ _MOST_ENTRIES = 10
 _DUPLICATE_SECONDS = 300.0
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _SUBJECT = re.compile(r"[\x20-\x7e]{1,100}")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,128}")
 _TYPE = re.compile(r"String(\.Array)?|Number|Binary")
 
 
@@ -119,7 +120,7 @@ def _message(ctx: Context, topic: Resource, request: Document) -> Document:
     given = request.get("MessageAttributes") or {}
     if not text:
         raise names.invalid("Empty message")
-    _check_attributes(given)
+    given = _attributes(given)
     if len(text.encode()) + sum(_size(name, value) for name, value in given.items()) > _MOST_BYTES:
         raise names.invalid("Message too long")
     if subject is not None and not _SUBJECT.fullmatch(subject):
@@ -147,14 +148,16 @@ def _message(ctx: Context, topic: Resource, request: Document) -> Document:
 def _texts(text: str) -> dict[str, str]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise names.invalid("Message Structure - JSON message body failed to parse") from None
     if not isinstance(found, dict) or not isinstance(found.get("default"), str):
         raise names.invalid("Message Structure - No default entry in JSON message body")
     return {protocol: value for protocol, value in found.items() if isinstance(value, str)}
 
 
-def _check_attributes(given: Mapping[str, Any]) -> None:
+def _attributes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The message's attributes, each with its type and the value of it. Raises InvalidParameter."""
+    kept: dict[str, Any] = {}
     for name, value in given.items():
         kind = str(value.get("DataType") or "")
         if not _TYPE.fullmatch(kind.split(".")[0]) and not _TYPE.fullmatch(kind):
@@ -162,8 +165,11 @@ def _check_attributes(given: Mapping[str, Any]) -> None:
                 f"The message attribute '{name}' has an invalid message attribute type, the set of supported type "
                 "prefixes is Binary, Number, and String."
             )
-        if not value.get("BinaryValue" if kind.startswith("Binary") else "StringValue"):
+        member = "BinaryValue" if kind.startswith("Binary") else "StringValue"
+        if not value.get(member):
             raise names.invalid(f"The message attribute '{name}' must contain non-empty message attribute value.")
+        kept[name] = {"DataType": kind, member: value[member]}
+    return kept
 
 
 def _size(name: str, value: Mapping[str, Any]) -> int:
@@ -174,6 +180,9 @@ def _size(name: str, value: Mapping[str, Any]) -> int:
 def _order(topic: Resource, request: Document) -> tuple[str | None, str | None]:
     """Group and deduplication id."""
     group, token = request.get("MessageGroupId") or None, request.get("MessageDeduplicationId") or None
+    for parameter, value in (("MessageGroupId", group), ("MessageDeduplicationId", token)):
+        if value is not None and not _TOKEN.fullmatch(value):
+            raise names.invalid(f"{parameter} Reason: it takes 1 to 128 alphanumeric and punctuation characters")
     if not names.is_ordered(topic.key.name):
         if token is not None:
             raise names.invalid(

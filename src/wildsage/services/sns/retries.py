@@ -37,8 +37,8 @@ def effective(*policies: str | None) -> dict[str, Any]:
     for text in policies:
         if text:
             merged |= _read(text)
-    whole = all(isinstance(merged[name], int) and merged[name] >= 0 for name in DEFAULT if name != "backoffFunction")
-    if not whole or merged["backoffFunction"] not in _GROWTH:
+    whole = all(type(merged[name]) is int and merged[name] >= 0 for name in DEFAULT if name != "backoffFunction")
+    if not whole or str(merged["backoffFunction"]) not in _GROWTH:
         raise names.invalid("DeliveryPolicy: numbers must be whole and backoffFunction one of " + ", ".join(_GROWTH))
     if merged["numRetries"] > _MOST_RETRIES or merged["maxDelayTarget"] > _MOST_DELAY:
         raise names.invalid("DeliveryPolicy: at most 100 retries, and at most 3600 seconds between them")
@@ -54,7 +54,7 @@ def _read(text: str) -> Mapping[str, Any]:
         of_topic = policy.get("http")
         found = policy.get("healthyRetryPolicy") if of_topic is None else of_topic.get("defaultHealthyRetryPolicy")
         return {name: value for name, value in (found or {}).items() if name in DEFAULT}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         raise names.invalid("DeliveryPolicy: it must be a JSON object") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ _PAGE = 100
 _TOKEN_SECONDS = 2 * 86400
 _WEB = ("http", "https")
 _REFUSED = ("email", "email-json", "sms", "lambda", "application", "firehose")
+_URL = re.compile(r"[\x21-\x7e]{1,2048}")
 _ATTRIBUTES = ("RawMessageDelivery", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "DeliveryPolicy")
 
 
@@ -75,9 +77,7 @@ def _check_endpoint(topic: Resource, protocol: str, endpoint: str) -> None:
     if protocol in _REFUSED:
         raise names.invalid(f"Protocol Reason: Wildsage delivers to sqs, http and https, not to {protocol}")
     if protocol in _WEB:
-        url = urlsplit(endpoint)
-        if url.scheme != protocol or not url.hostname:
-            raise names.invalid("Endpoint must match the specified protocol")
+        _check_url(protocol, endpoint)
         return
     if protocol != "sqs":
         raise names.invalid(f"Amazon SNS does not support this protocol string: {protocol}")
@@ -89,6 +89,17 @@ def _check_endpoint(topic: Resource, protocol: str, endpoint: str) -> None:
         raise names.invalid("SQS endpoint ARN")
     if parsed.resource.endswith(".fifo") and not names.is_ordered(topic.key.name):
         raise names.invalid("Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+
+
+def _check_url(protocol: str, endpoint: str) -> None:
+    """Raises InvalidParameter."""
+    try:
+        url = urlsplit(endpoint)
+        fits = url.scheme == protocol and bool(url.hostname) and url.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not _URL.fullmatch(endpoint):
+        raise names.invalid(f"Endpoint must match the specified protocol: it is no {protocol} URL")
 
 
 def _check(given: Mapping[str, str]) -> dict[str, str]:
@@ -118,7 +129,7 @@ def dead_letter_queue(policy: str) -> str:
     try:
         target = str(json.loads(policy)["deadLetterTargetArn"])
         parsed = arn.parse(target)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise names.invalid("RedrivePolicy: must have a deadLetterTargetArn with the ARN of an SQS queue") from None
     if parsed.service != "sqs":
         raise names.invalid("RedrivePolicy: deadLetterTargetArn is not the ARN of an SQS queue")
@@ -182,7 +193,7 @@ async def confirm_subscription(ctx: Context, request: Document) -> Document:
     """Whoever has the token may; AuthenticateOnUnsubscribe counts only where the request is signed."""
     topic = await names.fetch_topic(ctx.platform, request["TopicArn"])
     for each in await of_topic(ctx, topic.key):
-        if secrets.compare_digest(each.state.get("Token", ""), request["Token"]):
+        if secrets.compare_digest(each.state.get("Token", "").encode(), request["Token"].encode()):
             break
     else:
         raise names.invalid("Token")

@@ -87,8 +87,15 @@ def _check_value(attribute: str, value: str) -> None:
             raise ApiError("InvalidAttributeValue", f"Invalid value for the parameter Policy: {error}") from None
     elif attribute == "RedrivePolicy" and value:
         redrive_of({"RedrivePolicy": value})
-    elif attribute == "RedriveAllowPolicy" and value and not isinstance(_json(attribute, value), dict):
-        raise bad_value(attribute)
+    elif attribute == "RedriveAllowPolicy" and value:
+        _check_allowed(_json(attribute, value))
+
+
+def _check_allowed(policy: Any) -> None:
+    """A RedriveAllowPolicy: who may use the queue for dead letters."""
+    sources = policy.get("sourceQueueArns", []) if isinstance(policy, dict) else None
+    if not isinstance(sources, list) or policy.get("redrivePermission") not in ("allowAll", "denyAll", "byQueue"):
+        raise bad_value("RedriveAllowPolicy")
 
 
 def bad_value(attribute: str) -> ApiError:
@@ -98,7 +105,7 @@ def bad_value(attribute: str) -> ApiError:
 def _json(attribute: str, value: str) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise bad_value(attribute) from None
 
 

@@ -47,12 +47,23 @@ def check_attributes(attributes: Mapping[str, Document]) -> None:
                 "prefixes is Binary, Number, and String."
             )
         member = "BinaryValue" if kind[1] == "Binary" else "StringValue"
+        if value.get("StringListValues") or value.get("BinaryListValues"):
+            raise ApiError(
+                "UnsupportedOperation", "Message attribute list values in SendMessage operation are not supported."
+            )
         if not value.get(member):
             raise names.invalid(
                 f"The message attribute '{name}' must contain a non-empty message attribute value of type {kind[1]}."
             )
         if kind[1] == "Number":
             _check_number(name, value["StringValue"])
+
+
+def check_system(attributes: Mapping[str, Document]) -> None:
+    """MessageSystemAttributes: AWSTraceHeader alone, a text. Raises InvalidParameterValue."""
+    for name, value in attributes.items():
+        if name != "AWSTraceHeader" or value.get("DataType") != "String" or not value.get("StringValue"):
+            raise names.invalid(f"The message system attribute '{name}' must be AWSTraceHeader with a StringValue.")
 
 
 def _check_number(name: str, text: str) -> None:

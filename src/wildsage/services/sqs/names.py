@@ -13,6 +13,7 @@ from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.store.codec import Document
 
+_NUMBERS = range(2**63)  # what a database takes
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
 
 
@@ -67,6 +68,8 @@ def receipt_of(text: str, queue: str) -> Receipt:
     try:
         uid, number, nonce = base64.b64decode(text, validate=True).decode().split(" ")
         receipt = Receipt(uid, int(number), nonce)
+        if receipt.number not in _NUMBERS:
+            raise ValueError(number)
     except (binascii.Error, ValueError):
         raise bad_receipt(text) from None
     if receipt.queue != queue:

@@ -141,7 +141,9 @@ async def list_queues(ctx: Context, request: Document) -> Document:
 
 
 def _limit(request: Document) -> int:
-    limit = request.get("MaxResults") or _MOST_LISTED
+    limit = request.get("MaxResults")
+    if limit is None:
+        return _MOST_LISTED
     if not 1 <= limit <= _MOST_LISTED:
         raise names.out_of_range("MaxResults", limit, f"Must be between 1 and {_MOST_LISTED}, if provided.")
     return int(limit)

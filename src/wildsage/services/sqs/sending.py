@@ -78,6 +78,7 @@ def _sending(ctx: Context, queue: Resource, request: Document) -> Sending:
     system = request.get("MessageSystemAttributes") or {}
     contents.check_body(body)
     contents.check_attributes(given)
+    contents.check_system(system)
     most = attributes.number(queues.kept(queue), "MaximumMessageSize")
     if contents.size_of(body, given) > most:
         raise names.invalid(f"One or more parameters are invalid. Reason: Message must be shorter than {most} bytes.")

@@ -85,7 +85,34 @@ def test_the_body(policy: dict[str, Any], expected: bool) -> None:
     assert filters.matches(filters.parse(json.dumps(policy), "MessageBody"), found) is expected
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"a": "b"}', '{"a": []}', '{"a": [{"odd": 1}]}', '{"a": [[1]]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[" * 9000,
+        '{"a": [{"anything-but": {"prefix": 5}}]}',
+        "[]",
+        '{"a": "b"}',
+        '{"a": []}',
+        '{"a": [{"odd": 1}]}',
+        '{"a": [[1]]}',
+    ],
+)
 def test_what_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(ApiError, match="FilterPolicy"):
         filters.parse(text, "MessageAttributes")
+
+
+def test_no_pattern_takes_long() -> None:
+    policy = filters.parse(json.dumps({"a": [{"wildcard": "*a" * 30 + "b"}]}), "MessageAttributes")
+    assert not filters.matches(policy, {"a": "a" * 5000})
+    assert filters.matches(policy, {"a": "a" * 5000 + "b"})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "expected"),
+    [("a*a", "a", False), ("a*a", "aa", True), ("*", "", True), ("a*b*c", "acb-bc", True), ("a*b*c", "ac", False)],
+)
+def test_wildcards(pattern: str, value: str, expected: bool) -> None:
+    policy = filters.parse(json.dumps({"a": [{"wildcard": pattern}]}), "MessageAttributes")
+    assert filters.matches(policy, {"a": value}) is expected

@@ -34,7 +34,15 @@ def test_delays_grow_from_the_least_to_the_most(growth: str) -> None:
     assert (found[0], found[-1]) == (1.0, 60.0)
 
 
-@pytest.mark.parametrize("text", ["nonsense", '{"healthyRetryPolicy": {"numRetries": 101}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        '{"http": 5}',
+        '{"healthyRetryPolicy": {"numRetries": true, "backoffFunction": []}}',
+        '{"healthyRetryPolicy": {"numRetries": 101}}',
+    ],
+)
 def test_what_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(ApiError, match="DeliveryPolicy"):
         retries.effective(text)
