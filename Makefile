@@ -12,9 +12,9 @@ demo: .venv/.ready
 test: debian lint types coverage sdk2 sdk3 s3clients moto
 	$(BIN)/python -m pytest -q
 
-# What the tests use of Debian's beyond a plain system: network namespaces.
+# What the tests use of Debian's beyond a plain system: network namespaces, MPI.
 debian:
-	command -v ip >/dev/null || { apt-get update -qq && apt-get install -y -qq iproute2; }
+	command -v ip >/dev/null && command -v mpirun >/dev/null || { apt-get update -qq && apt-get install -y -qq iproute2 openmpi-bin; }
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

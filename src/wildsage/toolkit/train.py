@@ -31,15 +31,11 @@ _OWN = (  # noqa: SIM905
     "sagemaker_container_log_level sagemaker_job_name default_user_module_name _tuning_objective_metric "
     "sagemaker_s3_output"
 ).split()
-_DISTRIBUTIONS = (
-    "sagemaker_mpi_enabled",
-    "sagemaker_parameter_server_enabled",
-    "sagemaker_distributed_dataparallel_enabled",
-    "sagemaker_pytorch_ddp_enabled",
-    "sagemaker_pytorch_xla_multi_worker_enabled",
-    "sagemaker_multi_worker_mirrored_strategy_enabled",
-    "sagemaker_torch_distributed_enabled",
-)
+_DISTRIBUTIONS = (  # noqa: SIM905
+    "sagemaker_mpi_enabled sagemaker_parameter_server_enabled sagemaker_distributed_dataparallel_enabled "
+    "sagemaker_pytorch_ddp_enabled sagemaker_pytorch_xla_multi_worker_enabled "
+    "sagemaker_multi_worker_mirrored_strategy_enabled sagemaker_torch_distributed_enabled"
+).split()
 _MESSAGE_LIMIT = 1 << 16  # bytes of an error message; AWS keeps 1024 characters of the failure file
 _ERROR_WORDS = ("Error", "Exception", "ERROR")
 _LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
@@ -224,6 +220,16 @@ def command_of(program: str, line: list[str]) -> list[str]:
     return [sys.executable, program, *line]
 
 
+def launched(description: Values, command: list[str], environ: dict[str, str]) -> list[str]:
+    """What starts ``command`` here: a launcher, where the job asks for one and this host takes part."""
+    if str(description["framework_module"]).startswith("sagemaker_pytorch"):
+        environ.update(MASTER_ADDR=description["master_hostname"], MASTER_PORT="7777")
+    asked = any(description["additional_framework_parameters"].get(name) for name in _DISTRIBUTIONS)
+    if not asked or description["current_host"] not in description["distribution_hosts"]:
+        return command
+    return [sys.executable, f"{os.path.dirname(os.path.abspath(__file__))}/distributed.py", *command]
+
+
 def install(environ: dict[str, str]) -> None:
     """Installs setup.py's package and requirements.txt into this container's layer over the environment."""
     wanted = ["."] if os.path.exists(f"{_CODE}/setup.py") else []
@@ -371,7 +377,7 @@ def train() -> None:
         f"Invoking user script\n\nTraining Env:\n\n{json.dumps(description, indent=4)}\n\nEnvironment variables:\n\n"
         f"{shown}\n\nInvoking script with the following command:\n\n{' '.join(command)}\n\n"
     )
-    run(command, environ)
+    run(launched(description, command, environ), environ)
 
 
 def main() -> None:
