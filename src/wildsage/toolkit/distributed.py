@@ -194,6 +194,7 @@ def main() -> None:
         if description["additional_framework_parameters"].get(name):
             way(description, sys.argv[1:])
             return
+    become(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -224,8 +224,7 @@ def launched(description: Values, command: list[str], environ: dict[str, str]) -
     """What starts ``command`` here: a launcher, where the job asks for one and this host takes part."""
     if str(description["framework_module"]).startswith("sagemaker_pytorch"):
         environ.update(MASTER_ADDR=description["master_hostname"], MASTER_PORT="7777")
-    asked = any(description["additional_framework_parameters"].get(name) for name in _DISTRIBUTIONS)
-    if not asked or description["current_host"] not in description["distribution_hosts"]:
+    if description["current_instance_group"] not in description["distribution_instance_groups"]:
         return command
     return [sys.executable, f"{os.path.dirname(os.path.abspath(__file__))}/distributed.py", *command]
 
