@@ -101,7 +101,7 @@ async def test_workers_share_the_work(tmp_path: Path) -> None:
 async def test_one_worker_for_each_cpu(tmp_path: Path) -> None:
     environ = {"SAGEMAKER_MODEL_SERVER_WORKERS": "", "SM_NUM_CPUS": "1"}
     async with serving(tmp_path, "sklearn", ECHO, **environ) as served:
-        assert "1 worker(s)" in served.log.read_text()
+        await until(lambda: "1 worker(s)" in served.log.read_text())
 
 
 @pytest.mark.parametrize(
