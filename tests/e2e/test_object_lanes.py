@@ -208,6 +208,18 @@ async def test_plain_reads_are_answered_by_the_objects_process(lanes: Lanes, sto
         assert answer.status == 200
 
 
+async def test_other_services_on_a_connection_of_s3(lanes: Lanes, stored: str) -> None:
+    assert (await lanes.send(False, "GET", stored)).status == 200  # the client keeps the connection
+    request = Request("POST", "/endpoints/none/invocations", [("host", lanes.host)], BytesBody(b"1"))
+    request.headers.append(("content-length", "1"))
+    sigv4.sign(request, lanes.root, "us-east-1", "sagemaker", time.time(), hashlib.sha256(b"1").hexdigest())
+    answer = await lanes.client.send(f"tcp:{lanes.host}", request)
+    assert answer.status == 400
+    assert isinstance(answer.body, bytes)
+    assert b"Endpoint none of account" in answer.body
+    assert (await lanes.send(False, "GET", "/_wildsage/health")).status == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_wrong_signatures(lanes: Lanes, stored: str, method: str) -> None:
     wrong = [
