@@ -23,7 +23,14 @@ class Feeders:
     async def launch(self, instances: Mapping[str, Path]) -> list[Handle]:
         """Those that are needed; ``instances``: name → folder."""
         specs = [pipes.feeder(name, folder) for name, folder in instances.items()]
-        return [await self._runtime.launch(spec) for spec in specs if spec is not None]
+        launching = [self._runtime.launch(spec) for spec in specs if spec is not None]
+        outcomes = await asyncio.gather(*launching, return_exceptions=True)
+        handles = [each for each in outcomes if not isinstance(each, BaseException)]
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                await self.remove(handles)  # nobody would find them: they are in no document yet
+                raise outcome
+        return handles
 
     async def broken(self, handles: Collection[Handle]) -> str:
         """Waits until one has ended although nobody told it to; why that makes the job fail."""

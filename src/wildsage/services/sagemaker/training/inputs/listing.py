@@ -14,7 +14,7 @@ from wildsage.services.sagemaker.training.inputs import manifests
 from wildsage.services.sagemaker.training.inputs.channels import Channel, Origin
 from wildsage.wire.http.messages import BodyTooLarge
 
-_MANIFEST_LIMIT = 256 << 20
+_MANIFEST_LIMIT = 128 << 20
 _MISSING = ("NoSuchKey", "404")
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,26 +35,29 @@ async def stage(channels: Sequence[Channel], instance: Path, reader: Reader) -> 
     if not piped:
         return
     plan = instance / PLAN
-    numbers: dict[Location, int] = {}
+    blobs: dict[Location, int] = {}
     for channel in piped:
-        records = await _records(channel, reader)
-        places = (part for record in records for part in record if isinstance(part, Location))
-        new = [place for place in dict.fromkeys(places) if place not in numbers]
-        numbers.update({place: number for number, place in enumerate(new, len(numbers))})
-        await in_thread(partial(_write_entries, plan / f"{channel.name}.entries", records, numbers))
+        known = len(blobs)
+        await in_thread(
+            partial(_write_entries, plan / f"{channel.name}.entries", await _records(channel, reader), blobs)
+        )
 
-        async def put(place: Location, channel: Channel = channel) -> None:
-            await reader.place(channel, place, plan / "blobs" / str(numbers[place]))
+        async def put(blob: tuple[Location, int], channel: Channel = channel) -> None:
+            place, number = blob
+            await reader.place(channel, place, plan / "blobs" / str(number))
 
-        await several(new, put)
-    await in_thread(partial(_write_plan, plan, piped, list(numbers)))
+        await several(list(islice(blobs.items(), known, None)), put)
+    await in_thread(partial(_write_plan, plan, piped, list(blobs)))
     for channel in piped:
         for epoch in (0, 1):
             feed.make_pipe(instance / "ml" / _PIPES / f"{channel.name}_{epoch}")
 
 
-async def _records(channel: Channel, reader: Reader) -> list[Record]:
-    """What this instance may need of the channel: without a seed that is its share, else all of it."""
+async def _records(channel: Channel, reader: Reader) -> Iterable[Record]:
+    """What this instance may need of the channel: without a seed that is its share, else all of it.
+
+    The records of a manifest's lines are found while they are asked for, which may raise ClientFault.
+    """
     count = channel.count if channel.seed is None else 1
     index = channel.index if channel.seed is None else 0
     if channel.origin is not Origin.AUGMENTED:
@@ -61,23 +65,16 @@ async def _records(channel: Channel, reader: Reader) -> list[Record]:
         return [(entry.place,) for entry in feed.share(entries, None, 0, index, count)]
     lines = feed.share(await reader.lines(channel), None, 0, index, count)
     names = channel.source["AttributeNames"]
-
-    def parse(stopped: Stopped) -> list[Record]:
-        found: list[Record] = []
-        for number, line in lines:
-            check(stopped)
-            found.append(manifests.record(line, names, channel.uri, number))
-        return found
-
-    return await in_thread(parse)
+    return (manifests.record(line, names, channel.uri, number) for number, line in lines)
 
 
-def _write_entries(path: Path, records: Sequence[Record], numbers: dict[Location, int], stopped: Stopped) -> None:
+def _write_entries(path: Path, records: Iterable[Record], blobs: dict[Location, int], stopped: Stopped) -> None:
+    """Gives each new object in ``blobs`` the next number."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
         for record in records:
             check(stopped)
-            parts = [part if isinstance(part, str) else numbers[part] for part in record]
+            parts = [part if isinstance(part, str) else blobs.setdefault(part, len(blobs)) for part in record]
             file.write(f"{json.dumps(parts)}\n")
 
 
