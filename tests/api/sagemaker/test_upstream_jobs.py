@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ found = {}
 for channel in ("file", "fast"):
     folder = pathlib.Path("/opt/ml/input/data") / channel
     found[channel] = sorted((path.name, path.read_bytes()[-1:], path.stat().st_size) for path in folder.iterdir())
+found["pipe"] = len(pathlib.Path("/opt/ml/input/data/pipe_0").read_bytes())
 for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
     try:
         assert b"WILDSAGE_S3_UPSTREAM" not in path.read_bytes(), path
@@ -42,7 +44,11 @@ def test_a_job_reads_and_writes_there(behind: tuple[Upstream, Account]) -> None:
     for name, size in sizes.items():
         upstream.client.put_object(Bucket=BUCKET, Key=f"data/{name}", Body=bytes(size))
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/data/", "S3DataDistributionType": "FullyReplicated"}
+    listed = json.dumps([{"prefix": f"s3://{BUCKET}/data/"}, "small", "big", "small"])
+    upstream.client.put_object(Bucket=BUCKET, Key="manifest", Body=listed.encode())
+    manifest = {**source, "S3DataType": "ManifestFile", "S3Uri": f"s3://{BUCKET}/manifest"}
     channels = [
+        {"ChannelName": "pipe", "DataSource": {"S3DataSource": manifest}, "InputMode": "Pipe"},
         {"ChannelName": "file", "DataSource": {"S3DataSource": source}},
         {"ChannelName": "fast", "DataSource": {"S3DataSource": source}, "InputMode": "FastFile"},
     ]
@@ -55,8 +61,8 @@ def test_a_job_reads_and_writes_there(behind: tuple[Upstream, Account]) -> None:
         member = tar.extractfile("found.txt")
         assert member is not None
         text = member.read().decode()
-    listed = [(name, b"\0"[: min(1, size)], size) for name, size in sizes.items()]
-    assert text == repr({"file": listed, "fast": listed})
+    seen = [(name, b"\0"[: min(1, size)], size) for name, size in sizes.items()]
+    assert text == repr({"file": seen, "fast": seen, "pipe": 9 * 1024 * 1024 + 20})
 
 
 def test_an_endpoint_s_model_comes_from_there(behind: tuple[Upstream, Account]) -> None:

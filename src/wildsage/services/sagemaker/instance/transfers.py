@@ -79,28 +79,44 @@ class Transfers:
 
     async def read(self, source: Location, limit: int) -> bytes:
         """The bytes of a small object; raises BodyTooLarge beyond ``limit``."""
-        answer = await self._s3("GetObject", {"Bucket": source.bucket, "Key": source.key})
-        body = answer["Body"]
-        if answer["ContentLength"] > limit:
-            raise BodyTooLarge(f"{answer['ContentLength']} bytes, over the limit of {limit}")
-        if isinstance(body, FileBody):
-            return await in_thread(partial(_read, body))
-        return body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
+        found = bytearray()
+
+        async def take(body: AsyncIterator[bytes]) -> None:
+            async for chunk in body:
+                found.extend(chunk)
+                if len(found) > limit:
+                    raise BodyTooLarge(f"more than {limit} bytes")
+
+        await self._get(source, partial(_read, found, limit), take)
+        return bytes(found)
 
     async def _fetch(self, source: Location, target: Path, take: Callable[[FileBody, Path, Stopped], None]) -> None:
+        def whole(body: FileBody, stopped: Stopped) -> None:
+            take(body, target, stopped)
+
+        await self._get(source, whole, partial(_write, target))
+
+    async def _get(
+        self,
+        source: Location,
+        whole: Callable[[FileBody, Stopped], None],
+        streamed: Callable[[AsyncIterator[bytes]], Awaitable[None]],
+    ) -> None:
+        """One object, taken by ``whole`` (in a thread) where its bytes are a file of this machine."""
         params = {"Bucket": source.bucket, "Key": source.key}
-        body = (await self._s3("GetObject", params))["Body"]
-        if isinstance(body, FileBody):
+        for last in (False, True):
+            body = (await self._s3("GetObject", params))["Body"]
             try:
-                await in_thread(partial(take, body, target))
+                if isinstance(body, FileBody):
+                    await in_thread(partial(whole, body))
+                else:
+                    await streamed(_chunks(body) if isinstance(body, bytes) else body)
             except FileNotFoundError:
                 # Overwritten between the answer and the open: the next answer names the new bytes.
-                body = (await self._s3("GetObject", params))["Body"]
-                await in_thread(partial(take, body, target))
-        elif isinstance(body, bytes):
-            await in_thread(partial(_keep, body, target))
-        else:
-            await _write(body, target)
+                if last:
+                    raise
+            else:
+                return
 
     async def upload(self, source: Path, target: Location) -> None:
         """One file as one object."""
@@ -151,15 +167,15 @@ def _copy(body: FileBody, target: Path, stopped: Stopped) -> None:
             position += done
 
 
-def _keep(data: bytes, target: Path, _stopped: Stopped) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target, "xb") as file:
-        file.write(data)
-
-
-def _read(body: FileBody, _stopped: Stopped) -> bytes:
+def _read(found: bytearray, limit: int, body: FileBody, _stopped: Stopped) -> None:
+    if body.length > limit:
+        raise BodyTooLarge(f"{body.length} bytes, over the limit of {limit}")
     with open(body.path, "rb") as file:
-        return os.pread(file.fileno(), body.length, body.offset)
+        found.extend(os.pread(file.fileno(), body.length, body.offset))
+
+
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def _copy_range(source: int, target: int, position: int, count: int) -> int:
@@ -172,7 +188,7 @@ def _copy_range(source: int, target: int, position: int, count: int) -> int:
     return os.write(target, os.pread(source, min(count, _CHUNK), position))
 
 
-async def _write(chunks: AsyncIterator[bytes], target: Path) -> None:
+async def _write(target: Path, chunks: AsyncIterator[bytes]) -> None:
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, partial(target.parent.mkdir, parents=True, exist_ok=True))
     file = await loop.run_in_executor(None, open, target, "xb")

@@ -15,7 +15,7 @@ from wildsage.core.settings import file_systems
 from wildsage.runtimes.base import Mount
 from wildsage.services.sagemaker.training.cluster import hosts
 from wildsage.services.sagemaker.training.inputs import files
-from wildsage.services.sagemaker.training.inputs.channels import Mode, Origin, channels, check
+from wildsage.services.sagemaker.training.inputs.channels import Mode, Origin, channels, check, completed
 from wildsage.services.sagemaker.training.inputs.feed import share
 
 FS = "fs-0123456789abcdef0"
@@ -171,6 +171,16 @@ def test_a_directory_that_is_none_of_its_file_system(tmp_path: Path, path: str) 
         files.mounts(every, tmp_path, {FS: tmp_path / "disk"})
     with pytest.raises(ClientFault, match="no longer known to this server"):
         files.mounts(every, tmp_path, {})
+
+
+def test_describe_shows_what_was_left_out() -> None:
+    asked = channel(ContentType="text/csv")
+    source = {**asked["DataSource"]["S3DataSource"], "S3DataDistributionType": "FullyReplicated"}
+    usual = {"CompressionType": "None", "RecordWrapperType": "None"}
+    assert completed(asked) == {**usual, **asked, "DataSource": {"S3DataSource": source}}
+    given = channel(source={"S3DataDistributionType": "ShardedByS3Key"}, CompressionType="Gzip")
+    assert completed(given) == {"RecordWrapperType": "None", **given}
+    assert completed(mounted()) == {**usual, **mounted()}
 
 
 def test_file_systems_are_a_setting() -> None:

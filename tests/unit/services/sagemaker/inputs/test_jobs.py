@@ -37,8 +37,8 @@ async def run(training: Training, name: str, script: str, *channels: dict[str, A
 
 
 async def printed(server: Server, name: str) -> list[str]:
-    """What the script printed, without what the toolkit says."""
-    lines = await server.log(LOG_GROUP, f"{name}/")
+    """What the script printed, without what the toolkit says; ``name``: a job, or ``job/host``."""
+    lines = await server.log(LOG_GROUP, name if "/" in name else f"{name}/")
     return [line.removeprefix("> ") for line in lines if line.startswith("> ")]
 
 
@@ -315,6 +315,52 @@ async def test_a_feeder_that_is_killed_fails_the_job_in_words(server: Server, tr
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"].startswith("InternalServerError: The process that streams the data of the channels in")
     assert list(server.data.instances.iterdir()) == []
+
+
+DEALT = (
+    READ
+    + """
+import os
+epochs = [read(f'each_{epoch}').decode() for epoch in range(2)]
+print('>', ' '.join(sorted(os.listdir('/opt/ml/input/data/file'))), '|', *epochs)
+print('>', os.environ['SM_CHANNELS'])
+"""
+)
+
+
+async def test_instances_share_the_keys_and_shuffled_pipes_deal_them_out_anew(
+    server: Server, training: Training
+) -> None:
+    for name in "abcdefgh":
+        await server.put(f"data/{name}", name.encode())
+    sharded = {"S3DataDistributionType": "ShardedByS3Key"}
+    groups = [
+        {"InstanceGroupName": "one", "InstanceType": "ml.m5.large", "InstanceCount": 1},
+        {"InstanceGroupName": "two", "InstanceType": "ml.c5.xlarge", "InstanceCount": 2},
+    ]
+    await training.create(
+        "dealt",
+        DEALT,
+        ResourceConfig={"InstanceGroups": groups, "VolumeSizeInGB": 1},
+        InputDataConfig=[
+            of(name="file", source=sharded),
+            of(name="each", source=sharded, InputMode="Pipe", ShuffleConfig={"Seed": 1}),
+            of(name="two", source={**sharded, "InstanceGroupNames": ["two"]}),
+        ],
+    )
+    job = await training.end("dealt")
+    assert job.get("FailureReason") is None
+    files, epochs, names = [], [], []
+    for host in ("algo-1", "algo-2", "algo-3"):
+        first, second = await printed(server, f"dealt/{host}")
+        files.append(first.partition(" | ")[0])
+        epochs.append(first.partition(" | ")[2].split())
+        names.append(second)
+    assert files == ["a d g", "b e h", "c f"]
+    for epoch in zip(*epochs, strict=True):
+        assert sorted("".join(epoch)) == list("abcdefgh")
+    assert any(sorted(first) != sorted(second) for first, second in epochs), "a key moves from host to host"
+    assert names == ['["each","file"]', *['["each","file","two"]'] * 2]
 
 
 async def test_instances_without_keys_have_an_empty_channel(server: Server) -> None:

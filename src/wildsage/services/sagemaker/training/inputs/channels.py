@@ -120,6 +120,15 @@ def channels(document: Document, host: Host) -> list[Channel]:
     return found
 
 
+def completed(channel: Document) -> Document:
+    """A channel as Describe shows it: what AWS fills in is there."""
+    source = channel["DataSource"].get("S3DataSource")
+    if source is not None:
+        source = {**source, "S3DataDistributionType": source.get("S3DataDistributionType") or "FullyReplicated"}
+        channel = {**channel, "DataSource": {"S3DataSource": source}}
+    return {"CompressionType": "None", "RecordWrapperType": "None", **channel}
+
+
 def check(request: Document, file_systems: FileSystems) -> None:
     """Raises ValidationError for channels that cannot be, in AWS's words where they are known."""
     every = request.get("InputDataConfig") or []
