@@ -38,19 +38,19 @@ def upload(server: Server, key: str, body: bytes) -> str:
 def train(server: Server, name: str, script: str, **changes: Any) -> None:
     """Starts a script-mode training job; ``changes`` are further fields of the request, such as its input."""
     source = upload(server, f"{name}/source.tar.gz", archive("train.py", script))
-    server.client("sagemaker").create_training_job(
-        TrainingJobName=name,
-        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
-        RoleArn=server.role,
-        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/output"},
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        StoppingCondition={"MaxRuntimeInSeconds": 600},
-        HyperParameters={
+    request: dict[str, Any] = {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "RoleArn": server.role,
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/output"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        "HyperParameters": {
             "sagemaker_program": json.dumps("train.py"),
             "sagemaker_submit_directory": json.dumps(source),
         },
-        **changes,
-    )
+    }
+    server.client("sagemaker").create_training_job(**{**request, **changes})
 
 
 def described(server: Server, name: str) -> dict[str, Any]:
