@@ -150,9 +150,10 @@ class TrainingController:
     async def _launch(self, resource: Resource, job: Job) -> Step:
         await self._announce(resource, job)
         _, caller = await self._transfers(job)
-        software, uri = kept(resource.state["software"]), credentials_uri(self._platform, caller)
-        specs = {host.name: launch.spec(job, host, software, self._platform.settings, uri) for host in job.hosts}
-        handles = await self._instances.launch(specs, launch.network(job, specs))
+        software, settings = kept(resource.state["software"]), self._platform.settings
+        uri = credentials_uri(self._platform, caller)
+        specs = {host.name: launch.spec(job, host, software, settings, uri) for host in job.hosts}
+        handles = await self._instances.launch(specs, launch.network(job, software, settings, uri))
         if self._instances.closed(handles):
             await self._say(resource, job, CLOSED, once=f"closed/{resource.uid}")
         deadline = self._platform.clock.now() + job.document["StoppingCondition"]["MaxRuntimeInSeconds"]

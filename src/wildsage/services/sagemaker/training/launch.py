@@ -84,22 +84,26 @@ def joining(spec: LaunchSpec, network: Handle | None) -> LaunchSpec:
     return spec if network is None else replace(spec, joins=network)
 
 
-def network(job: Job, specs: Mapping[str, LaunchSpec]) -> NetworkSpec | None:
+def network(job: Job, software: Software, settings: Settings, credentials_uri: str) -> NetworkSpec | None:
     """The network of a job with several instances; None for a job with one."""
     if len(job.hosts) == 1:
         return None
+    ours = surroundings.variables(software, settings, job.region, credentials_uri)
     return NetworkSpec(
         name=f"{job.directory.name}-network",
         directory=job.directory / "network",
         hosts=tuple(host.name for host in job.hosts),
         outside=not job.document.get("EnableNetworkIsolation"),
-        loopback=tuple(sorted({port for spec in specs.values() for port in _loopback_ports(spec.environment)})),
+        loopback=tuple(sorted(set(_loopback_ports(ours)))),
         encrypted=bool(job.document.get("EnableInterContainerTrafficEncryption")),
     )
 
 
 def _loopback_ports(environment: Mapping[str, str]) -> Iterator[int]:
-    """What the variables name of the machine's loopback: this server, and say a package index or a proxy beside it."""
+    """What our variables name of the machine's loopback: this server, and say a package index or a proxy beside it.
+
+    In the job's own Environment, as on AWS, localhost is the container itself.
+    """
     for value in environment.values():
         for found in _ON_LOOPBACK.findall(value):
             if 0 < int(found) < 1 << 16:
