@@ -35,9 +35,12 @@ def _untag(value: dict[str, Any]) -> Any:
     return value
 
 
+_ENCODER = json.JSONEncoder(default=_tag, separators=(",", ":"), ensure_ascii=False)
+
+
 def dumps(document: Any) -> str:
     """JSON text of a document."""
-    return json.dumps(document, default=_tag, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(document)
 
 
 def loads(text: str) -> Any:
