@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -26,12 +27,15 @@ class Unreadable(ValueError):
 
 def from_csv(stream: BinaryIO, label_size: int) -> Table:
     """Without a header; the first ``label_size`` columns are labels, of which the first counts."""
+    text = io.TextIOWrapper(stream, "utf-8-sig")
     try:
-        values = np.loadtxt(
-            io.TextIOWrapper(stream, "utf-8-sig"), delimiter=",", dtype=np.float64, ndmin=2, comments=None
-        )
-    except (ValueError, UnicodeDecodeError) as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
+            values = np.loadtxt(text, delimiter=",", dtype=np.float64, ndmin=2, comments=None)
+    except ValueError as error:
         raise Unreadable(str(error)) from error
+    finally:
+        text.detach()  # the stream is its owner's to close
     if values.size and values.shape[1] < label_size + 1:
         raise Unreadable(f"there are {values.shape[1]} columns, of which {label_size} would be labels")
     labels = values[:, 0].astype(np.float32) if label_size else None

@@ -18,18 +18,20 @@ from .parameters import MAXIMIZED
 
 MODEL = "xgboost-model"
 _CHECKPOINT = "xgboost-checkpoint"
+# What XGBoost says of data and settings that the caller can cure, in this version and in those of AWS's images.
 _CUSTOMER_WORDS = (
-    "label must be in [0,1] for logistic regression",
-    "label must be in [0, num_class)",
     "Target is multiclass but average='binary'",
     "feature_names mismatch",
     "Check failed: preds.size() == info.labels_.size()",
-    "Check failed: !auc_error AUC: the dataset only contains pos or neg samples",
-    "Check failed: base_score > 0.0f && base_score < 1.0f base_score must be in (0,1) for logistic loss",
-    "Check failed: label_correct PoissonRegression: label must be nonnegative",
-    "Check failed: label_correct TweedieRegression: label must be nonnegative",
+    "the dataset only contains pos or neg samples",
+    "base_score must be",
+    "base_score` must be",
+    "label must be",
+    "labels must be",
+    "label_correct",
     "Parameter reg_lambda should be greater equal to 0",
 )
+_LOGISTIC = ("binary:logistic", "binary:logitraw", "binary:hinge", "reg:logistic")
 # Names that XGBoost no longer has, or never had.
 _NOT_XGBOOSTS = ("predictor", "silent", "dsplit", "sketch_eps", "deterministic_histogram", "prob_buffer_row")
 
@@ -62,6 +64,7 @@ class _Plan(NamedTuple):
 def train(config: Mapping[str, Any], data: Data, folders: Folders) -> None:
     """Leaves ``xgboost-model`` in the model folder, or ``xgboost-model-N`` for each fold. Raises UserError."""
     settings = dict(config)
+    _check_labels(settings.get("objective"), data)
     folds, repeats = settings.pop("_kfold", None), settings.pop("_num_cv_round", 1)
     plan = _planned(settings)
     try:
@@ -71,9 +74,20 @@ def train(config: Mapping[str, Any], data: Data, folders: Folders) -> None:
         else:
             _cross_validated(settings, plan, data, folders, (folds, repeats))
     except Exception as error:
-        if any(words in str(error) for words in _CUSTOMER_WORDS):
-            raise UserError(str(error)) from error
-        raise AlgorithmError(f"XGB train call failed with exception:\n {error}") from error
+        said = str(error).partition("\n\nStack trace")[0]
+        if any(words in said for words in _CUSTOMER_WORDS):
+            raise UserError(said) from None
+        raise AlgorithmError(f"XGB train call failed with exception:\n {said}") from error
+
+
+def _check_labels(objective: str | None, data: Data) -> None:
+    """XGBoost would say that base_score, which it guesses from the labels, is wrong."""
+    if objective not in _LOGISTIC:
+        return
+    for matrix in (data.train, data.validation):
+        labels = np.zeros(1) if matrix is None else matrix.get_label()
+        if labels.min() < 0 or labels.max() > 1:
+            raise UserError("label must be in [0,1] for logistic regression")
 
 
 def _planned(settings: dict[str, Any]) -> _Plan:
@@ -140,8 +154,8 @@ def _one(
     )
 
 
-def _resumed(folder: str) -> tuple[str | None, int]:
-    """The newest checkpoint and the rounds it has."""
+def _resumed(folder: str) -> tuple[Any, int]:
+    """The booster of the newest checkpoint, or None, and the rounds it has."""
     if not folder or not os.path.isdir(folder):
         return None, 0
     found = [re.fullmatch(rf"{_CHECKPOINT}\.(\d+)", name) for name in os.listdir(folder)]
@@ -150,7 +164,10 @@ def _resumed(folder: str) -> tuple[str | None, int]:
         return None, 0
     path = os.path.join(folder, f"{_CHECKPOINT}.{max(rounds)}")
     print(f"Checkpoint loaded from {path}\nResuming from iteration {max(rounds) + 1}", flush=True)
-    return path, max(rounds) + 1
+    booster = xgboost.Booster()
+    with open(path, "rb") as file:
+        booster.load_model(bytearray(file.read()))
+    return booster, max(rounds) + 1
 
 
 class _Lines(xgboost.callback.TrainingCallback):
