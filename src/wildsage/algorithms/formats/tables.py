@@ -13,6 +13,8 @@ from . import recordio, records
 
 Array = np.ndarray[Any, Any]
 
+_HEAD = 8  # bytes before a record's content
+
 
 class Table(NamedTuple):
     """``features``: float32, one row a record. ``labels``: float32 of as many rows, or None."""
@@ -44,11 +46,46 @@ def from_csv(stream: BinaryIO, label_size: int) -> Table:
 
 def from_records(stream: BinaryIO) -> Table:
     """RecordIO-protobuf with a tensor ``values``; sparse ones become dense, as the images' ``force_dense`` does."""
+    data = stream.read()
+    if (table := _alike(data)) is not None:
+        return table
     try:
-        rows = [records.decode(each) for each in recordio.read(stream)]
+        rows = [records.decode(each) for each in recordio.read(io.BytesIO(data))]
     except (recordio.Malformed, records.Malformed) as error:
         raise Unreadable(str(error)) from error
     return table_of(rows)
+
+
+def _alike(data: bytes) -> Table | None:
+    """What the SDK makes of a float32 matrix: records that differ in nothing but their numbers, read at once.
+
+    None if the data are anything else.
+    """
+    try:
+        first = next(recordio.read(io.BytesIO(data)), b"")
+        record = records.decode(first)
+    except (recordio.Malformed, records.Malformed):
+        return None
+    names = list(record.features), list(record.label)
+    plain = {name: each.values for part in record for name, each in part.items()}
+    if names not in ((["values"], []), (["values"], ["values"])) or any(v.dtype != np.float32 for v in plain.values()):
+        return None
+    features = record.features["values"].values
+    label = record.label["values"].values if record.label else np.empty(0, np.float32)
+    head = records.encode({"values": features}, {})
+    whole = records.encode({"values": features}, {"values": label} if len(label) else {})
+    frame = len(recordio.frame(whole))
+    if whole != first or len(label) > 1 or len(data) % frame:
+        return None
+    rows = np.frombuffer(data, np.uint8).reshape(-1, frame)
+    start, middle, end = _HEAD + len(head) - features.nbytes, _HEAD + len(head), _HEAD + len(whole)
+    same = np.ones(frame, bool)
+    same[start:middle] = same[end - label.nbytes : end] = False
+    if not (rows[:, same] == rows[0, same]).all():
+        return None
+    matrix = np.ascontiguousarray(rows[:, start:middle]).view("<f4")
+    labels = np.ascontiguousarray(rows[:, end - 4 : end]).view("<f4")[:, 0] if len(label) else None
+    return Table(matrix, labels)
 
 
 def table_of(rows: Iterable[records.Record]) -> Table:
