@@ -16,7 +16,7 @@ from wildsage.core.errors import ClientFault, Unsupported
 from wildsage.runtimes.base import Inspection, Phase
 from wildsage.services.sagemaker.endpoints import fleet
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State, Variant
-from wildsage.services.sagemaker.instance import archives, faults, places
+from wildsage.services.sagemaker.instance import archives, faults, places, reasons
 from wildsage.services.sagemaker.instance.accepted import ANY, refuse_beyond
 from wildsage.services.sagemaker.training import layout, rules
 from wildsage.services.sagemaker.training.cluster import hosts, sharing
@@ -223,11 +223,11 @@ def test_transitions_close_each_other() -> None:
 
 def test_failure_reasons_fit_and_keep_their_end() -> None:
     found = Inspection(Phase.EXITED, exit_code=3)
-    reason = rules.failure_reason(found, "x" * 5000, [], "ml.m5.large")
+    reason = reasons.of_container(found, "x" * 5000, [], "ml.m5.large", "training")
     assert len(reason) <= 1024
     assert reason.startswith("AlgorithmError: xxx")
     assert reason.endswith(", exit code: 3")
-    assert rules.failure_reason(found, "", ["a", "b"], "") == "AlgorithmError: a\nb, exit code: 3"
+    assert reasons.of_container(found, "", ["a", "b"], "", "training") == "AlgorithmError: a\nb, exit code: 3"
 
 
 MODEL = {"PrimaryContainer": {"Image": "image"}}

@@ -6,21 +6,9 @@ Source: API reference, ResourceConfig and InstanceGroup; Developer Guide, "Distr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from wildsage.services.sagemaker.instance.hosts import HOMOGENEOUS, Host
 from wildsage.store.codec import Document
-
-HOMOGENEOUS = "homogeneousCluster"
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """One instance. ``index``: from 0, over all groups in the order they were given."""
-
-    index: int
-    name: str
-    group: str
-    instance_type: str
 
 
 def hosts(document: Document) -> tuple[Host, ...]:

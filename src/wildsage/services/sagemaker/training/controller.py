@@ -26,18 +26,19 @@ from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Phase, Runtime
-from wildsage.services.sagemaker.instance import faults, roles
+from wildsage.services.sagemaker.instance import faults, reasons, roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.images import Images, kept
+from wildsage.services.sagemaker.instance.inputs.channel import Mode
+from wildsage.services.sagemaker.instance.inputs.feeders import Feeders
+from wildsage.services.sagemaker.instance.instances import CLOSED, FULL, Ended, Instances
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import launch, outputs, rules
-from wildsage.services.sagemaker.training.inputs.channels import Mode, mode_of
-from wildsage.services.sagemaker.training.inputs.feeders import Feeders
+from wildsage.services.sagemaker.training.inputs.channels import mode_of
 from wildsage.services.sagemaker.training.inputs.fill import fill
-from wildsage.services.sagemaker.training.instances import CLOSED, Ended, Instances, stream_of
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.training.launch import Job
 from wildsage.services.sagemaker.training.operations import STOP
@@ -65,7 +66,7 @@ class TrainingController:
     def __init__(self, platform: Platform, runtime: Runtime, images: Images, attendants: Attendants) -> None:
         self._platform = platform
         self._images = images
-        self._instances = Instances(platform, runtime, attendants)
+        self._instances = Instances(platform, runtime, attendants, launch.LOGGED)
         self._feeders = Feeders(runtime)
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
             "prepare": self._prepare,
@@ -115,12 +116,12 @@ class TrainingController:
 
     def _end(self, resource: Resource, secondary: str, reason: str = "") -> Step:
         """The outcome is known; what the job still holds is given back before it shows."""
-        outcome = {"secondary": secondary, "reason": rules.limit(reason)}
+        outcome = {"secondary": secondary, "reason": reasons.limit(reason)}
         state = {**resource.state, "stage": "clean", "outcome": outcome}
         return Step(resource.phase, resource.status, state, after=0)
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
-        stream = stream_of(resource, job.hosts[0])
+        stream = launch.LOGGED.stream(resource, job.hosts[0])
         opened = False
 
         async def report(line: str) -> None:
@@ -166,7 +167,7 @@ class TrainingController:
             await self._say(resource, job, text, once=f"notice/{resource.uid}")
 
     async def _say(self, resource: Resource, job: Job, text: str, once: str) -> None:
-        stream = stream_of(resource, job.hosts[0])
+        stream = launch.LOGGED.stream(resource, job.hosts[0])
         await logstreams.ensure(self._platform, stream)
         await logstreams.announce(self._platform, stream, text, once)
 
@@ -189,7 +190,7 @@ class TrainingController:
             outcome = await self._judge(resource, job, found)
             return self._next(resource, "stop", "Training", stopping=now, outcome=outcome)
         if not await self._instances.release(job, handles):
-            return self._ended(resource, "Failed", outputs.FULL)
+            return self._ended(resource, "Failed", FULL)
         return self._ended(resource, **await self._judge(resource, job, found))
 
     def _ended(self, resource: Resource, secondary: str, reason: str = "") -> Step:
@@ -223,7 +224,8 @@ class TrainingController:
         host, found = ended.failed
         log = await self._instances.last_words(resource, resource.state["handles"], host, _TAIL_LINES)
         failure = await in_thread(lambda _: outputs.failure_text(job.folder(host)))
-        return {"secondary": "Failed", "reason": rules.failure_reason(found, failure, log, host.instance_type)}
+        reason = reasons.of_container(found, failure, log, host.instance_type, "training")
+        return {"secondary": "Failed", "reason": reason}
 
     async def _stop(self, resource: Resource, job: Job) -> Step:
         outcome = resource.state.get("outcome") or {"secondary": "Stopped", "reason": ""}

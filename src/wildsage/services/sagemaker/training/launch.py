@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from wildsage.core.settings import Settings
-from wildsage.runtimes.base import Handle, Inside, LaunchSpec, NetworkSpec
+from wildsage.runtimes.base import Inside, LaunchSpec, NetworkSpec
 from wildsage.runtimes.instances import lookup
-from wildsage.services.sagemaker.instance import surroundings
+from wildsage.services.sagemaker.instance import networks, surroundings
+from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.images import Software
-from wildsage.services.sagemaker.training.cluster import Host, hosts
-from wildsage.services.sagemaker.training.inputs import files
+from wildsage.services.sagemaker.instance.inputs import files
+from wildsage.services.sagemaker.instance.instances import Logged
+from wildsage.services.sagemaker.instance.metrics import Metric
+from wildsage.services.sagemaker.training.cluster import hosts
 from wildsage.services.sagemaker.training.inputs.channels import channels
+from wildsage.services.sagemaker.training.kind import LOG_GROUP
 from wildsage.store.codec import Document
 
-_ON_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})")
+
+def _metrics(document: Document) -> tuple[Metric, ...]:
+    definitions = document["AlgorithmSpecification"].get("MetricDefinitions") or []
+    return tuple(Metric(each["Name"], each["Regex"]) for each in definitions)
+
+
+LOGGED = Logged("train", LOG_GROUP, _metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +88,11 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
     )
 
 
-def joining(spec: LaunchSpec, network: Handle | None) -> LaunchSpec:
-    """The same on a network; None leaves it as it is."""
-    return spec if network is None else replace(spec, joins=network)
-
-
 def network(job: Job, software: Software, settings: Settings, credentials_uri: str) -> NetworkSpec | None:
     """The network of a job with several instances; None for a job with one."""
-    if len(job.hosts) == 1:
-        return None
-    ours = surroundings.variables(software, settings, job.region, credentials_uri)
-    return NetworkSpec(
-        name=f"{job.directory.name}-network",
-        directory=job.directory / "network",
-        hosts=tuple(host.name for host in job.hosts),
+    return networks.of_job(
+        job,
+        surroundings.variables(software, settings, job.region, credentials_uri),
         outside=not job.document.get("EnableNetworkIsolation"),
-        loopback=tuple(sorted(set(_loopback_ports(ours)))),
         encrypted=bool(job.document.get("EnableInterContainerTrafficEncryption")),
     )
-
-
-def _loopback_ports(environment: Mapping[str, str]) -> Iterator[int]:
-    """What our variables name of the machine's loopback: this server, and say a package index or a proxy beside it.
-
-    In the job's own Environment, as on AWS, localhost is the container itself.
-    """
-    for value in environment.values():
-        for found in _ON_LOOPBACK.findall(value):
-            if 0 < int(found) < 1 << 16:
-                yield int(found)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 
 from wildsage.runtimes.base import Inside
-from wildsage.services.sagemaker.training.cluster import Host, hosts
+from wildsage.services.sagemaker.instance.hosts import Host
+from wildsage.services.sagemaker.training.cluster import hosts
 from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.store.codec import Document
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
-from wildsage.core import trees
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.services.sagemaker.instance import archives
 from wildsage.services.sagemaker.instance.places import Location, inside, parse
@@ -15,11 +13,6 @@ from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training.launch import Job
 
 _FAILURE_BYTES = 64 * 1024
-_LEAST_FREE = 1 << 20
-FULL = (
-    "InternalServerError: No space left on the disk of the data directory when the container ended, so what it wrote "
-    "cannot be kept. Free some space, or start the server with --data on a larger disk, and try again."
-)
 
 
 def _output(job: Job) -> Location:
@@ -29,15 +22,6 @@ def _output(job: Job) -> Location:
 def model_uri(job: Job) -> str:
     """ModelArtifacts.S3ModelArtifacts."""
     return str(_output(job).under("model.tar.gz"))
-
-
-def give_up_on_full_disk(directory: Path) -> bool:
-    """Removes an instance's files if nothing could be stored beside them; whether that was so, now or before."""
-    ml = directory / "ml"
-    disk = os.statvfs(directory)
-    if disk.f_bavail * disk.f_frsize < _LEAST_FREE:
-        trees.remove(ml)
-    return not ml.exists()
 
 
 async def upload(job: Job, transfers: Transfers, with_model: bool) -> list[str]:

@@ -7,11 +7,10 @@ from typing import Any
 
 from wildsage.core.errors import ApiError, Unsupported, ValidationError
 from wildsage.images import algorithms, uris
-from wildsage.runtimes.base import Inspection
-from wildsage.services.sagemaker.instance import places
+from wildsage.services.sagemaker.instance import places, reasons
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
+from wildsage.services.sagemaker.instance.inputs.channel import FileSystems
 from wildsage.services.sagemaker.training.inputs import channels
-from wildsage.services.sagemaker.training.inputs.channels import FileSystems
 from wildsage.store.codec import Document
 
 DEFAULT_MAX_RUNTIME = 86_400
@@ -20,10 +19,8 @@ PEER_GRACE = 30.0
 """Seconds that the other instances have for their end when one has failed."""
 MOST_INSTANCES = 64
 _NAMES_SHOWN = 5
-REASON_LIMIT = 1024
 TERMINAL = ("Completed", "Failed", "Stopped")
-# How a built-in algorithm says that the caller is at fault.
-_CLIENT_ERROR, _CLIENT_ERROR_CODE = "ClientError: ", 2
+LOST = reasons.lost("training", "model")
 
 # What runs. ProfilerConfig, DebugHookConfig and ExperimentConfig are sent by the SDKs unasked; they are kept and
 # described. VpcConfig is kept too; the job's log says that it changes nothing here.
@@ -190,32 +187,6 @@ def ended(status: Document, now: float) -> Document:
     return status
 
 
-def limit(reason: str) -> str:
-    """FailureReason holds 1,024 characters; the end of a long one says more than its middle."""
-    if len(reason) <= REASON_LIMIT:
-        return reason
-    head = 200
-    return f"{reason[:head]} … {reason[-(REASON_LIMIT - head - 3) :]}"
-
-
-def failure_reason(found: Inspection, failure: str, log: list[str], memory: str) -> str:
-    """Why a container that ended by itself made the job fail.
-
-    ``failure``: the text of /opt/ml/output/failure; ``log``: the last lines; ``memory``: what the instance type has.
-    """
-    code = found.exit_code if found.exit_code is not None else -1
-    if found.out_of_memory:
-        return limit(
-            f"AlgorithmError: The training container ran out of memory ({memory}). Please use an instance type with "
-            f"more memory, or reduce the size of training data processed on an instance., exit code: {code}"
-        )
-    words = failure.strip() or "\n".join(log).strip() or "the container wrote no output"
-    ending = f", exit code: {code}"
-    if words.startswith(_CLIENT_ERROR) and code == _CLIENT_ERROR_CODE:
-        return limit(words[: 10 * REASON_LIMIT] + ending)
-    return limit(f"AlgorithmError: {words}"[: 10 * REASON_LIMIT] + ending)
-
-
 def left_out(names: list[str]) -> str:
     """What the log says of files that several instances have under one name."""
     shown = ", ".join(f"/opt/ml/{name}" for name in names[:_NAMES_SHOWN])
@@ -225,9 +196,3 @@ def left_out(names: list[str]) -> str:
         "Names must not clash (Developer Guide, How Amazon SageMaker Processes Training Output): put SM_CURRENT_HOST "
         "into them."
     )
-
-
-LOST = (
-    "InternalServerError: The training container vanished without an exit status: the machine or its processes were "
-    "killed. Nothing of its model was kept. Please create the job again."
-)

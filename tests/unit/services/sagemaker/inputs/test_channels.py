@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from wildsage.core.errors import ClientFault, SettingsError, ValidationError
 from wildsage.core.settings import file_systems
 from wildsage.runtimes.base import Mount
+from wildsage.services.sagemaker.instance.inputs import files
+from wildsage.services.sagemaker.instance.inputs.channel import Mode, Origin
+from wildsage.services.sagemaker.instance.inputs.feed import share
 from wildsage.services.sagemaker.training.cluster import hosts
-from wildsage.services.sagemaker.training.inputs import files
-from wildsage.services.sagemaker.training.inputs.channels import Mode, Origin, channels, check, completed
-from wildsage.services.sagemaker.training.inputs.feed import share
+from wildsage.services.sagemaker.training.inputs.channels import channels, check, completed
 
 FS = "fs-0123456789abcdef0"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from wildsage.services.sagemaker.training.inputs import feed
+from wildsage.services.sagemaker.instance.inputs import feed
 
 _PATIENCE = 60.0
 Part = int | str

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from wildsage.core.errors import ClientFault
+from wildsage.services.sagemaker.instance.inputs.manifests import manifest, record
 from wildsage.services.sagemaker.instance.places import Location
-from wildsage.services.sagemaker.training.inputs.manifests import manifest, record
 
 URI = "s3://bucket/my.manifest"
 

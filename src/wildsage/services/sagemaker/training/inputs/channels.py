@@ -6,19 +6,14 @@ Source: API reference, Channel, S3DataSource and ShuffleConfig.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 
 from wildsage.core.errors import ValidationError
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import Tree
-from wildsage.services.sagemaker.training.cluster import Host, hosts, sharing
+from wildsage.services.sagemaker.instance.hosts import Host
+from wildsage.services.sagemaker.instance.inputs.channel import Channel, FileSystems, Mode, Origin
+from wildsage.services.sagemaker.training.cluster import hosts, sharing
 from wildsage.store.codec import Document
-
-FileSystems = Mapping[str, Path]
-"""The file systems that this server knows: id → folder of this machine."""
 
 ACCEPTED: Tree = {
     "ChannelName": None,
@@ -43,57 +38,6 @@ ACCEPTED: Tree = {
     "InputMode": None,
     "ShuffleConfig": {"Seed": None},
 }
-
-
-class Mode(StrEnum):
-    """How a channel's data is there for the container."""
-
-    FILE = "File"
-    FAST_FILE = "FastFile"
-    PIPE = "Pipe"
-
-
-class Origin(StrEnum):
-    """What S3Uri names."""
-
-    PREFIX = "S3Prefix"
-    MANIFEST = "ManifestFile"
-    AUGMENTED = "AugmentedManifestFile"
-    FILE_SYSTEM = "FileSystemDataSource"
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A channel as one instance gets it: share ``index`` of ``count``, shuffled if there is a ``seed``.
-
-    ``source``: the S3DataSource or FileSystemDataSource. ``document``: the whole of it, as in InputDataConfig.
-    """
-
-    name: str
-    mode: Mode
-    origin: Origin
-    source: Document
-    document: Document
-    index: int
-    count: int
-
-    @property
-    def uri(self) -> str:
-        found: str = self.source["S3Uri"]
-        return found
-
-    @property
-    def seed(self) -> int | None:
-        shuffle = self.document.get("ShuffleConfig")
-        return shuffle["Seed"] if shuffle else None
-
-    @property
-    def gzip(self) -> bool:
-        return bool(self.document.get("CompressionType") == "Gzip")
-
-    @property
-    def recordio(self) -> bool:
-        return bool(self.document.get("RecordWrapperType") == "RecordIO")
 
 
 def mode_of(document: Document, channel: Document) -> Mode:

@@ -8,14 +8,15 @@ from pathlib import Path
 from wildsage.core import trees
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.services.sagemaker.instance import archives
+from wildsage.services.sagemaker.instance.hosts import Host
+from wildsage.services.sagemaker.instance.inputs import files, pipes
+from wildsage.services.sagemaker.instance.inputs.channel import Channel, Mode, Origin
+from wildsage.services.sagemaker.instance.inputs.listing import Reader
 from wildsage.services.sagemaker.instance.places import code
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import layout
-from wildsage.services.sagemaker.training.cluster import Host
-from wildsage.services.sagemaker.training.inputs import files, pipes
-from wildsage.services.sagemaker.training.inputs.channels import Channel, Mode, Origin, channels
-from wildsage.services.sagemaker.training.inputs.listing import Reader
+from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.services.sagemaker.training.launch import Job
 
 _SOURCE = "sourcedir.tar.gz"

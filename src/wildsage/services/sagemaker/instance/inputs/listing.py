@@ -8,10 +8,10 @@ from pathlib import Path
 
 from wildsage.core.errors import ApiError, ClientFault, JobFault
 from wildsage.services.sagemaker.instance import faults
+from wildsage.services.sagemaker.instance.inputs import manifests
+from wildsage.services.sagemaker.instance.inputs.channel import Channel, Origin
 from wildsage.services.sagemaker.instance.places import Location, parse, relative
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.training.inputs import manifests
-from wildsage.services.sagemaker.training.inputs.channels import Channel, Origin
 from wildsage.wire.http.messages import BodyTooLarge
 
 _MANIFEST_LIMIT = 128 << 20

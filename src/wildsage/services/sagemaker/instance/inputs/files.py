@@ -14,11 +14,11 @@ from pathlib import Path
 from wildsage.core.errors import ClientFault
 from wildsage.runtimes.base import Inside, Mount
 from wildsage.services.sagemaker.instance import faults
+from wildsage.services.sagemaker.instance.inputs.channel import Channel, FileSystems, Mode, Origin
+from wildsage.services.sagemaker.instance.inputs.feed import share
+from wildsage.services.sagemaker.instance.inputs.listing import Entry, Reader
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import several
-from wildsage.services.sagemaker.training.inputs.channels import Channel, FileSystems, Mode, Origin
-from wildsage.services.sagemaker.training.inputs.feed import share
-from wildsage.services.sagemaker.training.inputs.listing import Entry, Reader
 
 FOLDER = "channels"
 """In an instance's folder; not in its ``ml``, which the container has as its own."""

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from wildsage.runtimes.base import Inspection, LaunchSpec, Mount, Phase
+from wildsage.services.sagemaker.instance.inputs import feed, manifests
+from wildsage.services.sagemaker.instance.inputs.channel import Channel, Mode, Origin
+from wildsage.services.sagemaker.instance.inputs.listing import Reader
 from wildsage.services.sagemaker.instance.places import Location
 from wildsage.services.sagemaker.instance.threads import Stopped, check, in_thread
 from wildsage.services.sagemaker.instance.transfers import several
-from wildsage.services.sagemaker.training.inputs import feed, manifests
-from wildsage.services.sagemaker.training.inputs.channels import Channel, Mode, Origin
-from wildsage.services.sagemaker.training.inputs.listing import Reader
 
 PLAN = "feed"
 FEEDER = "feeder"

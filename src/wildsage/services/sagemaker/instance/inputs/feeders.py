@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from wildsage.runtimes.base import Handle, Phase, Runtime
-from wildsage.services.sagemaker.training.inputs import pipes
+from wildsage.services.sagemaker.instance.inputs import pipes
 
 _GRACE = 10.0
 _AS_TOLD = 128 + signal.SIGTERM

@@ -1,4 +1,4 @@
-"""The instances of one training job: launched, watched, stopped and removed all together.
+"""The instances of one job: launched, watched, stopped and removed all together.
 
 Of a job with several, each is a host on a network of the job's own; the only one of a job shares the machine's network.
 """
@@ -6,9 +6,11 @@ Of a job with several, each is a host on a network of the job's own; the only on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
 
 from wildsage.core import trees
 from wildsage.core.errors import RuntimeRefused
@@ -17,13 +19,11 @@ from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, NetworkSpec, Phase, Runtime
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
+from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.metrics import Metric
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
-from wildsage.services.sagemaker.training import launch, outputs
-from wildsage.services.sagemaker.training.cluster import Host
-from wildsage.services.sagemaker.training.kind import LOG_GROUP
-from wildsage.services.sagemaker.training.launch import Job
+from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
 Handles = Mapping[str, Handle]
@@ -36,6 +36,45 @@ CLOSED = (
 )
 
 
+FULL = (
+    "InternalServerError: No space left on the disk of the data directory when the container ended, so what it wrote "
+    "cannot be kept. Free some space, or start the server with --data on a larger disk, and try again."
+)
+_LEAST_FREE = 1 << 20
+
+
+class Job(Protocol):
+    """What is known here of a job. ``directory``: the folder that its instances' folders lie in."""
+
+    @property
+    def directory(self) -> Path: ...
+
+    @property
+    def hosts(self) -> Sequence[Host]: ...
+
+    def folder(self, host: Host) -> Path:
+        """The folder of one instance."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Where the output of one kind of job goes.
+
+    ``prefix``: of the names that cursors are kept under. ``group``: the log group. ``metrics``: what is looked for in
+    it, given the create document.
+    """
+
+    prefix: str
+    group: str
+    metrics: Callable[[Document], tuple[Metric, ...]] = lambda _: ()
+
+    def stream(self, resource: Resource, host: Host) -> LogStream:
+        """The log stream of one instance."""
+        name = f"{resource.key.name}/{host.name}-{int(resource.created)}"
+        return LogStream(resource.key.account, resource.key.region, self.group, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How the instances of a job ended: all of them well (``failed`` is None), or one of them not."""
@@ -46,10 +85,11 @@ class Ended:
 class Instances:
     """What the controller knows of a runtime."""
 
-    def __init__(self, platform: Platform, runtime: Runtime, attendants: Attendants) -> None:
+    def __init__(self, platform: Platform, runtime: Runtime, attendants: Attendants, logged: Logged) -> None:
         self._platform = platform
         self._runtime = runtime
         self._attendants = attendants
+        self._logged = logged
 
     async def launch(self, specs: Mapping[str, LaunchSpec], network: NetworkSpec | None) -> Handles:
         """All of them, those that run already as well; or none, and the first one's fault is raised.
@@ -67,7 +107,7 @@ class Instances:
                 held[NETWORK] = await self._runtime.connect(network)
 
             async def one(name: str, spec: LaunchSpec) -> None:
-                held[name] = await self._runtime.launch(launch.joining(spec, held.get(NETWORK)))
+                held[name] = await self._runtime.launch(_joining(spec, held.get(NETWORK)))
 
             await together(one(name, spec) for name, spec in specs.items())
         except (Exception, asyncio.CancelledError):
@@ -119,7 +159,7 @@ class Instances:
         """
         await together(self._runtime.remove(handles[host.name]) for host in job.hosts)
         folders = [job.folder(host) for host in job.hosts]
-        return not await in_thread(lambda _: any(outputs.give_up_on_full_disk(folder) for folder in folders))
+        return not await in_thread(lambda _: any(_given_up_on_full_disk(folder) for folder in folders))
 
     async def last_words(self, resource: Resource, handles: Handles, host: Host, count: int) -> list[str]:
         """The last lines of an ended instance."""
@@ -147,16 +187,23 @@ class Instances:
         return list(values.values())
 
     def _source(self, resource: Resource, host: Host, handles: Handles) -> Source:
-        definitions = resource.spec["AlgorithmSpecification"].get("MetricDefinitions") or []
-        metrics = tuple(Metric(each["Name"], each["Regex"]) for each in definitions)
-        name = f"train/{resource.uid}/{host.name}"
-        return Source(name, self._runtime, handles[host.name], stream_of(resource, host), metrics)
+        name = f"{self._logged.prefix}/{resource.uid}/{host.name}"
+        stream = self._logged.stream(resource, host)
+        return Source(name, self._runtime, handles[host.name], stream, self._logged.metrics(resource.spec))
 
 
-def stream_of(resource: Resource, host: Host) -> LogStream:
-    """The log stream of one instance."""
-    name = f"{resource.key.name}/{host.name}-{int(resource.created)}"
-    return LogStream(resource.key.account, resource.key.region, LOG_GROUP, name)
+def _joining(spec: LaunchSpec, network: Handle | None) -> LaunchSpec:
+    """The same on a network; None leaves it as it is."""
+    return spec if network is None else replace(spec, joins=network)
+
+
+def _given_up_on_full_disk(directory: Path) -> bool:
+    """Removes an instance's files if nothing could be stored beside them; whether that was so, now or before."""
+    ml = directory / "ml"
+    disk = os.statvfs(directory)
+    if disk.f_bavail * disk.f_frsize < _LEAST_FREE:
+        trees.remove(ml)
+    return not ml.exists()
 
 
 def _well(found: Inspection) -> bool:

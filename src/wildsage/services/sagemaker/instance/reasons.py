@@ -1,0 +1,44 @@
+"""FailureReason of a job whose container ended badly. Pure."""
+
+from __future__ import annotations
+
+from wildsage.runtimes.base import Inspection
+
+REASON_LIMIT = 1024
+# How a built-in algorithm says that the caller is at fault.
+_CLIENT_ERROR, _CLIENT_ERROR_CODE = "ClientError: ", 2
+
+
+def limit(reason: str) -> str:
+    """FailureReason holds 1,024 characters; the end of a long one says more than its middle."""
+    if len(reason) <= REASON_LIMIT:
+        return reason
+    head = 200
+    return f"{reason[:head]} … {reason[-(REASON_LIMIT - head - 3) :]}"
+
+
+def of_container(found: Inspection, failure: str, log: list[str], memory: str, kind: str) -> str:
+    """Why a container that ended by itself made the job fail.
+
+    ``failure``: what it said of that itself; ``log``: its last lines; ``memory``: what the instance type has; ``kind``:
+    of job (training, processing).
+    """
+    code = found.exit_code if found.exit_code is not None else -1
+    if found.out_of_memory:
+        return limit(
+            f"AlgorithmError: The {kind} container ran out of memory ({memory}). Please use an instance type with "
+            f"more memory, or reduce the size of {kind} data processed on an instance., exit code: {code}"
+        )
+    words = failure.strip() or "\n".join(log).strip() or "the container wrote no output"
+    ending = f", exit code: {code}"
+    if words.startswith(_CLIENT_ERROR) and code == _CLIENT_ERROR_CODE:
+        return limit(words[: 10 * REASON_LIMIT] + ending)
+    return limit(f"AlgorithmError: {words}"[: 10 * REASON_LIMIT] + ending)
+
+
+def lost(kind: str, keeps: str) -> str:
+    """``kind``: of job; ``keeps``: what of it might have been kept."""
+    return (
+        f"InternalServerError: The {kind} container vanished without an exit status: the machine or its processes were "
+        f"killed. Nothing of its {keeps} was kept. Please create the job again."
+    )
