@@ -30,6 +30,9 @@ _BATCH = 200
 
 metadata = MetaData()
 
+Write = Callable[[Connection], None]
+"""A write that is to be part of somebody else's transaction."""
+
 
 class _Job:
     """One write that waits for its commit."""

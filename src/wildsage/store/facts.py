@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, and_, delete, insert, or_, select
 
-from wildsage.store.database import Database, metadata
+from wildsage.store.database import Database, Write, metadata
 
 facts = Table(
     "facts",
@@ -61,6 +61,20 @@ class Window:
     limit: int = 1000
 
 
+def appending(topic: str, new: Sequence[Fact]) -> Write:
+    """Adds facts in the transaction of something else."""
+    rows = [
+        {"topic": topic, "stream": fact.stream, "at": fact.at, "ingested": fact.ingested, "body": fact.body}
+        for fact in new
+    ]
+
+    def write(connection: Connection) -> None:
+        if rows:
+            connection.execute(insert(facts), rows)
+
+    return write
+
+
 class Facts:
     """The table of facts."""
 
@@ -68,17 +82,18 @@ class Facts:
         self._database = database
 
     async def append(
-        self, topic: str, new: Sequence[Fact], cursor: str | None = None, position: int | None = None
+        self,
+        topic: str,
+        new: Sequence[Fact],
+        cursor: str | None = None,
+        position: int | None = None,
+        beside: Sequence[Write] = (),
     ) -> None:
-        """Adds facts and, in the same transaction, moves ``cursor`` to ``position``."""
-        rows = [
-            {"topic": topic, "stream": fact.stream, "at": fact.at, "ingested": fact.ingested, "body": fact.body}
-            for fact in new
-        ]
+        """Adds facts and, in the same transaction, moves ``cursor`` to ``position`` and does what is ``beside``."""
 
         def work(connection: Connection) -> None:
-            if rows:
-                connection.execute(insert(facts), rows)
+            for write in (appending(topic, new), *beside):
+                write(connection)
             if cursor is not None:
                 connection.execute(delete(cursors).where(cursors.c.name == cursor))
                 connection.execute(insert(cursors).values(name=cursor, position=position))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Column, Connection, Float, Index, Integer, Table, Text, delete, insert, select, update
 
 from wildsage.store.codec import Document, dumps, loads
-from wildsage.store.database import Database, metadata
+from wildsage.store.database import Database, Write, metadata
 
 outbox = Table(
     "outbox",
@@ -54,6 +54,11 @@ def post(connection: Connection, box: str, letters: Iterable[Letter], now: float
     ]
     if rows:
         connection.execute(insert(outbox), rows)
+
+
+def posting(box: str, letters: Iterable[Letter], now: float) -> Write:
+    """``post`` as a part of somebody else's transaction."""
+    return lambda connection: post(connection, box, letters, now)
 
 
 class Outbox:

@@ -9,7 +9,7 @@ which is refused if the lease was lost or the wish has moved meanwhile.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 
 from wildsage.store.codec import Document, dumps, loads
-from wildsage.store.database import Database, metadata
+from wildsage.store.database import Database, Write, metadata
 
 PRESENT = "present"
 
@@ -238,8 +238,10 @@ class Resources:
 
         return await self._database.read(work)
 
-    async def edit(self, key: Key, change: Callable[[Resource], None]) -> Resource:
+    async def edit(self, key: Key, change: Callable[[Resource], Iterable[Write] | None]) -> Resource:
         """Reads, changes and writes in one transaction; raises Missing, or whatever ``change`` raises (nothing kept).
+
+        The writes that ``change`` returns are part of it.
 
         ``generation`` moves, so that a controller step under way cannot overwrite what was just asked.
         """
@@ -249,9 +251,11 @@ class Resources:
             if row is None:
                 raise Missing(key)
             resource = _read(row)
-            change(resource)
+            beside = change(resource)
             resource = replace(resource, generation=resource.generation + 1)
             connection.execute(update(resources).where(_at(key)).values(**_values(resource)))
+            for write in beside or ():
+                write(connection)
             return resource
 
         return await self._database.write(work)
