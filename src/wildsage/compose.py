@@ -50,6 +50,8 @@ from wildsage.kit.operation import Service
 from wildsage.objects.local import LocalObjects
 from wildsage.runtimes.base import Handle, Runtime
 from wildsage.runtimes.sandbox.runtime import Sandbox
+from wildsage.services.cloudwatch import retention as metric_retention
+from wildsage.services.cloudwatch.service import CLOUDWATCH
 from wildsage.services.iam.defaults import ensure_execution_role
 from wildsage.services.iam.directory import Directory
 from wildsage.services.iam.service import IAM
@@ -86,6 +88,7 @@ from wildsage.wire.http.server import start_server
 log = logging.getLogger(__name__)
 
 SERVICES: tuple[Service, ...] = (
+    CLOUDWATCH,
     IAM,
     LOGS,
     S3,
@@ -138,6 +141,8 @@ class Control:
             s3_events.courier(self.platform).run(),
             sns_messages.run(self.platform),
             retention.run(self.platform),
+            self.platform.meters.run(),
+            metric_retention.run(self.platform),
         ]
 
     async def close(self) -> None:

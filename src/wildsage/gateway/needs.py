@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from wildsage.core import arn
 from wildsage.gateway.asked import Asked, Need
+from wildsage.gateway.cloudwatch_needs import cloudwatch_needs
 from wildsage.gateway.messaging_needs import sns_needs, sqs_needs
 from wildsage.gateway.s3_needs import s3_needs
 
@@ -104,4 +105,5 @@ _OWN: Mapping[str, Callable[[Asked], Iterable[Need]]] = {
     "sts": _sts,
     "sqs": sqs_needs,
     "sns": sns_needs,
+    "cloudwatch": cloudwatch_needs,
 }

@@ -11,6 +11,7 @@ from wildsage.core.clock import Clock
 from wildsage.core.credentials import ServerCredentials
 from wildsage.core.settings import Settings
 from wildsage.kit.hints import Hints
+from wildsage.kit.meters import Meters
 from wildsage.objects.base import Objects
 from wildsage.runtimes.base import Runtime
 from wildsage.store.codec import Document
@@ -47,6 +48,10 @@ class Platform:
     calls: Calls
     runtimes: Mapping[str, Runtime]
     objects: Objects
+    meters: Meters = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meters = Meters(self.clock)
 
 
 @dataclass(frozen=True, slots=True)

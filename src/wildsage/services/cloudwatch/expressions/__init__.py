@@ -1,0 +1,1 @@
+"""Metric math (CloudWatch User Guide, "Using math expressions with CloudWatch metrics"). Pure."""
