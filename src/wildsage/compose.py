@@ -31,6 +31,7 @@ from wildsage.core.settings import (
     DataDir,
     Settings,
     account_id,
+    environments_folder,
     file_systems,
     further_accounts,
     legacy_buckets,
@@ -164,7 +165,8 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
 def controllers(platform: Platform, routes: RoutePublisher, attendants: Attendants) -> Sequence[Controller]:
     """Every controller."""
     runtime = platform.runtimes["sandbox"]
-    images = Images(Environments(platform.settings.data.environments, os.environ), pip_settings(os.environ))
+    folder = environments_folder(os.environ, platform.settings.data)
+    images = Images(Environments(folder, os.environ), pip_settings(os.environ))
     hosts = Instances(platform, runtime, images, attendants)
     return (
         TrainingController(platform, runtime, images, attendants),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -15,18 +14,14 @@ from pathlib import Path
 
 from wildsage.cli.server_file import alive, read
 from wildsage.core.errors import SettingsError
-from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir
+from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir, environments_folder
 from wildsage.core.upstream import NAME as UPSTREAM
 from wildsage.core.upstream import s3_upstream
+from wildsage.images.environments import Environments
+from wildsage.images.survey import Entry, survey
 from wildsage.runtimes.sandbox.probe import Finding, probe
 from wildsage.services.s3.upstream.check import look
 
-# framework → the distributions any of which brings it, and what to install
-_FRAMEWORKS = {
-    "scikit-learn": (("scikit-learn",), "scikit-learn"),
-    "XGBoost": (("xgboost", "xgboost-cpu"), "xgboost-cpu"),
-    "PyTorch": (("torch",), "torch"),
-}
 _ENGINES = ("docker", "podman")
 
 
@@ -35,7 +30,7 @@ def main(options: argparse.Namespace) -> int:
     everything = {
         "Wildsage": [*_server(data), *asyncio.run(_upstream())],
         "Native sandbox": asyncio.run(probe()),
-        "Frameworks for native images": list(_frameworks()),
+        "Frameworks for native images": asyncio.run(_frameworks(data)),
         "Other runtimes": list(_others()),
     }
     for title, findings in everything.items():
@@ -95,22 +90,19 @@ async def _upstream() -> list[Finding]:
     return [Finding("S3 upstream", works, detail, needed=True)]
 
 
-def _frameworks() -> Iterator[Finding]:
+async def _frameworks(data: DataDir) -> list[Finding]:
     """Missing ones are no trouble: an environment is built when a job first asks for one."""
-    for name, (distributions, package) in _FRAMEWORKS.items():
-        version = next(filter(None, map(_version, distributions)), "")
-        if version:
-            yield Finding(name, True, f"{version}, from this interpreter")
-        else:
-            detail = "not here; an environment is built by the first job that needs it"
-            yield Finding(name, True, detail, f"To have it at once: pip install {package}")
+    entries = await survey(Environments(environments_folder(os.environ, data), os.environ))
+    return [_framework(entry) for entry in entries]
 
 
-def _version(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
+def _framework(entry: Entry) -> Finding:
+    if entry.state == "unfit":
+        return Finding(entry.title, False, entry.trouble)
+    if entry.state == "not built":
+        remedy = f"To have it before: wildsage images build {entry.name}"
+        return Finding(entry.title, True, f"{entry.runs}, built by the first job that needs it", remedy)
+    return Finding(entry.title, True, f"{entry.runs} on Python {entry.python}, {entry.state}: {entry.where}")
 
 
 def _others() -> Iterator[Finding]:

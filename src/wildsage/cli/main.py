@@ -24,6 +24,7 @@ COMMANDS = {
     "run": "wildsage.cli.run",
     "demo": "wildsage.cli.demo",
     "doctor": "wildsage.cli.doctor",
+    "images": "wildsage.cli.images",
 }
 _DATA_HELP = "data directory (default: WILDSAGE_DATA, or ~/.wildsage)"
 
@@ -55,6 +56,12 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a command with the environment that AWS clients need")
     run.add_argument("--data", help=_DATA_HELP)
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
+
+    images = commands.add_parser("images", help="what AWS's images come to here; build and remove environments")
+    images.add_argument("--data", help=_DATA_HELP)
+    images.add_argument("--json", action="store_true", help="as JSON")
+    images.add_argument("action", nargs="?", choices=("list", "build", "remove"), default="list")
+    images.add_argument("name", nargs="?", help="of the environment to build or remove")
 
     demo = commands.add_parser("demo", help="the main job on real data, told step by step")
     demo.add_argument("--data", help="use the server of this data directory; one is started if none runs")

@@ -140,6 +140,14 @@ def data_dir(environ: Mapping[str, str], option: str | None) -> DataDir:
     return DataDir(Path(home).absolute() / ".wildsage")
 
 
+def environments_folder(environ: Mapping[str, str], data: DataDir) -> Path:
+    """WILDSAGE_ENVIRONMENTS: where Python environments are built and kept, for several data directories to share."""
+    chosen = environ.get("WILDSAGE_ENVIRONMENTS", "")
+    if chosen and not chosen.startswith("/"):
+        raise SettingsError(f"WILDSAGE_ENVIRONMENTS must be an absolute path, not {chosen!r}")
+    return Path(chosen) if chosen else data.environments
+
+
 def account_id(environ: Mapping[str, str]) -> str:
     """WILDSAGE_ACCOUNT, twelve digits."""
     return _account(environ.get("WILDSAGE_ACCOUNT", DEFAULT_ACCOUNT), "WILDSAGE_ACCOUNT")

@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import sys
-import uuid
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wildsage.core.errors import ClientFault, InternalFault
+from wildsage.images.building import Progress, build
 from wildsage.images.recipes import Recipe
 
-Progress = Callable[[str], Awaitable[None]]
-"""Is given the lines that pip prints while an environment is built."""
-
-_LINES_KEPT = 15
 _ASK_VERSIONS = (
     "import importlib.metadata as m, json, platform, sys\n"
     "found = {}\n"
@@ -63,17 +57,37 @@ class Environments:
     async def resolve(self, recipe: Recipe, progress: Progress | None = None) -> Environment:
         """The environment of ``recipe``.
 
-        In this order: the interpreter that WILDSAGE_PYTHON_<FRAMEWORK> names, the one that runs Wildsage, one built
-        before, one built now (minutes; those who ask meanwhile share it, ``progress`` is that of the first). Raises
-        ClientFault where the setting names an unfit interpreter and InternalFault where nothing can be built.
+        The one that ``look`` finds, or one built now (minutes; those who ask meanwhile share it, ``progress`` is that
+        of the first). Raises what ``look`` raises, and InternalFault where nothing can be built.
         """
-        named = self._environ.get(f"WILDSAGE_PYTHON_{recipe.framework.upper()}")
-        key = named or recipe.framework.value
+        key = self._setting(recipe) or recipe.framework.value
         found = self._known.get(key)
         if found is None or not found.python.exists():
-            found = await (self._named(recipe, Path(named)) if named else self._found_or_built(recipe, progress))
+            found = (await self.look(recipe)) or await self._built(recipe, progress)
             self._known[key] = found
         return found
+
+    async def look(self, recipe: Recipe) -> Environment | None:
+        """What is there without a build.
+
+        In this order: the interpreter that WILDSAGE_PYTHON_<FRAMEWORK> names, the one that runs Wildsage, one built
+        before. Raises ClientFault where the setting names an unfit interpreter.
+        """
+        if named := self._setting(recipe):
+            return await self._named(recipe, Path(named))
+        # Asked in isolation: what lies in the user's home (pip install --user) cannot be seen in a container.
+        own = await _examine(recipe, Path(sys.executable))
+        if own.has(recipe):
+            return own
+        python = self.place(recipe) / "bin" / "python"
+        return await _examine(recipe, python) if await asyncio.to_thread(python.exists) else None
+
+    def place(self, recipe: Recipe) -> Path:
+        """Where the one built here is or would be."""
+        return self._folder / f"{recipe.framework}-{sys.version_info.major}.{sys.version_info.minor}"
+
+    def _setting(self, recipe: Recipe) -> str | None:
+        return self._environ.get(f"WILDSAGE_PYTHON_{recipe.framework.upper()}")
 
     async def _named(self, recipe: Recipe, python: Path) -> Environment:
         setting = f"WILDSAGE_PYTHON_{recipe.framework.upper()}"
@@ -87,87 +101,22 @@ class Environments:
             )
         return environment
 
-    async def _found_or_built(self, recipe: Recipe, progress: Progress | None) -> Environment:
-        # Asked in isolation: what lies in the user's home (pip install --user) cannot be seen in a container.
-        own = await _examine(recipe, Path(sys.executable))
-        if own.has(recipe):
-            return own
-        python = self._place(recipe) / "bin" / "python"
-        if await asyncio.to_thread(python.exists):
-            return await _examine(recipe, python)
+    async def _built(self, recipe: Recipe, progress: Progress | None) -> Environment:
         task = self._building.get(recipe.framework)
         if task is None:
-            task = asyncio.create_task(self._build(recipe, progress))
+            task = asyncio.create_task(self._build(recipe, progress or _say_nothing))
             self._building[recipe.framework] = task
             task.add_done_callback(lambda _: self._building.pop(recipe.framework, None))
         return await asyncio.shield(task)
 
-    def _place(self, recipe: Recipe) -> Path:
-        return self._folder / f"{recipe.framework}-{sys.version_info.major}.{sys.version_info.minor}"
-
-    async def _build(self, recipe: Recipe, progress: Progress | None) -> Environment:
-        """Builds under a temporary name and renames: what stands at the place is complete."""
-        place = self._place(recipe)
-        building = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-        report = progress or _say_nothing
-        await report(f"[wildsage] Preparing {recipe.title} once, in {place}: {' '.join(recipe.builds)}")
-        try:
-            await _run(recipe, report, sys.executable, "-m", "venv", "--symlinks", str(building))
-            index = ("--extra-index-url", recipe.index) if recipe.index else ()
-            pip = (str(building / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input")
-            await _run(recipe, report, *pip, "install", "--progress-bar", "off", *index, *recipe.builds)
-            await asyncio.to_thread(_settle, building, place)
-        except BaseException:
-            await asyncio.to_thread(shutil.rmtree, building, True)
-            raise
-        environment = await _examine(recipe, place / "bin" / "python")
-        await report(f"[wildsage] {recipe.title} is ready.")
-        return environment
+    async def _build(self, recipe: Recipe, report: Progress) -> Environment:
+        place = self.place(recipe)
+        await build(recipe, place, report)
+        return await _examine(recipe, place / "bin" / "python")
 
 
 async def _say_nothing(line: str) -> None:
     """The progress of a build nobody watches."""
-
-
-def _settle(building: Path, place: Path) -> None:
-    """Scripts name their interpreter by its path, so they are told the final one before the rename."""
-    old, new = str(building).encode(), str(place).encode()
-    for script in (*(building / "bin").iterdir(), building / "pyvenv.cfg"):
-        if script.is_file() and not script.is_symlink():
-            content = script.read_bytes()
-            if old in content:
-                script.write_bytes(content.replace(old, new))
-    try:
-        building.rename(place)
-    except OSError:
-        if not (place / "bin" / "python").exists():
-            raise
-        shutil.rmtree(building)  # another process was faster; its build is as good
-
-
-async def _run(recipe: Recipe, report: Progress, *command: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    last: deque[str] = deque(maxlen=_LINES_KEPT)
-    try:
-        assert process.stdout is not None
-        async for raw in process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip()
-            last.append(line)
-            await report(line)
-        status = await process.wait()
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    if status:
-        raise InternalFault(
-            f"InternalServerError: {recipe.title} could not be prepared (pip ended with status {status}). Without "
-            f"internet access, install {' '.join(recipe.builds)} into any Python environment and set "
-            f"WILDSAGE_PYTHON_{recipe.framework.upper()} to its interpreter, or point pip at a mirror (PIP_INDEX_URL, "
-            "PIP_FIND_LINKS) and start wildsage again. The last lines were:\n" + "\n".join(last)
-        )
 
 
 async def _examine(recipe: Recipe, python: Path) -> Environment:

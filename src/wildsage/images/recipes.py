@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from wildsage.core.errors import ClientFault
+from wildsage.core.errors import ClientFault, SettingsError
 from wildsage.images import uris
 from wildsage.images.uris import Framework, FrameworkImage, Role
 
@@ -16,8 +16,9 @@ class Recipe:
 
     ``main``: distributions any one of which is the framework itself, the usual one first (``xgboost-cpu`` is XGBoost
     without its half gigabyte of CUDA). ``needs``: distributions without which it is not complete. ``builds``: what pip
-    installs where there is none yet. ``index``: a package index to prefer for the build. ``module``: AWS's name for the
-    framework's training entry, SM_FRAMEWORK_MODULE.
+    installs where there is none yet, the main one in the version that is known to work. ``slim``: one of these that is
+    installed first and by itself, from ``index`` if that has it. ``module``: AWS's name for the framework's training
+    entry, SM_FRAMEWORK_MODULE. ``sets``: variables of its containers.
     """
 
     framework: Framework
@@ -25,11 +26,23 @@ class Recipe:
     main: tuple[str, ...]
     needs: tuple[str, ...]
     builds: tuple[str, ...]
+    slim: str = ""
     index: str = ""
     module: str = ""
+    sets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Of the framework, where it is built here."""
+        return next(each.partition("==")[2] for each in self.builds if "==" in each)
 
 
+# An index whose builds have no CUDA; their version (2.13.0+cpu) goes before PyPI's. It is asked for torch alone, since
+# pip asks every index for every package, and takes its time where one cannot be reached.
 _TORCH_WITHOUT_CUDA = "https://download.pytorch.org/whl/cpu"
+_TORCH = "torch==2.13.0"
+_SKLEARN = "scikit-learn==1.9.1"
+_KERAS_2 = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 _RECIPES = {
     Framework.SKLEARN: Recipe(
@@ -37,7 +50,7 @@ _RECIPES = {
         "scikit-learn",
         ("scikit-learn",),
         ("numpy", "joblib"),
-        ("scikit-learn", "pandas"),
+        (_SKLEARN, "pandas"),
         module="sagemaker_sklearn_container.training:main",
     ),
     Framework.XGBOOST: Recipe(
@@ -45,7 +58,7 @@ _RECIPES = {
         "XGBoost",
         ("xgboost", "xgboost-cpu"),
         ("numpy",),
-        ("xgboost-cpu", "scikit-learn", "pandas", "pyarrow"),
+        ("xgboost-cpu==3.2.0", "scikit-learn", "pandas", "pyarrow"),
         module="sagemaker_xgboost_container.training:main",
     ),
     Framework.PYTORCH: Recipe(
@@ -53,7 +66,8 @@ _RECIPES = {
         "PyTorch",
         ("torch",),
         ("numpy",),
-        ("torch", "numpy"),
+        (_TORCH, "numpy"),
+        slim=_TORCH,
         index=_TORCH_WITHOUT_CUDA,
         module="sagemaker_pytorch_container.training:main",
     ),
@@ -62,26 +76,49 @@ _RECIPES = {
         "Hugging Face Transformers",
         ("transformers",),
         ("torch", "numpy"),
-        ("transformers", "datasets", "accelerate", "torch", "numpy"),
+        ("transformers==5.23.0", "datasets", "accelerate", _TORCH, "numpy"),
+        slim=_TORCH,
         index=_TORCH_WITHOUT_CUDA,
         module="sagemaker_pytorch_container.training:main",
+    ),
+    Framework.HUGGINGFACE_TENSORFLOW: Recipe(
+        Framework.HUGGINGFACE_TENSORFLOW,
+        "Hugging Face Transformers with TensorFlow",
+        ("transformers",),
+        ("tf_keras", "numpy"),
+        ("transformers==4.57.6", "datasets", "tensorflow==2.21.0", "tf_keras==2.21.0", "numpy"),
+        module="sagemaker_tensorflow_container.training:main",
+        sets=_KERAS_2,
     ),
     Framework.TENSORFLOW: Recipe(
         Framework.TENSORFLOW,
         "TensorFlow",
-        ("tensorflow", "tensorflow-cpu"),
+        ("tensorflow-cpu", "tensorflow"),
         ("numpy",),
-        ("tensorflow-cpu",),
+        ("tensorflow-cpu==2.21.0",),
         module="sagemaker_tensorflow_container.training:main",
+        sets={"TF_CPP_MIN_LOG_LEVEL": "2"},
     ),
     Framework.ALGORITHMS: Recipe(
         Framework.ALGORITHMS,
         "the built-in algorithms",
         ("scikit-learn",),
         ("numpy", "scipy"),
-        ("scikit-learn",),
+        (_SKLEARN,),
     ),
 }
+
+
+def every() -> list[Recipe]:
+    """All recipes."""
+    return list(_RECIPES.values())
+
+
+def named(name: str) -> Recipe:
+    """The recipe of a framework; raises SettingsError."""
+    if name not in list(Framework):
+        raise SettingsError(f"{name} is not among the environments known here: {', '.join(Framework)}.")
+    return _RECIPES[Framework(name)]
 
 
 def recipe_for(uri: str, role: Role) -> tuple[FrameworkImage, Recipe]:
@@ -91,6 +128,8 @@ def recipe_for(uri: str, role: Role) -> tuple[FrameworkImage, Recipe]:
     """
     image = uris.framework_image(uri)
     if image is None:
+        if words := uris.why_refused(uri):
+            raise ClientFault(f"ClientError: The image {uri} cannot be run here. {words}")
         raise ClientFault(
             f"ClientError: The image {uri} cannot be run without a container engine. Images known here are AWS's "
             f"framework and algorithm images, in any region and version: {', '.join(uris.known())}. Use one of them as "
@@ -132,4 +171,5 @@ def variables(image: FrameworkImage, recipe: Recipe) -> dict[str, str]:
         "PIP_ROOT_USER_ACTION": "ignore",
         "SAGEMAKER_TRAINING_MODULE": recipe.module,
         "WILDSAGE_FRAMEWORK": recipe.framework.value,
+        **recipe.sets,
     }

@@ -25,6 +25,7 @@ class Framework(StrEnum):
     PYTORCH = "pytorch"
     TENSORFLOW = "tensorflow"
     HUGGINGFACE = "huggingface"
+    HUGGINGFACE_TENSORFLOW = "huggingface_tensorflow"
     ALGORITHMS = "algorithms"
 
 
@@ -76,11 +77,14 @@ _REPOSITORIES = {
     "pytorch-inference": (Framework.PYTORCH, Role.INFERENCE),
     "pytorch-inference-graviton": (Framework.PYTORCH, Role.INFERENCE),
     "sagemaker-tensorflow-scriptmode": (Framework.TENSORFLOW, Role.TRAINING),
+    "sagemaker-tensorflow-serving": (Framework.TENSORFLOW, Role.INFERENCE),
     "tensorflow-training": (Framework.TENSORFLOW, Role.TRAINING),
     "tensorflow-inference": (Framework.TENSORFLOW, Role.INFERENCE),
     "tensorflow-inference-graviton": (Framework.TENSORFLOW, Role.INFERENCE),
     "huggingface-pytorch-training": (Framework.HUGGINGFACE, Role.TRAINING),
     "huggingface-pytorch-inference": (Framework.HUGGINGFACE, Role.INFERENCE),
+    "huggingface-tensorflow-training": (Framework.HUGGINGFACE_TENSORFLOW, Role.TRAINING),
+    "huggingface-tensorflow-inference": (Framework.HUGGINGFACE_TENSORFLOW, Role.INFERENCE),
     "kmeans": (Framework.ALGORITHMS, Role.BOTH),
     "knn": (Framework.ALGORITHMS, Role.BOTH),
     "linear-learner": (Framework.ALGORITHMS, Role.BOTH),
@@ -88,6 +92,20 @@ _REPOSITORIES = {
     "randomcutforest": (Framework.ALGORITHMS, Role.BOTH),
     "xgboost": (Framework.XGBOOST, Role.BOTH),
 }
+_INSTEAD = "is not part of Wildsage: use huggingface-pytorch-inference."
+# Images that no Python environment stands in for: their repositories → why, and what to use instead.
+_REFUSED = (
+    (".+-eia", "AWS retired Elastic Inference in April 2023: use the framework's own inference image."),
+    (".+-neuronx?", "It is for AWS's Trainium and Inferentia chips: use the framework's image for CPUs or GPUs."),
+    (".+-trcomp-training", "AWS retired the Training Compiler: use the framework's own training image."),
+    ("huggingface-pytorch-tgi-inference", f"Text Generation Inference {_INSTEAD}"),
+    ("huggingface-vllm-.+", f"vLLM {_INSTEAD}"),
+    ("djl-inference", f"The Deep Java Library {_INSTEAD}"),
+    ("tei(-cpu)?", f"Text Embeddings Inference {_INSTEAD}"),
+    ("(sagemaker-)?mxnet(-.+)?", "Apache MXNet was given up in 2023; no Python in use here has a release of it."),
+    ("sagemaker-chainer", "Chainer was given up in 2019; no Python in use here has a release of it."),
+    ("sagemaker-tensorflow", "It is TensorFlow for Python 2: use tensorflow-training or tensorflow-inference."),
+)
 _ALGORITHMS = ("kmeans", "knn", "linear-learner", "pca", "randomcutforest", "xgboost")
 
 
@@ -127,3 +145,16 @@ def framework_image(uri: str) -> FrameworkImage | None:
 def known() -> list[str]:
     """The repositories that are understood, for people to read."""
     return sorted(_REPOSITORIES)
+
+
+def repositories(framework: Framework) -> list[str]:
+    """The repositories of one framework's images."""
+    return sorted(name for name, (each, _) in _REPOSITORIES.items() if each is framework)
+
+
+def why_refused(uri: str) -> str:
+    """For an image of AWS's that is known and cannot be run: why, and what to use instead. Empty for all others."""
+    location = locate(uri)
+    if not location.account or location.repository in _REPOSITORIES:
+        return ""
+    return next((words for pattern, words in _REFUSED if re.fullmatch(pattern, location.repository)), "")

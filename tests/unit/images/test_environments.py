@@ -13,13 +13,14 @@ import pytest
 from wildsage.core.errors import ClientFault, InternalFault
 from wildsage.images.environments import Environments
 from wildsage.images.recipes import Recipe
+from wildsage.images.survey import look, remove, size
 from wildsage.images.uris import Framework
 
-_PIP = Recipe(Framework.SKLEARN, "pip", ("pip",), (), ("pip",))
+_PIP = Recipe(Framework.SKLEARN, "pip", ("pip",), (), ("pip==1",))
 
 
 def _recipe(name: str) -> Recipe:
-    return Recipe(Framework.XGBOOST, "Example", ("wildsage-example-cpu", name), (), (name,))
+    return Recipe(Framework.XGBOOST, "Example", ("wildsage-example-cpu", name), (), (f"{name}==1.5",))
 
 
 def _wheel(folder: Path, name: str) -> None:
@@ -32,6 +33,11 @@ def _wheel(folder: Path, name: str) -> None:
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", f"{module}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+
+
+def _seen(folder: Path) -> list[str]:
+    """Complete environments; the names of all else begin with a dot."""
+    return [entry.name for entry in os.scandir(folder) if not entry.name.startswith(".")]
 
 
 @pytest.fixture
@@ -63,30 +69,51 @@ async def test_an_unfit_interpreter_of_the_setting(tmp_path: Path) -> None:
         await Environments(tmp_path, {"WILDSAGE_PYTHON_SKLEARN": "python3"}).resolve(_PIP)
 
 
-async def test_built_once_and_shared(tmp_path: Path, offline: Path) -> None:
+async def test_built_once_for_all_who_ask(tmp_path: Path, offline: Path) -> None:
+    """Two tasks of one server and another process; what a killed build has left is taken away."""
     _wheel(offline, "wildsage-example")
+    folder, recipe = tmp_path / "environments", _recipe("wildsage-example")
     lines: list[str] = []
 
     async def progress(line: str) -> None:
         lines.append(line)
 
-    environments = Environments(tmp_path / "environments", {})
-    recipe = _recipe("wildsage-example")
-    first, second = await asyncio.gather(environments.resolve(recipe, progress), environments.resolve(recipe, progress))
-    assert first == second
+    one, other = Environments(folder, {}), Environments(folder, {})
+    place = one.place(recipe)
+    entry = await look(one, recipe)
+    assert (entry.state, entry.runs, entry.where) == ("not built", "wildsage-example-cpu 1.5", str(place))
+    half = place.with_name(f".{place.name}.0123")
+    (half / "bin").mkdir(parents=True)
+    (half / "bin" / "python").touch()
+
+    asking = (one.resolve(recipe, progress), one.resolve(recipe, progress), other.resolve(recipe, progress))
+    first, second, third = await asyncio.gather(*asking)
+    assert first == second == third == await other.look(recipe)
     assert first.versions["wildsage-example"] == "1.5"
     assert sum("Preparing Example once" in line for line in lines) == 1
-    assert lines[-1] == "[wildsage] Example is ready."
-    assert [entry.name for entry in os.scandir(tmp_path / "environments")] == [first.python.parent.parent.name]
-    # The scripts know where they are now, and a later server finds it without building.
-    pip = await asyncio.create_subprocess_exec(first.python.parent / "pip", "--version", stdout=asyncio.subprocess.PIPE)
-    assert str(first.python.parent.parent).encode() in (await pip.communicate())[0]
-    assert await Environments(tmp_path / "environments", {}).resolve(recipe) == first
+    assert sum("Waiting for another process" in line for line in lines) == 1
+    assert "[wildsage] Example is ready." in lines
+    assert _seen(folder) == [place.name] and not half.exists()
+    # The scripts know where they are now.
+    pip = await asyncio.create_subprocess_exec(place / "bin" / "pip", "--version", stdout=asyncio.subprocess.PIPE)
+    assert str(place).encode() in (await pip.communicate())[0]
+
+    entry = await look(one, recipe)
+    assert (entry.state, entry.runs, entry.where) == ("built", "wildsage-example 1.5", str(place))
+    assert entry.bytes == size(place) > 2**20
+    assert remove(place) == entry.bytes
+    assert remove(place) == 0
+    assert (await look(one, recipe)).state == "not built"
 
 
 async def test_a_build_that_fails_says_what_to_do(tmp_path: Path, offline: Path) -> None:
     environments = Environments(tmp_path / "environments", {})
     with pytest.raises(InternalFault, match="WILDSAGE_PYTHON_XGBOOST") as caught:
         await environments.resolve(_recipe("wildsage-absent"))
-    assert "No matching distribution found for wildsage-absent" in str(caught.value)
-    assert list(os.scandir(tmp_path / "environments")) == []
+    assert "No matching distribution found for wildsage-absent==1.5" in str(caught.value)
+    assert _seen(tmp_path / "environments") == []
+
+
+async def test_an_unfit_setting_is_shown(tmp_path: Path) -> None:
+    entry = await look(Environments(tmp_path, {"WILDSAGE_PYTHON_SKLEARN": "/bin/cat"}), _PIP)
+    assert entry.state == "unfit" and "/bin/cat" in entry.trouble

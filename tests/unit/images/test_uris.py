@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wildsage.core.errors import ClientFault
-from wildsage.images.recipes import notice, recipe_for
+from wildsage.core.errors import ClientFault, SettingsError
+from wildsage.images.recipes import every, named, notice, recipe_for
 from wildsage.images.uris import Framework, Role, framework_image, known, locate
 
 _DLC = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
@@ -62,6 +62,28 @@ def test_other_images_are_refused_with_what_to_do(uri: str) -> None:
     with pytest.raises(ClientFault, match="wildsage doctor") as caught:
         recipe_for(uri, Role.TRAINING)
     assert all(repository in str(caught.value) for repository in known())
+
+
+@pytest.mark.parametrize(
+    ("repository", "words"),
+    [
+        ("mxnet-training:1.9.0-cpu-py38", "MXNet"),
+        ("tensorflow-inference-eia:2.3.0-cpu", "Elastic Inference"),
+        ("huggingface-pytorch-inference-neuronx:2.1.2-transformers4.43.2-neuronx-py310", "Trainium"),
+        ("huggingface-pytorch-tgi-inference:2.4.0-tgi3.3.6-gpu-py311", "huggingface-pytorch-inference"),
+        ("tei-cpu:2.0.1-tei1.8.2-cpu-py310", "Text Embeddings"),
+    ],
+)
+def test_images_that_nothing_stands_in_for(repository: str, words: str) -> None:
+    with pytest.raises(ClientFault, match=words):
+        recipe_for(f"{_DLC}/{repository}", Role.INFERENCE)
+
+
+def test_every_recipe_says_which_version_it_builds() -> None:
+    assert all(recipe.version for recipe in every())
+    assert {named(framework).framework for framework in Framework} == set(Framework)
+    with pytest.raises(SettingsError, match="sklearn, xgboost"):
+        named("caffe")
 
 
 def test_an_image_for_the_other_role() -> None:

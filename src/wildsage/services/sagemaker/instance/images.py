@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wildsage.images.environments import Environments, Progress
+from wildsage.images.building import Progress
+from wildsage.images.environments import Environments
 from wildsage.images.native import environment_variables, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.uris import Role
