@@ -69,11 +69,13 @@ class Key:
 class Permission:
     """Where a principal may do one action, ``sagemaker:InvokeEndpoint`` unless said; ARN patterns with ``*`` and ``?``.
 
-    ``deny`` wins. A principal without a Permission may invoke nothing.
+    ``deny`` wins. A principal without a Permission may invoke nothing. ``within``: what the principal's permissions
+    boundary allows, beyond which ``allow`` does not count; None where it has no boundary.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    within: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ def from_json(text: str | bytes) -> Routes:
 
 
 def _permission(data: Mapping[str, Any]) -> Permission:
-    return Permission(tuple(data["allow"]), tuple(data["deny"]))
+    within = data.get("within")
+    return Permission(tuple(data["allow"]), tuple(data["deny"]), None if within is None else tuple(within))
 
 
 def _endpoint(data: Mapping[str, Any]) -> Endpoint:

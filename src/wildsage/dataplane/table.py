@@ -87,12 +87,14 @@ class _Rule:
 
     allow: re.Pattern[str]
     deny: re.Pattern[str]
+    within: re.Pattern[str] | None
     decided: dict[str, bool] = field(default_factory=dict)
 
     def allows(self, arn: str) -> bool:
         decision = self.decided.get(arn)
         if decision is None:
-            decision = self.allow.fullmatch(arn) is not None and self.deny.fullmatch(arn) is None
+            allowed = self.allow.fullmatch(arn) and (self.within is None or self.within.fullmatch(arn))
+            decision = bool(allowed) and self.deny.fullmatch(arn) is None
             if len(self.decided) < 10_000:
                 self.decided[arn] = decision
         return decision
@@ -190,7 +192,8 @@ def _grant(grant: ObjectGrant) -> _Grant:
 
 
 def _rule(permission: Permission) -> _Rule:
-    return _Rule(_any_of(permission.allow), _any_of(permission.deny))
+    within = None if permission.within is None else _any_of(permission.within)
+    return _Rule(_any_of(permission.allow), _any_of(permission.deny), within)
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:

@@ -187,6 +187,46 @@ def test_a_permissions_boundary_narrows(server: Server, iam: Any, user: str) -> 
     iam.delete_policy(PolicyArn=boundary)
 
 
+def test_a_permissions_boundary_narrows_what_other_processes_let_through(server: Server, iam: Any, user: str) -> None:
+    """The router answers invocations and the objects process reads, neither asks control."""
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sagemaker:*", "Resource": "arn:aws:sagemaker:*:*:endpoint/inside*"},
+            {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::bounded/inside*"},
+            {"Effect": "Deny", "Action": "sagemaker:*", "Resource": "*/inside-denied"},
+        ],
+    }
+    bucket = server.client("s3")
+    bucket.create_bucket(Bucket="bounded")
+    for key in ("inside", "outside"):
+        bucket.put_object(Bucket="bounded", Key=key, Body=b"x")
+    iam.attach_user_policy(UserName=user, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    made = iam.create_access_key(UserName=user)["AccessKey"]
+    keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+    runtime, s3 = server.client("sagemaker-runtime", **keys), server.client("s3", **keys)
+
+    def invoked(name: str) -> str:
+        with pytest.raises(ClientError) as caught:
+            runtime.invoke_endpoint(EndpointName=name, Body=b"1")
+        return code_of(caught)[0]
+
+    everywhere = {name: invoked(name) for name in ("inside", "outside", "inside-denied")}
+    assert set(everywhere.values()) == {"ValidationError"}  # it may, and there is no such endpoint
+    assert s3.get_object(Bucket="bounded", Key="outside")["Body"].read() == b"x"
+    boundary = iam.create_policy(PolicyName="around", PolicyDocument=json.dumps(document))["Policy"]["Arn"]
+    iam.put_user_permissions_boundary(UserName=user, PermissionsBoundary=boundary)
+    assert invoked("inside") == "ValidationError"
+    assert invoked("outside") == invoked("inside-denied") == "AccessDeniedException"
+    assert s3.get_object(Bucket="bounded", Key="inside")["Body"].read() == b"x"
+    for key in ("outside", "none"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.get_object(Bucket="bounded", Key=key)
+    iam.delete_user_permissions_boundary(UserName=user)
+    iam.delete_policy(PolicyArn=boundary)
+    assert invoked("outside") == "ValidationError"
+
+
 def test_tags_of_a_role(iam: Any, role: str) -> None:
     iam.tag_role(RoleName=role, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
     iam.untag_role(RoleName=role, TagKeys=["a"])

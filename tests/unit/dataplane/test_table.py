@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from wildsage.core.routes import Endpoint, Instance, Permission, Routes, Variant, endpoint_key
+from wildsage.core.routes import Endpoint, Instance, Permission, Routes, Variant, endpoint_key, from_json
 from wildsage.dataplane.table import Table
 
 ENDPOINT = Endpoint(
@@ -89,7 +89,22 @@ def test_permissions() -> None:
         "other": Permission(("arn:aws:sagemaker:us-east-1:000000000000:endpoint/irises*",)),
         "denied": Permission(("*",), ("*/iris",)),
         "dots": Permission(("arn.aws*",)),
+        "bounded": Permission(("*",), (), ("*/rose",)),
+        "within": Permission(("*",), (), ("*/iris",)),
+        "only bounded": Permission((), (), ("*",)),
+        "shut": Permission(("*",), (), ()),
     }
     table.put(routes(1, ENDPOINT, permissions=rules))
-    assert {name for name in (*rules, "stranger") if table.allows(name, arn)} == {"all", "one"}
+    assert {name for name in (*rules, "stranger") if table.allows(name, arn)} == {"all", "one", "within"}
     assert table.allows("denied", arn.replace("iris", "rose"))
+    assert table.allows("bounded", arn.replace("iris", "rose"))
+    assert not table.allows("shut", arn)
+
+
+def test_permissions_are_read_as_they_were_written() -> None:
+    rules = {
+        "free": Permission(("*",)),
+        "bounded": Permission(("*",), ("a",), ("b",)),
+        "shut": Permission(("*",), (), ()),
+    }
+    assert from_json(routes(1, permissions=rules).to_json()).permissions == rules

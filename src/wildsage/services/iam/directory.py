@@ -94,11 +94,11 @@ class Directory:
         if not is_role:
             context["aws:username"] = (bearer.key.name,)
         context |= {f"aws:principaltag/{name.lower()}": (value,) for name, value in bearer.tags.items()}
-        boundary = bearer.spec.get("PermissionsBoundary")
+        policies, boundary = await self._policies(bearer)
         return Identity(
             principal=Principal("AWS", frozenset({caller.arn, _arn_of(bearer)}), account),
-            policies=await policies_of(self._platform, bearer),
-            boundary=None if boundary is None else await managed_policy(self._platform, boundary),
+            policies=policies,
+            boundary=boundary,
             context=context,
         )
 
@@ -142,22 +142,27 @@ class Directory:
         permissions = {root: Permission(allow=("*",))}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                permissions[principal_arn(bearer)] = _permission(await policies_of(self._platform, bearer), INVOKE)
+                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE)
         return permissions
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:
-        """Which objects each principal may plainly read and write, as ``route_permissions``; none with a boundary."""
+        """Which objects each principal may plainly read and write, as ``route_permissions``."""
         root = self._platform.credentials.root
         everything = Permission(allow=("*",))
         grants = {root.principal: ObjectGrant(root.user_id, everything, everything)}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                if bearer.spec.get("PermissionsBoundary") is None:
-                    policies = await policies_of(self._platform, bearer)
-                    grants[principal_arn(bearer)] = ObjectGrant(
-                        _unique_id(bearer), _permission(policies, READ), _permission(policies, WRITE)
-                    )
+                found = await self._policies(bearer)
+                grants[principal_arn(bearer)] = ObjectGrant(
+                    _unique_id(bearer), _permission(*found, READ), _permission(*found, WRITE)
+                )
         return grants
+
+    async def _policies(self, bearer: Resource) -> tuple[tuple[Policy, ...], Policy | None]:
+        """The policies of a user or role, and its permissions boundary."""
+        boundary = bearer.spec.get("PermissionsBoundary")
+        limit = None if boundary is None else await managed_policy(self._platform, boundary)
+        return await policies_of(self._platform, bearer), limit
 
     async def _all(self, kind: str) -> list[Resource]:
         query = Query(kind, self._platform.settings.account, "", limit=100_000)
@@ -224,7 +229,16 @@ def _service_identity(caller: Caller) -> Identity:
     return Identity(Principal("Service", frozenset({caller.principal})), context=context)
 
 
-def _permission(policies: tuple[Policy, ...], action: str) -> Permission:
+def _permission(policies: tuple[Policy, ...], boundary: Policy | None, action: str) -> Permission:
+    allow, deny = _plainly(policies, action)
+    if boundary is None:
+        return Permission(allow, deny)
+    within, also = _plainly((boundary,), action)
+    return Permission(allow, deny + also, within)
+
+
+def _plainly(policies: tuple[Policy, ...], action: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Resources for which policies allow an action without conditions, and for which they may deny it."""
     allow: list[str] = []
     deny: list[str] = []
     for policy in policies:
@@ -238,4 +252,4 @@ def _permission(policies: tuple[Policy, ...], action: str) -> Permission:
                 deny += words if plain else ("*",)
             elif plain and not statement.conditions:
                 allow += words
-    return Permission(tuple(allow), tuple(deny))
+    return tuple(allow), tuple(deny)
