@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -53,6 +54,9 @@ def answering(predictor: Predictor) -> Answer:
             return error.status, "text/plain", str(error).encode()
         except BadRequest as error:
             return 400, "text/plain", str(error).encode()
+        except Exception:
+            traceback.print_exc()
+            return 500, "text/plain", b"Internal Server Error"
         return 200, accept.media, responses.written(columns, predictor.key, accept.media)
 
     return answer

@@ -27,8 +27,10 @@ def features(body: bytes, content_type: str) -> Array:
         )
     try:
         found = _read(body, asked)
-    except (tables.Unreadable, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRequest(f"Unable to parse data as {asked.media}: {error}") from error
+    except BadRequest:
+        raise
+    except Exception as error:  # whatever it is, the body is not what it says it is
+        raise BadRequest(f"Unable to parse data as {asked.media}: {type(error).__name__}: {error}") from error
     if not found.size:
         raise BadRequest(f"Unable to parse data as {asked.media}: there is no record in the request")
     return found

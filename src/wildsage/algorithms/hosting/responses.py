@@ -22,7 +22,7 @@ def chosen(accept: str, default: str = JSON) -> contenttype.ContentType:
     for each in (accept or "*/*").split(","):
         asked = contenttype.parse(each)
         if asked.media in ("*/*", "application/*"):
-            return contenttype.ContentType(contenttype.parse(default).media, asked.parameters)
+            asked = contenttype.ContentType(contenttype.parse(default).media, asked.parameters)
         if asked.media in WRITABLE:
             return asked
     raise UnsupportedContent(406, f"Accept type {accept} is not supported. Please use one of {', '.join(WRITABLE)}.")
