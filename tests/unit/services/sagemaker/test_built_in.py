@@ -10,6 +10,7 @@ import pytest
 from wildsage.images.algorithms import metric_definitions
 from wildsage.images.uris import framework_image
 from wildsage.runtimes.base import Inspection, Phase
+from wildsage.services.sagemaker.instance import reasons
 from wildsage.services.sagemaker.training import rules
 
 _KMEANS = "382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1"
@@ -63,4 +64,5 @@ def test_metric_definitions_are_what_the_api_takes(algorithm: str) -> None:
     ],
 )
 def test_who_is_at_fault(failure: str, code: int, reason: str) -> None:
-    assert rules.failure_reason(Inspection(Phase.EXITED, code), failure, [], "ml.m5.large") == reason
+    found = Inspection(Phase.EXITED, code)
+    assert reasons.of_container(found, failure, [], "ml.m5.large", "training") == reason
