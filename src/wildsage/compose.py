@@ -69,6 +69,7 @@ from wildsage.services.sagemaker.endpoints.instances import Instances
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.images import Images, pip_settings
+from wildsage.services.sagemaker.processing.controller import ProcessingController
 from wildsage.services.sagemaker.service import SAGEMAKER
 from wildsage.services.sagemaker.training.controller import TrainingController
 from wildsage.services.sns import delivery as sns_messages
@@ -170,6 +171,7 @@ def controllers(platform: Platform, routes: RoutePublisher, attendants: Attendan
     hosts = Instances(platform, runtime, images, attendants)
     return (
         TrainingController(platform, runtime, images, attendants),
+        ProcessingController(platform, runtime, images, attendants),
         EndpointController(platform, hosts, routes),
     )
 

@@ -124,7 +124,8 @@ def named(name: str) -> Recipe:
 def recipe_for(uri: str, role: Role) -> tuple[FrameworkImage, Recipe]:
     """The framework image that ``uri`` names and its recipe.
 
-    ``role``: what it is to be used for, TRAINING or INFERENCE. Raises ClientFault, with what is known and what to do.
+    ``role``: what it is to be used for, TRAINING, INFERENCE or PROCESSING. Raises ClientFault, with what is known
+    and what to do.
     """
     image = uris.framework_image(uri)
     if image is None:
@@ -135,7 +136,8 @@ def recipe_for(uri: str, role: Role) -> tuple[FrameworkImage, Recipe]:
             f"framework and algorithm images, in any region and version: {', '.join(uris.known())}. Use one of them as "
             "sagemaker.image_uris.retrieve gives it, or see 'wildsage doctor' for how to run any image with an engine."
         )
-    if image.role not in (role, Role.BOTH):
+    # Any image can run a script: processing jobs take those for training and for inference as well.
+    if role is not Role.PROCESSING and image.role not in (role, Role.BOTH):
         raise ClientFault(f"ClientError: The image {uri} is for {image.role}, not for {role}.")
     return image, _RECIPES[image.framework]
 

@@ -35,6 +35,7 @@ class Role(StrEnum):
     TRAINING = "training"
     INFERENCE = "inference"
     BOTH = "both"
+    PROCESSING = "processing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from wildsage.kit.operation import service
 from wildsage.services.sagemaker.endpointconfigs import operations as endpoint_configs
 from wildsage.services.sagemaker.endpoints import operations as endpoints
 from wildsage.services.sagemaker.models import operations as models
+from wildsage.services.sagemaker.processing import operations as processing
 from wildsage.services.sagemaker.tags import operations as tags
 from wildsage.services.sagemaker.training import operations as training
 
-SAGEMAKER = service("sagemaker", training, models, endpoint_configs, endpoints, tags)
+SAGEMAKER = service("sagemaker", training, processing, models, endpoint_configs, endpoints, tags)

@@ -17,8 +17,9 @@ from wildsage.store.codec import Document
 class Software:
     """What an image turned out to be here.
 
-    ``command``: what its ``train`` or ``serve`` runs. ``variables``: what the image itself sets. ``notice``: which
-    version was asked for and which runs, in one sentence for the log.
+    ``command``: what its ``train`` or ``serve`` runs; empty for processing, where each job names its own.
+    ``variables``: what the image itself sets. ``notice``: which version was asked for and which runs, in one sentence
+    for the log.
     """
 
     command: tuple[str, ...]
@@ -44,6 +45,9 @@ def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+_COMMANDS = {Role.TRAINING: train_command, Role.INFERENCE: serve_command}
+
+
 class Images:
     """Finds, or builds, what stands in for an image.
 
@@ -58,6 +62,6 @@ class Images:
         """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault."""
         asked, recipe = recipe_for(image, role)
         environment = await self._environments.resolve(recipe, progress)
-        command = serve_command(environment) if role is Role.INFERENCE else train_command(environment)
+        command = _COMMANDS[role](environment) if role in _COMMANDS else ()
         variables = {**self._settings, **environment_variables(asked, recipe, environment)}
         return Software(command, variables, notice(asked, recipe, environment.versions))

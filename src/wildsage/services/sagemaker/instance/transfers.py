@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from wildsage.core.caller import Caller
 from wildsage.kit.context import Calls
@@ -124,6 +124,12 @@ class Transfers:
         params = {"Bucket": target.bucket, "Key": target.key, "Body": FileStream(source), "ContentLength": size}
         await self._s3("PutObject", params)
 
+    async def upload_open(self, file: BinaryIO, target: Location) -> None:
+        """An open file, as long as it is now, as one object; whoever writes to it meanwhile may do so."""
+        size = os.fstat(file.fileno()).st_size
+        params = {"Bucket": target.bucket, "Key": target.key, "Body": OpenFile(file, size), "ContentLength": size}
+        await self._s3("PutObject", params)
+
 
 async def several(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
     """Does ``work`` on all items, some at once; raises what one of them raised, and then ends the others."""
@@ -215,3 +221,29 @@ class FileStream:
         if size > limit:
             raise BodyTooLarge(f"{size} bytes, over the limit of {limit}")
         return await asyncio.get_running_loop().run_in_executor(None, self._path.read_bytes)
+
+
+class OpenFile:
+    """The first ``size`` bytes of an open file as a request body; fewer if it has become shorter."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        at = 0
+        while at < self._size:
+            chunk = await loop.run_in_executor(None, self._at, at)
+            if not chunk:
+                return
+            at += len(chunk)
+            yield chunk
+
+    def _at(self, offset: int) -> bytes:
+        return os.pread(self._file.fileno(), min(_CHUNK, self._size - offset), offset)
+
+    async def read(self, limit: int) -> bytes:
+        if self._size > limit:
+            raise BodyTooLarge(f"{self._size} bytes, over the limit of {limit}")
+        return b"".join([chunk async for chunk in self])

@@ -38,11 +38,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """S3 as one job's role reads it. Everything raises JobFault, in AWS's words where they are known, and OSError."""
+    """S3 as one job's role reads it. Everything raises JobFault, in AWS's words where they are known, and OSError.
+
+    ``copies``: what is placed will be written to.
+    """
 
     transfers: Transfers
     role_arn: str
     region: str
+    copies: bool = False
 
     async def objects(self, channel: Channel) -> list[Entry]:
         """All objects of an S3Prefix or ManifestFile, in the order of S3's listing or of the manifest."""
@@ -68,9 +72,9 @@ class Reader:
         return found
 
     async def place(self, channel: Channel, place: Location, target: Path) -> None:
-        """One object of the channel as a file that is only read: it may be the stored bytes themselves."""
+        """One object of the channel as a file; unless ``copies``, it may be the stored bytes themselves."""
         try:
-            await self.transfers.place(place, target)
+            await (self.transfers.download if self.copies else self.transfers.place)(place, target)
         except ApiError as error:
             raise self._refused(error, channel, place) from error
 
