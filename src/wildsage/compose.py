@@ -27,6 +27,7 @@ from wildsage.core import credentials as server_credentials
 from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.clock import SystemClock
+from wildsage.core.jobs import job_settings
 from wildsage.core.settings import (
     DataDir,
     Settings,
@@ -39,6 +40,7 @@ from wildsage.core.settings import (
 )
 from wildsage.core.upstream import s3_upstream
 from wildsage.gateway.audit import Audit
+from wildsage.gateway.commands import Command
 from wildsage.gateway.door import Door
 from wildsage.gateway.local import Reset
 from wildsage.gateway.parts import Parts, by_service
@@ -72,6 +74,7 @@ from wildsage.services.sagemaker.instance.images import Images, pip_settings
 from wildsage.services.sagemaker.processing.controller import ProcessingController
 from wildsage.services.sagemaker.service import SAGEMAKER
 from wildsage.services.sagemaker.training.controller import TrainingController
+from wildsage.services.sagemaker.training.interrupt import interrupt
 from wildsage.services.sns import delivery as sns_messages
 from wildsage.services.sns.guards import Guards as TopicGuards
 from wildsage.services.sns.service import SNS
@@ -99,6 +102,8 @@ SERVICES: tuple[Service, ...] = (
     SQS,
     STS,
 )
+
+COMMANDS: Mapping[str, Command] = {"interrupt": interrupt}
 
 _GRACE_SECONDS = 5.0
 
@@ -214,7 +219,7 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
         services[S3.name] = in_front_of(S3, forwarder)
     buckets = S3Guards(platform)
     guards = by_service({"s3": buckets, "sns": TopicGuards(platform), "sqs": QueueGuards(platform)})
-    door = Door(Parts(platform, directory, services, guards, CrossOrigin(buckets)), audit, reset)
+    door = Door(Parts(platform, directory, services, guards, CrossOrigin(buckets)), audit, reset, COMMANDS)
     calls.door = door
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)
@@ -364,6 +369,7 @@ def main() -> int:
         legacy_buckets=legacy_buckets(os.environ),
         file_systems=file_systems(os.environ),
         s3_upstream=s3_upstream(os.environ),
+        jobs=job_settings(os.environ),
     )
     uvloop.run(serve(settings, options.lifeline))
     return 0

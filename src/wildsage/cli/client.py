@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.clock import Clock, SystemClock
+from wildsage.core.errors import ApiError
 from wildsage.wire import model, sigv4
 from wildsage.wire.http.client import Client
-from wildsage.wire.http.messages import Request
+from wildsage.wire.http.messages import BytesBody, Request
 from wildsage.wire.protocols import protocol_named
 from wildsage.wire.protocols.base import MAX_BODY
 
@@ -38,6 +40,18 @@ class AwsClient:
         await self._sign(request, described.signing_name)
         answer = await protocol.parse_response(wanted, await self._http.send(self._address, request))
         return {name: await _gathered(value) for name, value in answer.items()}
+
+    async def command(self, name: str, params: Mapping[str, Any]) -> Document:
+        """A command of ``gateway.commands``; raises ApiError as the server answered it."""
+        body = json.dumps(params).encode()
+        headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+        request = Request("POST", f"/_wildsage/commands/{name}", headers, BytesBody(body))
+        await self._sign(request, "sagemaker")
+        response = await self._http.send(self._address, request)
+        answer: Document = json.loads(await _gathered(response.body))
+        if response.status != 200:
+            raise ApiError(answer.get("code", "Error"), answer["message"], response.status)
+        return answer
 
     async def _sign(self, request: Request, signing_name: str) -> None:
         request.headers.append(("host", self._host))

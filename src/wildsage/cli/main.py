@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "wildsage.cli.demo",
     "doctor": "wildsage.cli.doctor",
     "images": "wildsage.cli.images",
+    "interrupt": "wildsage.cli.interrupt",
 }
 _DATA_HELP = "data directory (default: WILDSAGE_DATA, or ~/.wildsage)"
 
@@ -62,6 +63,18 @@ def parser() -> argparse.ArgumentParser:
     images.add_argument("--json", action="store_true", help="as JSON")
     images.add_argument("action", nargs="?", choices=("list", "build", "remove"), default="list")
     images.add_argument("name", nargs="?", help="of the environment to build or remove")
+
+    interrupt = commands.add_parser("interrupt", help="take the instances of a managed spot training job away")
+    interrupt.add_argument("--data", help=_DATA_HELP)
+    interrupt.add_argument("--region", help="the job's region (default: the server's)")
+    interrupt.add_argument(
+        "--capacity-after",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="until there are instances again, so that the job goes on (default: 0)",
+    )
+    interrupt.add_argument("job", help="its name")
 
     demo = commands.add_parser("demo", help="the main job on real data, told step by step")
     demo.add_argument("--data", help="use the server of this data directory; one is started if none runs")

@@ -23,6 +23,7 @@ from wildsage.cli import ask, sdk_defaults, server_file
 from wildsage.cli.children import Child, end_strays, reap, stop
 from wildsage.cli.server_file import ServerFile
 from wildsage.core.errors import SettingsError, WildsageError
+from wildsage.core.jobs import job_settings
 from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name
 from wildsage.core.upstream import s3_upstream
 
@@ -40,7 +41,8 @@ _MODULES = {
 
 def main(options: argparse.Namespace) -> int:
     data = _ephemeral_directory(options.data) if options.ephemeral else data_dir(os.environ, options.data)
-    s3_upstream(os.environ)  # control reads it; whoever starts the server should see what is wrong with it
+    s3_upstream(os.environ)  # control reads both; whoever starts the server should see what is wrong with them
+    job_settings(os.environ)
     settings = Settings(
         data, options.host, options.port, region_name(os.environ), account_id(os.environ), options.ephemeral
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wildsage.core.errors import SettingsError
+from wildsage.core.jobs import JobSettings
 from wildsage.core.upstream import S3Upstream
 
 DEFAULT_PORT = 4566
@@ -107,7 +108,7 @@ class Settings:
 
     ``file_systems``: id → folder of this machine where it is mounted, for channels of training jobs.
     ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
-    ``s3_upstream``: another S3 that keeps buckets of this one.
+    ``s3_upstream``: another S3 that keeps buckets of this one. ``jobs``: how training jobs are stopped and interrupted.
     """
 
     data: DataDir
@@ -121,6 +122,7 @@ class Settings:
     legacy_buckets: bool = False
     file_systems: Mapping[str, Path] = field(default_factory=dict)
     s3_upstream: S3Upstream | None = None
+    jobs: JobSettings = field(default_factory=JobSettings)
 
     @property
     def url(self) -> str:

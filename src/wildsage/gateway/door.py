@@ -12,6 +12,7 @@ from wildsage.core.ids import request_id
 from wildsage.gateway.audit import Audit
 from wildsage.gateway.authenticate import authenticate
 from wildsage.gateway.authorize import authorize
+from wildsage.gateway.commands import Command
 from wildsage.gateway.dispatch import dispatch
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.form_upload import is_form_upload, receive_form
@@ -48,15 +49,18 @@ def _stages_for(request: Request) -> Sequence[Stage]:
 class Door:
     """Answers HTTP requests (``handle``) and calls of services by one another (``call``)."""
 
-    def __init__(self, parts: Parts, audit: Audit, reset: Reset | None = None) -> None:
+    def __init__(
+        self, parts: Parts, audit: Audit, reset: Reset | None = None, commands: Mapping[str, Command] | None = None
+    ) -> None:
         self._parts = parts
         self._audit = audit
         self._reset = reset
+        self._commands = commands or {}
 
     async def handle(self, request: Request) -> Response:
         """One request; never raises but ClientGone."""
         if request.target.startswith(PREFIX):
-            return await answer_local(self._parts, request, self._reset)
+            return await answer_local(self._parts, request, self._reset, self._commands)
         exchange = Exchange(request_id(), self._parts.platform.clock.now(), request=request)
         cross_origin = self._parts.cross_origin
         if cross_origin is None or (request.method != "OPTIONS" and request.header("origin") is None):

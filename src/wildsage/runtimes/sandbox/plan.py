@@ -15,6 +15,7 @@ from wildsage.runtimes.base import Inside, LaunchSpec, Mount
 from wildsage.runtimes.sandbox.keeper.order import Step
 
 _OWN = frozenset({"dev", "home", "lost+found", "opt", "proc", "root", "run", "tmp"})
+_EMPTIABLE = frozenset({"data", "media", "mnt", "srv"})
 _NOT_A_HOME = ("/bin", "/dev", "/etc", "/lib", "/proc", "/sbin", "/sys", "/usr", "/var/run")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _ACCELERATORS = ("nvidia*", "dri", "kfd", "infiniband", "neuron*", "fuse")
@@ -32,7 +33,7 @@ def root_of(spec: LaunchSpec, sockets: Path, hidden: Iterable[Path]) -> list[Ste
     """The steps, in order. ``sockets``: host folder of the container's sockets; ``hidden``: what must not be seen."""
     private = scratch(spec.directory)
     concealed = sorted({os.path.realpath(path) for path in (*map(str, hidden), *_homes(os.environ))})
-    steps: list[Step] = [*_top_level(), *_own_places(private, sockets), *_devices(), ("processes",)]
+    steps: list[Step] = [*_top_level(spec.mounts), *_own_places(private, sockets), *_devices(), ("processes",)]
     steps += [("empty", path, "mode=755") for path in concealed if Path(path).is_dir() and _visible(path)]
     steps += _environments(spec, private, concealed)
     steps += _names(private, "resolv.conf" if _names_inside(spec) else "")
@@ -65,9 +66,11 @@ def _names_inside(spec: LaunchSpec) -> bool:
     return bool(spec.joins and spec.joins["outside"]) and _RESOLVER.is_file()
 
 
-def _top_level() -> Iterator[Step]:
+def _top_level(mounts: Iterable[Mount]) -> Iterator[Step]:
+    # What is mounted below a folder of the machine that lacks such a place needs that folder empty: /mnt, say.
+    places = {mount.target.split("/")[1] for mount in mounts if not Path(mount.target).exists()} & _EMPTIABLE
     for entry in sorted(os.scandir("/"), key=lambda each: each.name):
-        if entry.name in _OWN:
+        if entry.name in _OWN or entry.name in places:
             continue
         if entry.is_symlink():
             yield ("link", entry.path, str(Path(entry.path).readlink()))

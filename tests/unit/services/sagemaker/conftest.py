@@ -13,6 +13,7 @@ import pytest
 
 from wildsage.compose import Control, compose, end_containers
 from wildsage.core.errors import ApiError
+from wildsage.core.jobs import JobSettings
 from wildsage.core.settings import DataDir, Settings
 from wildsage.kit.kind import Kind
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
@@ -32,11 +33,12 @@ class Server:
 
     def __init__(self, data: DataDir) -> None:
         self.data = data
+        self.jobs = JobSettings()
         self.control: Control
         self._engine: asyncio.Task[None]
 
     async def start(self) -> None:
-        self.control = await compose(Settings(self.data))
+        self.control = await compose(Settings(self.data, jobs=self.jobs))
         self._engine = asyncio.create_task(self.control.engine.run())
 
     async def stop(self, containers_too: bool = False) -> None:

@@ -126,14 +126,37 @@ def resources(**changes: Any) -> dict[str, Any]:
             "file system fs-0123456789abcdef0 of channel a is not known to this server. It knows none. Start it with "
             "WILDSAGE_FILE_SYSTEMS=fs-0123456789abcdef0=/FOLDER",
         ),
-        ({"EnableManagedSpotTraining": True}, "UnsupportedOperationException", "EnableManagedSpotTraining"),
-        ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c"}}, "UnsupportedOperationException", "CheckpointConfig"),
+        ({"EnableManagedSpotTraining": True}, "ValidationException", "Invalid MaxWaitTimeInSeconds"),
+        (
+            {
+                "EnableManagedSpotTraining": True,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 8},
+            },
+            "ValidationException",
+            "Invalid MaxWaitTimeInSeconds",
+        ),
+        (
+            {"StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 9}},
+            "ValidationException",
+            "only be specified if EnableManagedSpotTraining",
+        ),
+        ({"CheckpointConfig": {"S3Uri": "https://b/c"}}, "ValidationException", "CheckpointConfig S3Uri"),
+        (
+            {"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/opt/ml/model/"}},
+            "ValidationException",
+            "LocalPath",
+        ),
+        (
+            {"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/opt/ml/input/data"}},
+            "ValidationException",
+            "LocalPath",
+        ),
+        ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/"}}, "ValidationException", "LocalPath"),
         (
             {"ResourceConfig": resources(KeepAlivePeriodInSeconds=60)},
             "UnsupportedOperationException",
             "ResourceConfig.KeepAlivePeriodInSeconds",
         ),
-        ({"RetryStrategy": {"MaximumRetryAttempts": 2}}, "UnsupportedOperationException", "RetryStrategy"),
         ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "ValidationException", "TrainingImage"),
     ],
 )

@@ -187,7 +187,8 @@ class Instances:
         return list(values.values())
 
     def _source(self, resource: Resource, host: Host, handles: Handles) -> Source:
-        name = f"{self._logged.prefix}/{resource.uid}/{host.name}"
+        attempt = resource.state.get("attempt", 0)  # each has a log of its own to be read, all come to one stream
+        name = f"{self._logged.prefix}/{resource.uid}/{host.name}" + (f"/{attempt}" if attempt else "")
         stream = self._logged.stream(resource, host)
         return Source(name, self._runtime, handles[host.name], stream, self._logged.metrics(resource.spec))
 

@@ -6,11 +6,13 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from wildsage.core.caller import Caller
+from wildsage.core.errors import ApiError
 from wildsage.kit.context import Calls
 from wildsage.services.sagemaker.instance.places import Location, relative
 from wildsage.services.sagemaker.instance.threads import Stopped, check, in_thread
@@ -20,6 +22,9 @@ from wildsage.wire.http.messages import BodyTooLarge, FileBody
 _AT_ONCE = 8
 _CHUNK = 1 << 20
 _RANGE = 64 << 20
+_MOST_AT_ONCE = 5 << 30  # PutObject takes no more (API reference)
+_PART = 512 << 20
+_MOST_PARTS = 10_000
 # Two file systems, or one that cannot: copied by hand then.
 _NOT_HERE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 # Two file systems, one without links, or as many links as a file may have.
@@ -30,10 +35,15 @@ T = TypeVar("T")
 class Transfers:
     """What one principal moves in one region. Raises ApiError as S3 answers."""
 
-    def __init__(self, calls: Calls, caller: Caller, region: str) -> None:
+    def __init__(
+        self, calls: Calls, caller: Caller, region: str, whole: int = _MOST_AT_ONCE, part: int = _PART
+    ) -> None:
+        """``whole``: bytes that go up in one request at most; ``part``: those of a part of what is larger."""
         self._calls = calls
         self._caller = caller
         self._region = region
+        self._whole = whole
+        self._part = part
 
     async def _s3(self, operation: str, params: dict[str, Any]) -> Document:
         return await self._calls.call(self._caller, self._region, "s3", operation, params)
@@ -119,16 +129,35 @@ class Transfers:
                 return
 
     async def upload(self, source: Path, target: Location) -> None:
-        """One file as one object."""
-        size = await in_thread(lambda _: source.stat().st_size)
-        params = {"Bucket": target.bucket, "Key": target.key, "Body": FileStream(source), "ContentLength": size}
-        await self._s3("PutObject", params)
+        """One file as one object, however large."""
+        with await in_thread(lambda _: open(source, "rb", buffering=0)) as file:
+            await self.upload_open(file, target)
 
     async def upload_open(self, file: BinaryIO, target: Location) -> None:
-        """An open file, as long as it is now, as one object; whoever writes to it meanwhile may do so."""
+        """An open file, as long as it is now, as one object; in parts if it is larger than one PutObject may be."""
         size = os.fstat(file.fileno()).st_size
-        params = {"Bucket": target.bucket, "Key": target.key, "Body": OpenFile(file, size), "ContentLength": size}
-        await self._s3("PutObject", params)
+        params = {"Bucket": target.bucket, "Key": target.key}
+        if size <= self._whole:
+            body = FilePart(file, 0, size)
+            await self._s3("PutObject", {**params, "Body": body, "ContentLength": size})
+            return
+        upload = {**params, "UploadId": (await self._s3("CreateMultipartUpload", params))["UploadId"]}
+        length = max(self._part, -(-size // _MOST_PARTS))
+        parts = []
+        try:
+            for number, offset in enumerate(range(0, size, length), start=1):
+                body = FilePart(file, offset, min(length, size - offset))
+                part = {**upload, "PartNumber": number, "Body": body, "ContentLength": body.length}
+                parts.append({"PartNumber": number, "ETag": (await self._s3("UploadPart", part))["ETag"]})
+            await self._s3("CompleteMultipartUpload", {**upload, "MultipartUpload": {"Parts": parts}})
+        except (ApiError, asyncio.CancelledError):
+            with suppress(ApiError):  # the bucket may be gone; what was first is what the caller hears
+                await self._s3("AbortMultipartUpload", upload)
+            raise
+
+    async def delete(self, target: Location) -> None:
+        """Takes an object away; nothing happens if there is none."""
+        await self._s3("DeleteObject", {"Bucket": target.bucket, "Key": target.key})
 
 
 async def several(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
@@ -203,47 +232,29 @@ async def _write(target: Path, chunks: AsyncIterator[bytes]) -> None:
             await loop.run_in_executor(None, file.write, chunk)
 
 
-class FileStream:
-    """A file as a request body."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        file = await loop.run_in_executor(None, open, self._path, "rb")
-        with file:
-            while chunk := await loop.run_in_executor(None, file.read, _CHUNK):
-                yield chunk
-
-    async def read(self, limit: int) -> bytes:
-        size = self._path.stat().st_size
-        if size > limit:
-            raise BodyTooLarge(f"{size} bytes, over the limit of {limit}")
-        return await asyncio.get_running_loop().run_in_executor(None, self._path.read_bytes)
+def _piece(file: BinaryIO, count: int, position: int, _stopped: Stopped) -> bytes:
+    return os.pread(file.fileno(), count, position)
 
 
-class OpenFile:
-    """The first ``size`` bytes of an open file as a request body; fewer if it has become shorter."""
+class FilePart:
+    """``length`` bytes of an open file, from ``offset`` on, as a request body."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: BinaryIO, offset: int, length: int) -> None:
+        self.length = length
         self._file = file
-        self._size = size
+        self._offset = offset
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        loop = asyncio.get_running_loop()
-        at = 0
-        while at < self._size:
-            chunk = await loop.run_in_executor(None, self._at, at)
+        position, end = self._offset, self._offset + self.length
+        while position < end:
+            # in_thread: who is cancelled here closes the file, and its number may then be another's.
+            chunk = await in_thread(partial(_piece, self._file, min(_CHUNK, end - position), position))
             if not chunk:
-                return
-            at += len(chunk)
+                return  # it was cut off meanwhile: S3 says that the body is incomplete
+            position += len(chunk)
             yield chunk
 
-    def _at(self, offset: int) -> bytes:
-        return os.pread(self._file.fileno(), min(_CHUNK, self._size - offset), offset)
-
     async def read(self, limit: int) -> bytes:
-        if self._size > limit:
-            raise BodyTooLarge(f"{self._size} bytes, over the limit of {limit}")
+        if self.length > limit:
+            raise BodyTooLarge(f"{self.length} bytes, over the limit of {limit}")
         return b"".join([chunk async for chunk in self])

@@ -1,13 +1,14 @@
 """Brings a training job from Starting to its end, one stage at a time.
 
 ``state`` (private):
-    stage        prepare, download, feed, launch, train, stop, upload, clean
+    stage        prepare, download, feed, launch, train, stop, upload, clean; save, again, wait: see ``attempts``
     log_stream   name of its log stream
     software     what its image turned out to be (images.Software)
     feeders      the runtime's handles of what feeds channels in Pipe mode; none without such channels
     handles      the runtime's of the instances and their network, once launched (instances.Handles)
-    deadline     when MaxRuntimeInSeconds is over, epoch seconds
-    stopping     when its end was asked for (StopTrainingJob, or the time limit)
+    deadline     when its time is over, epoch seconds, and the SecondaryStatus that it then ends with
+    stopping     when its end was asked for (StopTrainingJob, a time limit, or an interruption)
+    retrying     why the attempt before this one failed, until the log has it
     outcome      secondary (how it ends: Completed, Failed, Stopped, MaxRuntimeExceeded) and reason, once known
 """
 
@@ -16,10 +17,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from wildsage.core import trees
 from wildsage.core.caller import Caller
-from wildsage.core.errors import JobFault, RuntimeRefused
+from wildsage.core.errors import ClientFault, JobFault, RuntimeRefused
 from wildsage.images.uris import Role
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
@@ -36,16 +39,23 @@ from wildsage.services.sagemaker.instance.instances import CLOSED, FULL, Ended, 
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.training import launch, outputs, rules
+from wildsage.services.sagemaker.training import attempts, checkpoints, launch, outputs, rules
 from wildsage.services.sagemaker.training.inputs.channels import mode_of
 from wildsage.services.sagemaker.training.inputs.fill import fill
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.training.launch import Job
 from wildsage.services.sagemaker.training.operations import STOP
+from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
+T = TypeVar("T")
+
 _TAIL_LINES = 20
-_PHASES = {"MaxRuntimeExceeded": "Stopped"}
+_PHASES = {"MaxRuntimeExceeded": "Stopped", "MaxWaitTimeExceeded": "Stopped"}
+# Nothing of it runs, so a stop is its end at once.
+_IDLE = ("prepare", "download", "wait")
+# Stages without an outcome of their own: what fails there is tried again until nothing is left.
+_REMOVING = ("again", "clean")
 _DOING = {
     "prepare": "preparing the image",
     "download": "downloading the input data",
@@ -54,8 +64,10 @@ _DOING = {
     "train": "watching the container",
     "stop": "stopping the container",
     "upload": "uploading the model",
+    "save": "saving the checkpoints",
+    "wait": "waiting for instances",
 }
-_WITH_MODEL = ("Completed", "Stopped", "MaxRuntimeExceeded")
+_WITH_MODEL = ("Completed", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 
 
 class TrainingController:
@@ -76,6 +88,10 @@ class TrainingController:
             "train": self._train,
             "stop": self._stop,
             "upload": self._upload,
+            "clean": self._clean,
+            "save": self._save,
+            "again": self._again,
+            "wait": self._await_instances,
         }
 
     async def step(self, resource: Resource) -> Step:
@@ -84,10 +100,10 @@ class TrainingController:
             return Step(resource.phase, resource.status, resource.state)
         stage = resource.state.get("stage", "prepare")
         job = self._job(resource)
-        if resource.wish == STOP and stage in ("prepare", "download"):
+        if resource.wish == STOP and stage in _IDLE:
             return self._end(resource, "Stopped")
-        if stage == "clean":
-            return await self._clean(resource, job)  # what fails here is tried again until nothing is left
+        if stage in _REMOVING:
+            return await self._stages[stage](resource, job)
         try:
             return await self._stages[stage](resource, job)
         except (JobFault, RuntimeRefused) as fault:
@@ -97,7 +113,7 @@ class TrainingController:
 
     def give_up(self, resource: Resource, reason: str) -> Step | None:
         """The job fails; what it holds is given back for as often as it takes."""
-        return None if resource.state.get("stage") == "clean" else self._end(resource, "Failed", reason)
+        return None if resource.state.get("stage") in _REMOVING else self._end(resource, "Failed", reason)
 
     def _job(self, resource: Resource) -> Job:
         directory = self._platform.settings.data.instances / f"train-{resource.uid}"
@@ -116,9 +132,20 @@ class TrainingController:
 
     def _end(self, resource: Resource, secondary: str, reason: str = "") -> Step:
         """The outcome is known; what the job still holds is given back before it shows."""
+        if secondary == "Failed" and self._may_retry(resource, reason):
+            return self._retry(resource, reason)
         outcome = {"secondary": secondary, "reason": reasons.limit(reason)}
         state = {**resource.state, "stage": "clean", "outcome": outcome}
         return Step(resource.phase, resource.status, state, after=0)
+
+    def _may_retry(self, resource: Resource, reason: str) -> bool:
+        return resource.wish != STOP and attempts.may_retry(resource.spec, resource.state, reason)
+
+    def _retry(self, resource: Resource, reason: str) -> Step:
+        """An internal error that RetryStrategy has an attempt for."""
+        retries = resource.state.get("retries", 0) + 1
+        resume = self._platform.clock.now()
+        return self._next(resource, "save", "Starting", stopping=0.0, resume=resume, retries=retries, retrying=reason)
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
         stream = launch.LOGGED.stream(resource, job.hosts[0])
@@ -134,12 +161,14 @@ class TrainingController:
 
         image = job.document["AlgorithmSpecification"]["TrainingImage"]
         software = await self._images.prepare(image, Role.TRAINING, report)
-        step = self._next(resource, "download", "Downloading", software=software.document())
-        return replace(step, status={**step.status, "TrainingStartTime": self._platform.clock.now()})
+        now = self._platform.clock.now()
+        step = self._next(resource, "download", "Downloading", software=software.document(), began=now)
+        return replace(step, status={"TrainingStartTime": now, **step.status})
 
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
         await together(fill(job, host, transfers) for host in job.hosts)
+        await checkpoints.fetch(job, transfers)
         piped = any(mode_of(job.document, each) is Mode.PIPE for each in job.document.get("InputDataConfig") or ())
         return self._next(resource, "feed" if piped else "launch", "Training")
 
@@ -157,8 +186,11 @@ class TrainingController:
         handles = await self._instances.launch(specs, launch.network(job, software, settings, uri))
         if self._instances.closed(handles):
             await self._say(resource, job, CLOSED, once=f"closed/{resource.uid}")
-        deadline = self._platform.clock.now() + job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
-        return self._next(resource, "train", "Training", handles=handles, deadline=deadline)
+        now = self._platform.clock.now()
+        deadline = attempts.limit(resource.spec, resource.state, resource.created, now)
+        step = self._next(resource, "train", "Training", handles=handles, deadline=list(deadline))
+        schedule = self._platform.settings.jobs.interruptions
+        return replace(step, state=attempts.drawn(resource.spec, step.state, now, schedule))
 
     async def _announce(self, resource: Resource, job: Job) -> None:
         """What a reader of the log should know before the first line of user code."""
@@ -177,15 +209,13 @@ class TrainingController:
         self._instances.attend(resource, job, handles)
         if resource.wish == STOP:
             return self._next(resource, "stop", "Stopping")
-        found = await self._wait(resource, job)
+        found = await self._saving(resource, job, lambda: self._wait(resource, job))
         if isinstance(found, str):
             await self._instances.stop(job, handles, 0)
             return self._ended(resource, "Failed", found)
         now = self._platform.clock.now()
         if found is None:
-            over = {"secondary": "MaxRuntimeExceeded", "reason": ""}
-            step = self._next(resource, "stop", "Stopping", stopping=now, outcome=over)
-            return replace(step, phase="Stopping")
+            return self._cut_short(resource, now)
         if found.failed and len(job.hosts) > 1:
             outcome = await self._judge(resource, job, found)
             return self._next(resource, "stop", "Training", stopping=now, outcome=outcome)
@@ -193,13 +223,33 @@ class TrainingController:
             return self._ended(resource, "Failed", FULL)
         return self._ended(resource, **await self._judge(resource, job, found))
 
+    def _cut_short(self, resource: Resource, now: float) -> Step:
+        """The time of containers that run is over, or their instances are taken away."""
+        over, secondary = resource.state["deadline"]
+        if now < over:
+            resume = now + resource.state[attempts.INTERRUPTION]["capacity"]
+            return self._next(resource, "save", "Interrupted", stopping=now, resume=resume)
+        step = self._next(resource, "stop", "Stopping", stopping=now, outcome={"secondary": secondary, "reason": ""})
+        return replace(step, phase="Stopping")
+
     def _ended(self, resource: Resource, secondary: str, reason: str = "") -> Step:
         """The containers have ended, and what they wrote may be kept."""
+        if secondary == "Failed" and self._may_retry(resource, reason):
+            return self._retry(resource, reason)
         return self._next(resource, "upload", "Uploading", outcome={"secondary": secondary, "reason": reason})
+
+    async def _saving(self, resource: Resource, job: Job, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of ``work``; checkpoints are saved as long as it takes."""
+        if not job.document.get("CheckpointConfig"):
+            return await work()
+        transfers, _ = await self._transfers(job)
+        complain = partial(self._say, resource, job, once=f"checkpoints/{resource.uid}")
+        return await checkpoints.beside(work(), job, transfers, self._platform.clock, complain)
 
     async def _wait(self, resource: Resource, job: Job) -> Ended | str | None:
         """How the containers ended; why their input did, if that was first; None if their time was over before."""
-        left = resource.state["deadline"] - self._platform.clock.now()
+        until = attempts.alarm(resource.state)
+        left = until - self._platform.clock.now()
         ending = asyncio.ensure_future(self._instances.ended(job, resource.state["handles"]))
         breaking = asyncio.ensure_future(self._feeders.broken(resource.state.get("feeders", ())))
         alarm = asyncio.ensure_future(self._platform.clock.sleep(max(left, 0.0)))
@@ -229,16 +279,21 @@ class TrainingController:
 
     async def _stop(self, resource: Resource, job: Job) -> Step:
         outcome = resource.state.get("outcome") or {"secondary": "Stopped", "reason": ""}
-        grace = rules.PEER_GRACE if outcome["secondary"] == "Failed" else rules.STOP_GRACE
-        waited = self._platform.clock.now() - resource.state["stopping"]
-        await self._instances.stop(job, resource.state["handles"], max(grace - waited, 0.0))
-        return self._next(resource, "upload", "Uploading", outcome=outcome)
+        await self._end_containers(resource, job, rules.PEER_GRACE if outcome["secondary"] == "Failed" else None)
+        return self._ended(resource, **outcome)
+
+    async def _end_containers(self, resource: Resource, job: Job, grace: float | None = None) -> None:
+        """With what is left of ``grace`` seconds, or of those that the settings have."""
+        left = self._platform.settings.jobs.stop_grace if grace is None else grace
+        left -= self._platform.clock.now() - resource.state["stopping"]
+        await self._saving(resource, job, lambda: self._instances.stop(job, resource.state["handles"], max(left, 0.0)))
 
     async def _upload(self, resource: Resource, job: Job) -> Step:
         outcome = resource.state["outcome"]
         transfers, _ = await self._transfers(job)
         with_model = outcome["secondary"] in _WITH_MODEL
         try:
+            await checkpoints.finish(job, transfers)
             left_out = await outputs.upload(job, transfers, with_model)
         except JobFault as fault:
             # A job that failed already keeps the reason it failed for.
@@ -252,17 +307,58 @@ class TrainingController:
 
     async def _clean(self, resource: Resource, job: Job) -> Step:
         """Nothing is left but the log: then, and only then, the job shows its end."""
+        status = await self._remove(resource, job)
+        now = self._platform.clock.now()
+        outcome = resource.state["outcome"]
+        secondary = outcome["secondary"]
+        times = attempts.times(resource.spec, resource.state, now, self._platform.settings.jobs)
+        status = rules.enter({**status, "TrainingEndTime": now, **times}, secondary, now)
+        if outcome["reason"]:
+            status["FailureReason"] = outcome["reason"]
+        return Step(_PHASES.get(secondary, secondary), status, {"outcome": outcome}, after=None)
+
+    async def _remove(self, resource: Resource, job: Job) -> Document:
+        """Takes away what the instances hold; the status with their final metrics."""
         status = resource.status
         if handles := resource.state.get("handles"):
             values = await self._instances.remove(resource, job, handles)
             if values:
-                status = {**status, "FinalMetricDataList": values}
+                known = {each["MetricName"]: each for each in (*status.get("FinalMetricDataList", ()), *values)}
+                status = {**status, "FinalMetricDataList": list(known.values())}
         await self._feeders.remove(resource.state.get("feeders", ()))
         await in_thread(lambda _: trees.remove(job.directory))
-        now = self._platform.clock.now()
-        outcome = resource.state["outcome"]
-        secondary = outcome["secondary"]
-        status = rules.enter(rules.ended(status, now), secondary, now)
-        if outcome["reason"]:
-            status["FailureReason"] = outcome["reason"]
-        return Step(_PHASES.get(secondary, secondary), status, {"outcome": outcome}, after=None)
+        return status
+
+    async def _save(self, resource: Resource, job: Job) -> Step:
+        """The attempt ends, with its checkpoints in S3. A stage of its own: files that are gone are deleted in S3."""
+        if reason := resource.state.get("retrying"):
+            attempt = resource.state.get("attempt", 0)
+            words = f"[wildsage] The job is tried again (RetryStrategy). Attempt {attempt + 1} failed: {reason}"
+            await self._say(resource, job, words, once=f"retry/{resource.uid}/{attempt}")
+        if "handles" in resource.state:
+            await self._end_containers(resource, job)
+            transfers, _ = await self._transfers(job)
+            try:
+                await checkpoints.finish(job, transfers)
+            except ClientFault as fault:
+                await self._say(resource, job, str(fault), once=f"checkpoints/{resource.uid}")
+            if resource.wish == STOP:
+                return self._ended(resource, "Stopped")
+        return Step(resource.phase, resource.status, {**resource.state, "stage": "again"}, after=0)
+
+    async def _again(self, resource: Resource, job: Job) -> Step:
+        """Nothing is left of the attempt but its log."""
+        status = await self._remove(resource, job)
+        state = attempts.anew(resource.state, resource.state["resume"], self._platform.clock.now())
+        return Step(resource.phase, status, {**state, "stage": "wait"}, after=0)
+
+    async def _await_instances(self, resource: Resource, job: Job) -> Step:
+        """Until there are instances again, or nobody waits for them any more."""
+        now, resume = self._platform.clock.now(), resource.state["resume"]
+        over = attempts.wait_is_over(resource.spec, resource.created)
+        if now >= over:
+            status = rules.enter(resource.status, "Stopping", now)
+            return replace(self._end(resource, "MaxWaitTimeExceeded"), phase="Stopping", status=status)
+        if now < resume:
+            return Step(resource.phase, resource.status, resource.state, after=min(resume, over) - now)
+        return self._next(resource, "prepare", "Starting")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from wildsage.core.settings import Settings
-from wildsage.runtimes.base import Inside, LaunchSpec, NetworkSpec
+from wildsage.runtimes.base import Inside, LaunchSpec, Mount, NetworkSpec
 from wildsage.runtimes.instances import lookup
 from wildsage.services.sagemaker.instance import networks, surroundings
 from wildsage.services.sagemaker.instance.hosts import Host
@@ -27,6 +28,7 @@ def _metrics(document: Document) -> tuple[Metric, ...]:
 
 
 LOGGED = Logged("train", LOG_GROUP, _metrics)
+CHECKPOINTS = f"{Inside.ML}/checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,16 @@ class Job:
     def folder(self, host: Host) -> Path:
         """The folder of one instance."""
         return self.directory / host.name
+
+    @property
+    def checkpoint_path(self) -> str:
+        """CheckpointConfig.LocalPath, or its default."""
+        given = (self.document.get("CheckpointConfig") or {}).get("LocalPath") or CHECKPOINTS
+        return posixpath.normpath(given)
+
+    def checkpoints(self, host: Host) -> Path:
+        """The folder that is at ``checkpoint_path`` of one instance."""
+        return self.folder(host) / ("ml/checkpoints" if self.checkpoint_path == CHECKPOINTS else "checkpoints")
 
 
 def argv(document: Document, software: Software) -> tuple[str, ...]:
@@ -80,6 +92,7 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
         mounts=(
             *surroundings.mounts(settings),
             *files.mounts(channels(job.document, host), job.folder(host), settings.file_systems),
+            *(() if job.checkpoint_path == CHECKPOINTS else (Mount(job.checkpoints(host), job.checkpoint_path),)),
         ),
         memory_bytes=instance.memory_bytes,
         cpus=float(instance.cpus),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Any
 
@@ -14,11 +15,13 @@ from wildsage.services.sagemaker.training.inputs import channels
 from wildsage.store.codec import Document
 
 DEFAULT_MAX_RUNTIME = 86_400
-STOP_GRACE = 120.0
 PEER_GRACE = 30.0
 """Seconds that the other instances have for their end when one has failed."""
 MOST_INSTANCES = 64
 _NAMES_SHOWN = 5
+_UNSAVED = (
+    3600  # seconds that a built-in algorithm without checkpoints may wait (Developer Guide, managed spot training)
+)
 TERMINAL = ("Completed", "Failed", "Stopped")
 LOST = reasons.lost("training", "model")
 
@@ -45,7 +48,14 @@ _ACCEPTED: Tree = {
         "VolumeSizeInGB": None,
     },
     "VpcConfig": ANY,
-    "StoppingCondition": {"MaxRuntimeInSeconds": None, "MaxPendingTimeInSeconds": None},
+    "StoppingCondition": {
+        "MaxRuntimeInSeconds": None,
+        "MaxWaitTimeInSeconds": None,
+        "MaxPendingTimeInSeconds": None,  # it takes effect for accelerated instances only (API reference)
+    },
+    "EnableManagedSpotTraining": None,
+    "CheckpointConfig": {"S3Uri": None, "LocalPath": None},
+    "RetryStrategy": {"MaximumRetryAttempts": None},
     "Tags": None,
     "EnableNetworkIsolation": None,
     "EnableInterContainerTrafficEncryption": None,
@@ -67,6 +77,8 @@ _MESSAGES = {
     "Failed": "Training job failed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds provided",
+    "Interrupted": "Training job interrupted: the managed spot training instances were reclaimed",
 }
 
 
@@ -77,6 +89,9 @@ def check(request: Document, file_systems: FileSystems) -> None:
         raise ValidationError("You must specify either TrainingImage or AlgorithmName in AlgorithmSpecification.")
     refuse_beyond(request, _ACCEPTED)
     _check_resources(request.get("ResourceConfig") or {})
+    _check_spot(request)
+    if request.get("CheckpointConfig"):
+        _check_checkpoints(request["CheckpointConfig"])
     channels.check(request, file_systems)
     _check_uri(request["OutputDataConfig"]["S3OutputPath"], "S3OutputPath")
     _check_metrics(algorithm.get("MetricDefinitions") or [])
@@ -113,6 +128,33 @@ def _check_resources(resources: Document) -> None:
         raise Unsupported(
             f"ResourceConfig asks for {count} instances; a machine runs at most {MOST_INSTANCES} of one job."
         )
+
+
+def _check_spot(request: Document) -> None:
+    stopping = request.get("StoppingCondition") or {}
+    wait, runtime = stopping.get("MaxWaitTimeInSeconds"), stopping.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME)
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            raise ValidationError("MaxWaitTimeInSeconds can only be specified if EnableManagedSpotTraining is true.")
+        return
+    if wait is None or wait < runtime:
+        raise ValidationError(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+        )
+    if wait > _UNSAVED and built_in(request) and not request.get("CheckpointConfig"):
+        raise ValidationError(f"MaxWaitTimeInSeconds above {_UNSAVED} is not supported for the given algorithm.")
+
+
+def _check_checkpoints(config: Document) -> None:
+    _check_uri(config["S3Uri"], "CheckpointConfig S3Uri")
+    path = posixpath.normpath(config.get("LocalPath") or "/opt/ml/checkpoints")
+    taken = [f"/opt/ml/{name}" for name in ("input", "model", "output", "code")]
+    if not path.startswith("/") or any(
+        each == path or each.startswith(path.rstrip("/") + "/") for each in (*taken, "/opt/ml")
+    ):
+        raise ValidationError(f"The LocalPath of CheckpointConfig must be a folder of its own, not {path}.")
+    if any(path.startswith(f"{each}/") for each in taken):
+        raise ValidationError(f"The LocalPath of CheckpointConfig, {path}, is within a folder that SageMaker fills.")
 
 
 def _check_uri(uri: str, field: str) -> None:
@@ -172,19 +214,9 @@ def enter(status: Document, secondary: str, now: float) -> Document:
     if transitions:
         transitions[-1]["EndTime"] = now
     transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]})
-    if secondary in (*TERMINAL, "MaxRuntimeExceeded"):
+    if secondary in (*TERMINAL, "MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
         transitions[-1]["EndTime"] = now
     return {**status, "SecondaryStatus": secondary, "SecondaryStatusTransitions": transitions}
-
-
-def ended(status: Document, now: float) -> Document:
-    """The status with the times of a job that is over; the clock starts when instances are ready for the input."""
-    status = {**status, "TrainingEndTime": now}
-    started = status.get("TrainingStartTime")
-    if started is not None:
-        spent = max(round(now - started), 1)
-        status.update(TrainingTimeInSeconds=spent, BillableTimeInSeconds=spent)
-    return status
 
 
 def left_out(names: list[str]) -> str:

@@ -40,6 +40,7 @@ def _prepare(job: Job, host: Host, found: list[Channel]) -> None:
     trees.remove(instance)
     for folder in layout.FOLDERS:
         (instance / "ml" / folder).mkdir(parents=True)
+    job.checkpoints(host).mkdir(exist_ok=True)
     for channel in found:
         if channel.mode is Mode.PIPE:
             continue
