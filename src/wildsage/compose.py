@@ -54,6 +54,8 @@ from wildsage.objects.local import LocalObjects
 from wildsage.runtimes.base import Handle, Runtime
 from wildsage.runtimes.sandbox.runtime import Sandbox
 from wildsage.services.cloudwatch import retention as metric_retention
+from wildsage.services.cloudwatch.alarms import actions as alarm_actions
+from wildsage.services.cloudwatch.alarms.watch import Watch
 from wildsage.services.cloudwatch.service import CLOUDWATCH
 from wildsage.services.iam.defaults import ensure_execution_role
 from wildsage.services.iam.directory import Directory
@@ -150,6 +152,8 @@ class Control:
             retention.run(self.platform),
             self.platform.meters.run(),
             metric_retention.run(self.platform),
+            Watch(self.platform).run(),
+            alarm_actions.courier(self.platform).run(),
         ]
 
     async def close(self) -> None:

@@ -214,8 +214,8 @@ class Resources:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, resource: Resource) -> Resource:
-        """Adds it; raises AlreadyExists."""
+    async def create(self, resource: Resource, beside: Iterable[Write] = ()) -> Resource:
+        """Adds it, and does what is ``beside`` in the same transaction; raises AlreadyExists."""
 
         def work(connection: Connection) -> Resource:
             row = connection.execute(select(resources).where(_at(resource.key))).first()
@@ -227,6 +227,8 @@ class Resources:
                     kind=key.kind, account=key.account, region=key.region, name=key.name, **_values(resource)
                 )
             )
+            for write in beside:
+                write(connection)
             return resource
 
         return await self._database.write(work)
@@ -251,10 +253,10 @@ class Resources:
             if row is None:
                 raise Missing(key)
             resource = _read(row)
-            beside = change(resource)
+            beside = list(change(resource) or ())
             resource = replace(resource, generation=resource.generation + 1)
             connection.execute(update(resources).where(_at(key)).values(**_values(resource)))
-            for write in beside or ():
+            for write in beside:
                 write(connection)
             return resource
 
@@ -276,12 +278,14 @@ class Resources:
 
         return await self._database.write(work)
 
-    async def remove(self, key: Key) -> None:
-        """Takes the row away; raises Missing."""
+    async def remove(self, key: Key, beside: Iterable[Write] = ()) -> None:
+        """Takes the row away, and does what is ``beside`` in the same transaction; raises Missing."""
 
         def work(connection: Connection) -> None:
             if connection.execute(delete(resources).where(_at(key))).rowcount == 0:
                 raise Missing(key)
+            for write in beside:
+                write(connection)
 
         await self._database.write(work)
 

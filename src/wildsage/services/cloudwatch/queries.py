@@ -93,7 +93,7 @@ def _needs(query: Query, waiting: Mapping[str, Query]) -> set[str]:
 
 async def series_of(metrics: Metrics, stat: Stat, span: Span, label: str = "") -> Series:
     """What the store has of a metric, in whole periods that begin in the span."""
-    start = span.start // stat.period * stat.period
+    start = span.moments(stat.period).start
     told = statistics.parse(stat.statistic)
     points = await metrics.read(stat.metric, start, span.end, stat.unit)
     found = {at: told(summary) for at, summary in periods.whole(points, start, stat.period).items()}

@@ -27,14 +27,16 @@ Value = float | str | Series | list[Series]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time that was asked for, epoch seconds; the end is not part of it."""
+    """The time that was asked for, epoch seconds; the end is not part of it. Periods are counted from ``origin``."""
 
     start: int
     end: int
+    origin: int = 0
 
     def moments(self, period: int) -> range:
         """Where its periods begin."""
-        return range(self.start // period * period, self.end, period)
+        first = self.origin + (self.start - self.origin) // period * period
+        return range(first, self.end, period)
 
 
 def as_series(value: Value, what: str) -> Series:

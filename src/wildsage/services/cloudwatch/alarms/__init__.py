@@ -1,0 +1,1 @@
+"""Alarms: what they watch, how they decide, whom they tell."""
