@@ -11,7 +11,7 @@ import asyncio
 import errno
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +32,12 @@ metadata = MetaData()
 
 Write = Callable[[Connection], None]
 """A write that is to be part of somebody else's transaction."""
+
+
+def together(connection: Connection, writes: Iterable[Write]) -> None:
+    """Does them in the transaction under way."""
+    for write in writes:
+        write(connection)
 
 
 class _Job:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, and_, delete, insert, or_, select
 
-from wildsage.store.database import Database, Write, metadata
+from wildsage.store.database import Database, Write, metadata, together
 
 facts = Table(
     "facts",
@@ -92,8 +92,7 @@ class Facts:
         """Adds facts and, in the same transaction, moves ``cursor`` to ``position`` and does what is ``beside``."""
 
         def work(connection: Connection) -> None:
-            for write in (appending(topic, new), *beside):
-                write(connection)
+            together(connection, (appending(topic, new), *beside))
             if cursor is not None:
                 connection.execute(delete(cursors).where(cursors.c.name == cursor))
                 connection.execute(insert(cursors).values(name=cursor, position=position))

@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 
 from wildsage.store.codec import Document, dumps, loads
-from wildsage.store.database import Database, Write, metadata
+from wildsage.store.database import Database, Write, metadata, together
 
 PRESENT = "present"
 
@@ -227,8 +227,7 @@ class Resources:
                     kind=key.kind, account=key.account, region=key.region, name=key.name, **_values(resource)
                 )
             )
-            for write in beside:
-                write(connection)
+            together(connection, beside)
             return resource
 
         return await self._database.write(work)
@@ -256,8 +255,7 @@ class Resources:
             beside = list(change(resource) or ())
             resource = replace(resource, generation=resource.generation + 1)
             connection.execute(update(resources).where(_at(key)).values(**_values(resource)))
-            for write in beside:
-                write(connection)
+            together(connection, beside)
             return resource
 
         return await self._database.write(work)
@@ -284,8 +282,7 @@ class Resources:
         def work(connection: Connection) -> None:
             if connection.execute(delete(resources).where(_at(key))).rowcount == 0:
                 raise Missing(key)
-            for write in beside:
-                write(connection)
+            together(connection, beside)
 
         await self._database.write(work)
 

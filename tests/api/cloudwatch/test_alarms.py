@@ -65,11 +65,12 @@ def test_an_alarm_tells_a_topic(server: Server, cloudwatch: Any, name: str) -> N
     cloudwatch.put_metric_data(Namespace=name, MetricData=[datum])
     until(lambda: cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM")
     received: list[Any] = []
-    until(
-        lambda: bool(
-            received.extend(sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", [])) or received
-        )
-    )
+
+    def arrived() -> bool:
+        received.extend(sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", []))
+        return bool(received)
+
+    until(arrived)
     envelope = json.loads(received[0]["Body"])
     assert envelope["Subject"] == f'ALARM: "{name}" in us-east-1'
     message = json.loads(envelope["Message"])
@@ -122,12 +123,10 @@ def test_what_an_alarm_cannot_be(cloudwatch: Any, name: str) -> None:
     ):
         with pytest.raises(ClientError, match=words):
             cloudwatch.put_metric_alarm(**alarm(name, **more))
-    for call in (
-        lambda: cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="x"),
-        lambda: cloudwatch.delete_alarms(AlarmNames=[name]),
-    ):
-        with pytest.raises(cloudwatch.exceptions.ResourceNotFound):
-            call()
+    with pytest.raises(cloudwatch.exceptions.ResourceNotFound):
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="x")
+    with pytest.raises(cloudwatch.exceptions.ResourceNotFound):
+        cloudwatch.delete_alarms(AlarmNames=[name])
 
 
 def test_dashboards_and_tags(cloudwatch: Any, name: str) -> None:
