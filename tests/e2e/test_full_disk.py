@@ -17,6 +17,13 @@ with open("/opt/ml/output/data/much", "wb", 0) as file:
     while True:
         file.write(bytes(65536))
 """
+# Leaves room for itself, but not for its archive and the object that comes of it.
+LARGE = """
+import os
+with open("/opt/ml/model/large", "wb", 0) as file:
+    for _ in range(20):
+        file.write(os.urandom(1 << 20))
+"""
 # Fills the disk to the last byte, catches the error, and goes on to write more log than there is room for.
 CARELESS = """
 try:
@@ -40,7 +47,12 @@ def play(data: Path) -> dict[str, object]:
     try:
         before = server.status["processes"]
         found: dict[str, object] = {}
-        for name, script in (("filling", FILLING), ("careless", CARELESS), ("after", "print('fine')")):
+        for name, script in (
+            ("filling", FILLING),
+            ("large", LARGE),
+            ("careless", CARELESS),
+            ("after", "print('fine')"),
+        ):
             train(server, name, script)
             wait_until(lambda name=name: described(server, name)["TrainingJobStatus"] != "InProgress", 120)  # type: ignore[misc]
             job = described(server, name)
@@ -69,6 +81,9 @@ def test_a_job_that_fills_the_disk_costs_nobody_else(tmp_path: Path) -> None:
     status, reason = found["filling"]
     assert status == "Failed"
     assert "No space left on device" in reason
+    status, reason = found["large"]
+    assert status == "Failed"
+    assert "pace" in reason, reason
     assert found["careless"][0] in ("Completed", "Failed")
     assert found["after"] == ["Completed", ""]
     assert found["same processes"] is True

@@ -40,6 +40,7 @@ _MESSAGE_LIMIT = 1 << 16  # bytes of an error message; AWS keeps 1024 characters
 _ERROR_WORDS = ("Error", "Exception", "ERROR")
 _LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40}
 _KILLED = 128 + signal.SIGKILL
+_LONGEST_VARIABLE = 1 << 17  # bytes with its name and its end; Linux passes none that is longer on to a program
 
 
 class ScriptFailure(Exception):
@@ -185,6 +186,15 @@ def variables(description: Values) -> dict[str, str]:
     return {f"SM_{name.upper()}": _variable(value) for name, value in values.items()}
 
 
+def fitting(values: dict[str, str], description: Values) -> dict[str, str]:
+    """Without what is too long; AWS's toolkit tries all the same, and its job fails (Argument list too long)."""
+    fit = {name: value for name, value in values.items() if len(f"{name}={value}".encode()) < _LONGEST_VARIABLE}
+    if left_out := sorted(values.keys() - fit.keys()):
+        log(f"Too long for variables: {', '.join(left_out)}. See {_INPUT}/config/hyperparameters.json.", "WARNING")
+        fit["SM_TRAINING_ENV"] = _variable({**description, "hyperparameters": {}})
+    return fit
+
+
 def _variable(value: object) -> str:
     if value is None:
         return ""
@@ -293,13 +303,8 @@ def run(command: list[str], environ: dict[str, str], kind: str = "ExecuteUserScr
     sys.stderr.flush()
     os.chdir(_CODE)
     try:
-        child = os.posix_spawnp(
-            command[0],
-            command,
-            environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, into, 2)],
-            setsigdef=[signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ],
-        )
+        streams, default = [(os.POSIX_SPAWN_DUP2, into, 2)], [signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ]
+        child = os.posix_spawnp(command[0], command, environ, file_actions=streams, setsigdef=default)
     except OSError as error:
         raise ScriptFailure(kind, 127, str(error), " ".join(command)) from error
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
@@ -344,21 +349,16 @@ def _write(data: bytes) -> None:
 def train() -> None:
     """The whole of a job; raises ScriptFailure."""
     environ = dict(os.environ)
-    description = describe(
-        read_config("hyperparameters"), read_config("resourceconfig"), read_config("inputdataconfig"), environ
-    )
+    given, resources, inputs = map(read_config, ("hyperparameters", "resourceconfig", "inputdataconfig"))
+    description = describe(given, resources, inputs, environ)
     log.level = int(description["log_level"])
     program = description["user_entry_point"]
     if not program and environ.get("WILDSAGE_ALGORITHM"):
         algorithms = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "algorithms")
         os.execv(sys.executable, [sys.executable, f"{algorithms}/train.py"])
     if not program:
-        raise ScriptFailure(
-            "ExecuteUserScriptError",
-            1,
-            "No entry point: set the hyperparameter sagemaker_program or the variable SAGEMAKER_PROGRAM to the script.",
-            "train",
-        )
+        words = "No entry point: set the hyperparameter sagemaker_program or the variable SAGEMAKER_PROGRAM to one."
+        raise ScriptFailure("ExecuteUserScriptError", 1, words, "train")
     for folder in (description["model_dir"], description["output_data_dir"]):
         os.makedirs(folder, exist_ok=True)
     fetch_code(description["module_dir"], environ)
@@ -368,7 +368,7 @@ def train() -> None:
     environ["CURRENT_HOST"] = description["current_host"]
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_CODE, environ.get("PYTHONPATH"))))
     install(environ)
-    values = variables(description)
+    values = fitting(variables(description), description)
     environ.update(values)
     command = command_of(program, arguments(description["hyperparameters"]))
     shown = "\n".join(f"{name}={value}" for name, value in values.items())
