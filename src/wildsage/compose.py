@@ -146,6 +146,7 @@ class Control:
             self.audit.run(),
             self.snapshot.run(),
             sweep.run(self.platform),
+            sweep.flush(self.platform),
             expiry.run(self.platform),
             s3_events.courier(self.platform).run(),
             sns_messages.run(self.platform),

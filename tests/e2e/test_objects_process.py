@@ -131,12 +131,15 @@ def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:
     """The files of small objects are not flushed one by one; until they are, the database has their bytes."""
     s3, pids = killable.client("s3"), [killable.process.pid, *killable.status["processes"].values()]
     kept = {f"k{number}": os.urandom(2_000) for number in range(60)}
-    for key, data in kept.items():
-        s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+    for number, (key, data) in enumerate(kept.items()):
+        # What has tags is written by control.
+        s3.put_object(Bucket=BUCKET, Key=key, Body=data, **({"Tagging": "a=b"} if number % 2 else {}))
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     killable.stop()
+    for pid in pids:  # one that still ends may be about to forget bytes
+        wait_until(partial(gone, pid))
     with contextlib.closing(sqlite3.connect(killable.data / "wildsage.db")) as connection:
         unsynced = [name for (name,) in connection.execute("SELECT name FROM s3_unsynced")]
     for number, name in enumerate(unsynced):
@@ -147,7 +150,7 @@ def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:
             path.write_bytes(b"")
         else:
             path.write_bytes(bytes(2_000))
-    again = start_server(killable.data)  # DBG
+    again = start_server(killable.data)
     try:
         s3 = again.client("s3")
         for key, data in kept.items():
@@ -157,3 +160,48 @@ def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:
     finally:
         again.stop()
     assert unsynced, "everything was flushed before the kill: nothing was tested"
+
+
+def unsynced(server: Server) -> int:
+    """How many small objects have their bytes in the database."""
+    with contextlib.closing(sqlite3.connect(server.data / "wildsage.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM s3_unsynced").fetchone()[0])
+
+
+@pytest.mark.parametrize("size", [3_000, 200_000])
+def test_a_reader_that_finds_no_file_gets_the_bytes_that_the_database_has(server: Server, size: int) -> None:
+    s3, data = server.client("s3"), os.urandom(size)
+    s3.create_bucket(Bucket=f"without-files-{size}")
+    where = {"Bucket": f"without-files-{size}", "Key": "a"}
+    s3.put_object(**where, Body=data)
+    wait_until(lambda: not unsynced(server))
+    with contextlib.closing(sqlite3.connect(server.data / "wildsage.db", timeout=60)) as connection:
+        (blob,) = connection.execute("SELECT blob FROM s3_objects WHERE bucket = ?", (where["Bucket"],)).fetchone()
+        path = server.data / "objects" / blob
+        for damage in (path.unlink, partial(path.write_bytes, b""), partial(path.write_bytes, data[:-1])):
+            connection.execute("INSERT INTO s3_unsynced (name, bytes) VALUES (?, ?)", (blob, data))
+            connection.commit()
+            damage()
+            assert s3.get_object(**where)["Body"].read() == data
+            damage()
+            s3.copy_object(Bucket=where["Bucket"], Key="copy", CopySource=where)
+            assert path.read_bytes() == data
+        connection.execute("DELETE FROM s3_unsynced")
+        connection.commit()
+    path.unlink()
+    with pytest.raises(ClientError, match="missing in the data directory"):
+        s3.get_object(**where)
+
+
+def test_a_journal_that_a_power_failure_mangled_is_no_hindrance(killable: Server) -> None:
+    killable.stop()
+    journal, door = killable.data / "objects.writing", killable.data / "run" / "objects-door.sock"
+    assert journal.exists()
+    door.unlink()
+    journal.write_bytes(bytes(100) + b"\n../../x\nbucket/aa/\xff\n")
+    again = start_server(killable.data)
+    try:
+        wait_until(door.exists)
+        again.client("s3").put_object(Bucket=BUCKET, Key="a", Body=b"text")
+    finally:
+        again.stop()

@@ -30,13 +30,15 @@ class NoSpace(WildsageError):
 class Blob:
     """Bytes that will not change. ``md5`` and the checksums are raw digests; ``size`` in bytes.
 
-    Of a sealed blob, size and digests are those of what was sealed.
+    Of a sealed blob, size and digests are those of what was sealed.  ``unsynced``: its bytes, if its file may not be on
+    the disk yet; they must go into the transaction of its row (``store.unsynced``).
     """
 
     name: str
     size: int
     md5: bytes = b""
     checksums: Mapping[str, bytes] = field(default_factory=dict)
+    unsynced: bytes | None = None
 
 
 class Objects(Protocol):
@@ -49,9 +51,11 @@ class Objects(Protocol):
         body: AsyncIterable[bytes],
         algorithms: Collection[str] = (),
         key: bytes | None = None,
+        small: int = 0,
     ) -> Blob:
         """Stores what ``body`` yields, sealed under ``key`` (32 bytes) if there is one; returns once it is on disk.
 
+        A body of up to ``small`` bytes that is not sealed is not waited for: ``unsynced`` of the blob has it.
         Takes its MD5 and the digests of ``algorithms`` (``digests.ALGORITHMS``) on the way.
         Whatever ``body`` raises comes out again, with nothing kept. Raises NoSpace.
         """
@@ -71,6 +75,14 @@ class Objects(Protocol):
 
     def path(self, name: str) -> Path:
         """The blob as a file. It stays for as long as the object is not overwritten or deleted, and a while longer."""
+        ...
+
+    def is_whole(self, name: str, size: int) -> bool:
+        """Whether there is a file of at least that many bytes."""
+        ...
+
+    async def sync(self) -> None:
+        """Returns once every blob written so far is on the disk."""
         ...
 
     async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:

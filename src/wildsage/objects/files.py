@@ -21,6 +21,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -48,9 +49,13 @@ def new_name(bucket: str, label: str) -> str:
     return f"{bucket}/{identity[:2]}/{identity}~{tail}"
 
 
+def is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
 def checked(name: str) -> str:
     """``name`` if it is a blob name; raises ValueError."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise ValueError(f"not a blob name: {name!r}")
     return name
 
@@ -122,14 +127,15 @@ def write_plain(path: str, data: bytes) -> None:
             os.close(file)
 
 
-def restore(path: Path, data: bytes) -> None:
-    """Writes a small blob anew if a power failure took its bytes."""
+def restore(path: Path, draft: Path, data: bytes) -> None:
+    """Writes a small blob anew if a power failure took its bytes; by the name ``draft`` until it is whole."""
     try:
         if path.read_bytes() == data:
             return
     except FileNotFoundError:
         ensure_directory(path.parent)
-    path.write_bytes(data)
+    draft.write_bytes(data)
+    draft.rename(path)
 
 
 def sync_all(folder: Path) -> None:
@@ -209,6 +215,13 @@ class Draft:
 
     def finish(self, chunks: Sequence[bytes] = ()) -> Blob:
         """Appends the rest, gives the file its final name and returns once both are on disk. Raises NoSpace."""
+        return self._finish(chunks, True)
+
+    def finish_small(self, chunks: Sequence[bytes]) -> Blob:
+        """As ``finish`` with the whole blob, but without waiting for the disk."""
+        return replace(self._finish(chunks, False), unsynced=b"".join(chunks))
+
+    def _finish(self, chunks: Sequence[bytes], sync: bool) -> Blob:
         self.absorb(chunks)
         self.digest(chunks)
         with self._lock, _space():
@@ -216,8 +229,9 @@ class Draft:
             if self._sealer is not None:
                 _write_all(file, self._sealer.rest())
             link(self._incoming, self._final)
-            os.fsync(file.fileno())
-            sync_directory(self._final.parent)
+            if sync:
+                os.fsync(file.fileno())
+                sync_directory(self._final.parent)
             file.close()
             self._over = True
         return Blob(self.name, self._size, self._digests.md5(), self._digests.checksums())

@@ -48,6 +48,7 @@ class LocalObjects:
         body: AsyncIterable[bytes],
         algorithms: Collection[str] = (),
         key: bytes | None = None,
+        small: int = 0,
     ) -> Blob:
         name = files.new_name(bucket, label)
         sealer = None if key is None else Sealer(key, name)
@@ -66,6 +67,8 @@ class LocalObjects:
                     chunks, held = [], 0
             if busy is not None:
                 await busy
+            elif sealer is None and held <= small:
+                return await self._run(draft.finish_small, chunks)
             return await self._run(draft.finish, chunks)
         except BaseException:
             if busy is not None:
@@ -115,10 +118,19 @@ class LocalObjects:
     def path(self, name: str) -> Path:
         return self._root / files.checked(name)
 
+    def is_whole(self, name: str, size: int) -> bool:
+        try:
+            return self.path(name).stat().st_size >= size
+        except FileNotFoundError:
+            return False
+
+    async def sync(self) -> None:
+        await self._run(files.sync_all, self._root)
+
     async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:
         for name, data in blobs:
-            await self._run(files.restore, self.path(name), data)
-        await self._run(files.sync_all, self._root)
+            await self._run(files.restore, self.path(name), files.incoming_of(self._incoming, name), data)
+        await self.sync()
 
     async def keep(self, name: str) -> None:
         await self._run(files.remove, [files.incoming_of(self._incoming, name)])

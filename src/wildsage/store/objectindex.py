@@ -15,7 +15,7 @@ from wildsage.core.errors import ApiError
 from wildsage.store.buckets import Bucket, find_bucket
 from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database
-from wildsage.store.objecttables import discard, objects
+from wildsage.store.objecttables import discard, objects, unsynced
 from wildsage.store.outbox import Letter, post
 
 NULL_VERSION = "null"
@@ -127,9 +127,11 @@ def put_version(
     new: ObjectVersion,
     check: Callable[[ObjectVersion | None], None] | None,
     tell: Tell | None = None,
+    bytes_of: bytes | None = None,
 ) -> ObjectVersion:
     """Makes ``new`` the current version; ``new.version`` counts only where the bucket is versioned.
 
+    ``bytes_of``: the bytes of its blob, whose file may not be on the disk yet.
     ``check`` sees what was current (None for nothing or a delete marker) and may raise. Raises NoBucket.
     """
     bucket = find_bucket(connection, new.bucket)
@@ -145,6 +147,8 @@ def put_version(
         rank = min(rank, current.rank - 1)
         _show(connection, current, False)
     made = _insert(connection, replace(new, rank=rank))
+    if bytes_of is not None:
+        connection.execute(insert(unsynced).values(name=new.blob, bytes=bytes_of))
     if tell is not None:
         post(connection, EVENTS, tell(bucket, made), new.modified)
     return made
@@ -252,9 +256,10 @@ class ObjectIndex:
         new: ObjectVersion,
         check: Callable[[ObjectVersion | None], None] | None = None,
         tell: Tell | None = None,
+        bytes_of: bytes | None = None,
     ) -> ObjectVersion:
         """As ``put_version``; durable on return."""
-        return await self._database.write(lambda connection: put_version(connection, new, check, tell))
+        return await self._database.write(lambda connection: put_version(connection, new, check, tell, bytes_of))
 
     async def remove(self, bucket: str, removals: Sequence[Removal], now: float) -> list[Removed | ApiError]:
         """As ``remove_version``, for each; what a ``check`` raised takes the place of its result. Raises NoBucket."""

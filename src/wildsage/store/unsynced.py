@@ -1,4 +1,4 @@
-"""Bytes of small blobs whose files may not be on the disk yet (``directwrites`` puts them here)."""
+"""Bytes of small blobs whose files may not be on the disk yet (``directwrites`` and ``objectindex`` put them here)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ class Unsynced:
         return await self._database.read(
             lambda connection: [(row.number, row.name, row.bytes) for row in connection.execute(statement)]
         )
+
+    async def find(self, name: str) -> bytes | None:
+        """The bytes of a blob; None once they are forgotten."""
+        statement = select(unsynced.c.bytes).where(unsynced.c.name == name)
+        return await self._database.read(lambda connection: connection.execute(statement).scalar())
 
     async def forget(self, number: int) -> None:
         """The files of all entries up to ``number`` are on the disk."""

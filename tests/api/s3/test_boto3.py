@@ -149,8 +149,7 @@ def test_a_body_that_was_tampered_with_is_refused_and_leaves_nothing(server: Ser
     client.meta.events.register("before-send.s3.PutObject", tamper)
     failing(lambda: client.put_object(Bucket=bucket, Key="key", Body=b"data"), "XAmzContentSHA256Mismatch", 400)
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
-    incoming = server.data / "objects" / ".incoming"
-    assert list(incoming.glob(f"{bucket}~*")) == []
+    assert list((server.data / "objects").glob(f".incoming*/{bucket}~*")) == []
 
 
 def test_presigned_urls(s3: Any, bucket: str) -> None:

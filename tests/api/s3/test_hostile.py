@@ -41,7 +41,7 @@ def bucket(server: Server, s3: Any) -> Iterator[str]:
     s3.put_object(Bucket=name, Key="old", Body=b"0123456789")
     yield name
     assert s3.get_object(Bucket=name, Key="old")["Body"].read() == b"0123456789"
-    assert not list((server.data / "objects" / ".incoming").glob(f"{name}~*"))
+    assert not list((server.data / "objects").glob(f".incoming*/{name}~*"))
 
 
 @pytest.mark.parametrize("together", [True, False])

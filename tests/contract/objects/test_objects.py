@@ -63,6 +63,36 @@ async def test_bytes_come_back_with_their_digests(objects: LocalObjects, size: i
     assert objects.path(blob.name).read_bytes() == data
 
 
+@pytest.mark.parametrize(("size", "waits"), [(0, False), (1000, False), (1001, True)])
+async def test_small_bytes_are_left_to_the_index(objects: LocalObjects, root: Path, size: int, waits: bool) -> None:
+    data = b"x" * size
+    blob = await objects.write("bucket", "small", chunks(data), ("CRC32",), small=1000)
+    assert blob.unsynced == (None if waits else data)
+    assert blob.md5 == hashlib.md5(data, usedforsecurity=False).digest()
+    assert await whole(objects, blob.name, size) == data
+    assert await objects.unsettled() == [blob.name]
+    await objects.keep(blob.name)
+    await objects.sync()
+    sealed = await objects.write("bucket", "small", chunks(data), (), b"k" * 32, small=1000)
+    assert sealed.unsynced is None
+
+
+async def test_files_that_are_lost_are_given_back(objects: LocalObjects, root: Path) -> None:
+    lost, short, fine = [await objects.write("bucket", "a", chunks(b"data"), small=9) for _ in range(3)]
+    for blob in (lost, short, fine):
+        await objects.keep(blob.name)
+    objects.path(lost.name).unlink()
+    objects.path(lost.name).parent.rmdir()
+    objects.path(short.name).write_bytes(b"da")
+    assert [objects.is_whole(blob.name, 4) for blob in (lost, short, fine)] == [False, False, True]
+    reader = objects.path(short.name).open("rb")
+    await objects.restore([(blob.name, b"data") for blob in (lost, short, fine)])
+    assert reader.read() == b"da"  # by a rename: nobody sees half of it
+    reader.close()
+    assert [await whole(objects, blob.name, 4) for blob in (lost, short, fine)] == [b"data"] * 3
+    assert len(stored_files(root)) == 3
+
+
 @pytest.mark.parametrize("label", ["../../etc/passwd", "a\0b", "é" * 512, "folder/", "a//b", ".", "..", "", "~"])
 async def test_no_key_leads_out_of_the_folder(objects: LocalObjects, root: Path, label: str) -> None:
     blob = await objects.write("bucket", label, chunks(b"data"))

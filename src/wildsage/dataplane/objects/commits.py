@@ -114,11 +114,11 @@ class Commits:
                         job.version = self._writes.put(job.new)
                     except (ApiError, BucketChanged) as error:
                         job.error = error
-            self._newest = self._writes.newest_unsynced()
+            newest = self._writes.newest_unsynced()
         except sqlite3.Error as error:
             self._give_up(batch, error)
             return
-        self._calls.put(lambda: self._commit(batch))
+        self._calls.put(lambda: self._commit(batch, newest))
 
     def _write_files(self, batch: Sequence[Job]) -> None:
         small = [job for job in batch if job.new.unsynced is not None]
@@ -136,8 +136,8 @@ class Commits:
             else:
                 self._unflushed += len(data)
 
-    def _commit(self, batch: Sequence[Job]) -> None:
-        """In the thread."""
+    def _commit(self, batch: Sequence[Job], newest: int) -> None:
+        """In the thread. ``newest``: the number of the last bytes that the batch keeps."""
         failed: Exception | None = None
         try:
             if self._synced:
@@ -148,17 +148,19 @@ class Commits:
             self._writes.undo()
         finally:
             self._writes.turn.give()
-        self._loop.call_soon_threadsafe(self._finish, batch, failed)
+        self._loop.call_soon_threadsafe(self._finish, batch, newest, failed)
 
     def _give_up(self, batch: Sequence[Job], error: sqlite3.Error) -> None:
         try:
             self._writes.undo()
         finally:
             self._writes.turn.give()
-        self._finish(batch, error)
+        self._finish(batch, 0, error)
 
-    def _finish(self, batch: Sequence[Job], failed: Exception | None) -> None:
-        if failed is not None:
+    def _finish(self, batch: Sequence[Job], newest: int, failed: Exception | None) -> None:
+        if failed is None:
+            self._newest = newest
+        else:  # the numbers of its bytes will be those of others
             log.warning("%s writes were not kept: %s", len(batch), failed)
         for job in batch:
             job.error = job.error or failed

@@ -121,24 +121,28 @@ class Lane:
     def _send_bytes(
         self, exchange: Exchange, status: int, headers: Headers, path: str, offset: int, length: int
     ) -> bool:
-        if length > _SMALL:
-            self._send(exchange, Response(status, headers, FileBody(Path(path), offset, length)))
-            return True
+        """False, with nothing sent, if the file is not all there: control finds its bytes."""
+        if length <= _SMALL:
+            try:
+                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return False
+            data = bytearray(length)
+            try:
+                got = os.preadv(file, [data], offset, os.RWF_NOWAIT) if length else 0
+            except OSError:
+                got = -1  # not in memory, or a file system that cannot tell (tmpfs): a thread waits for the disk
+            finally:
+                os.close(file)
+            if got == length:
+                exchange.respond(status, headers, bytes(data))
+                return True
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if os.stat(path).st_size < offset + length:  # noqa: PTH116
+                return False
         except OSError:
             return False
-        data = bytearray(length)
-        try:
-            got = os.preadv(file, [data], offset, os.RWF_NOWAIT) if length else 0
-        except OSError:
-            got = -1  # not in memory, or a file system that cannot tell (tmpfs): a thread waits for the disk
-        finally:
-            os.close(file)
-        if got == length:
-            exchange.respond(status, headers, bytes(data))
-        else:
-            self._send(exchange, Response(status, headers, FileBody(Path(path), offset, length)))
+        self._send(exchange, Response(status, headers, FileBody(Path(path), offset, length)))
         return True
 
 

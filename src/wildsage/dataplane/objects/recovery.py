@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from wildsage.objects import files
 from wildsage.objects.local import LocalObjects
 from wildsage.store.directwrites import DirectWrites
 
@@ -35,8 +36,9 @@ async def recover(writes: DirectWrites, objects: LocalObjects, journal: Path) ->
 
 
 def _noted(journal: Path) -> list[str]:
+    """The names in the journal; what a power failure made of it may be anything."""
     try:
-        return journal.read_text().split()
+        return [name for name in journal.read_text(errors="replace").split() if files.is_name(name)]
     except FileNotFoundError:
         return []
 

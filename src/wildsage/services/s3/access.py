@@ -10,6 +10,8 @@ from wildsage.store.codec import Document
 
 GARBAGE = "s3 garbage"
 """The hint that blobs wait to be taken off the disk."""
+UNSYNCED = "s3 unsynced"
+"""The hint that blobs were written whose files may not be on the disk yet."""
 
 
 def admit(ctx: Context, bucket: Bucket, request: Document, owner_member: str = "ExpectedBucketOwner") -> None:

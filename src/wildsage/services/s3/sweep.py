@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from wildsage.core.errors import ApiError
 from wildsage.kit.context import Platform
-from wildsage.services.s3.access import GARBAGE
+from wildsage.services.s3.access import GARBAGE, UNSYNCED
 from wildsage.store.buckets import Buckets
 from wildsage.store.objecttables import Garbage, NoBucket
 from wildsage.store.unsynced import Unsynced
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 30.0
 """A reader was told a file's name and may not have opened it yet."""
 _BATCH = 500
+_FLUSH_SECONDS = 1.0
 
 
 async def recover(platform: Platform) -> None:
@@ -39,6 +41,35 @@ async def _restore(platform: Platform) -> None:
         number = page[-1][0]
     if newest:
         await unsynced.forget(newest)
+
+
+async def mend(platform: Platform, blob: str, size: int) -> None:
+    """Gives a small object its file back, should it be missing. Raises ApiError if its bytes are not to be had.
+
+    Nobody is served before ``recover`` did that for all; this is for what happens to the files afterwards.
+    """
+    if platform.objects.is_whole(blob, size):
+        return
+    data = await Unsynced(platform.database).find(blob)
+    if data is None:
+        log.error("the file of an object is gone or too short: %s", platform.objects.path(blob))
+        raise ApiError("InternalError", "The file of this object is missing in the data directory, or too short.", 500)
+    await platform.objects.restore([(blob, data)])
+
+
+async def flush(platform: Platform) -> None:
+    """Until cancelled: brings files to the disk whose bytes the database has, and has it forget them."""
+    unsynced = Unsynced(platform.database)
+    while True:
+        await platform.hints.wait(UNSYNCED, GRACE_SECONDS)
+        await platform.clock.sleep(_FLUSH_SECONDS)
+        newest = await unsynced.newest()  # every file up to here was written before its row
+        if newest:
+            try:
+                await platform.objects.sync()
+                await unsynced.forget(newest)
+            except OSError:
+                log.exception("files of small objects are not on the disk yet; their bytes are kept")
 
 
 async def run(platform: Platform) -> None:

@@ -13,7 +13,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.base import Blob
 from wildsage.objects.rules import checksums, conditions, telling
-from wildsage.services.s3 import encryption, errors, names
+from wildsage.services.s3 import encryption, errors, names, sweep
 from wildsage.services.s3.access import admit, bucket_of
 from wildsage.services.s3.notifications import events
 from wildsage.services.s3.objects import store
@@ -51,6 +51,7 @@ async def source_of(ctx: Context, request: Document) -> Source:
         message = "The source of a copy request may not specifically refer to a delete marker by version id."
         raise errors.invalid_request(message) from None
     conditions.check_copy_source(request, item)
+    await sweep.mend(ctx.platform, str(item.blob), item.size)
     return Source(item, bool(found.bucket.versioning))
 
 

@@ -8,7 +8,7 @@ from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.objects.rules import checksums, conditions, telling
-from wildsage.services.s3 import acl, encryption, errors, lifecycle, locking, names, ownership
+from wildsage.services.s3 import acl, encryption, errors, lifecycle, locking, names, ownership, sweep
 from wildsage.services.s3.access import GARBAGE, admit, bucket_of
 from wildsage.services.s3.notifications import events
 from wildsage.services.s3.objects import store
@@ -29,7 +29,7 @@ async def put_object(ctx: Context, request: Document) -> Document:
     secret = encryption.writing_key(ctx.platform.credentials, request, document["Headers"])
     check = conditions.write_check(request, request["Key"])
     demand = store.demand_of(ctx, request)
-    blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT}, secret)
+    blob = await store.receive(ctx, request, demand, {demand.algorithm or checksums.DEFAULT}, secret, store.SMALL)
     document["Checksums"] = checksums.encode_all(blob.checksums)
     document |= encryption.sealed_document(request, secret, [(blob.size, blob.name)])
     new = ObjectVersion(
@@ -44,7 +44,8 @@ async def put_object(ctx: Context, request: Document) -> Document:
     )
     form = ctx.request is not None and ctx.request.method == "POST"
     tell = events.written(ctx, "ObjectCreated:Post" if form else "ObjectCreated:Put")
-    made = await store.commit(ctx, bucket.name, blob, ObjectIndex(ctx.platform.database).put(new, check, tell))
+    indexing = ObjectIndex(ctx.platform.database).put(new, check, tell, blob.unsynced)
+    made = await store.commit(ctx, bucket.name, blob, indexing)
     told = telling.written(made, bucket.versioning == "Enabled")
     return told | encryption.told(request) | lifecycle.told(bucket, made)
 
@@ -99,10 +100,10 @@ async def get_object(ctx: Context, request: Document) -> Document:
     item, told, offset = await _look(ctx, request)
     objects, blob, length = ctx.platform.objects, str(item.blob), told["ContentLength"]
     sealed = encryption.opened(ctx.platform.credentials, request, item.document)
-    told["Body"] = (
-        FileBody(objects.path(blob), offset, length) if sealed is None else objects.read(blob, offset, length, sealed)
-    )
-    return told
+    if sealed is not None:
+        return told | {"Body": objects.read(blob, offset, length, sealed)}
+    await sweep.mend(ctx.platform, blob, item.size)
+    return told | {"Body": FileBody(objects.path(blob), offset, length)}
 
 
 @operation("HeadObject")

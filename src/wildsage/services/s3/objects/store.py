@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Collection, Mapping
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
@@ -12,12 +12,14 @@ from wildsage.objects.base import Blob
 from wildsage.objects.rules import checksums, telling
 from wildsage.objects.rules.checksums import Demand
 from wildsage.services.s3 import errors
-from wildsage.services.s3.access import GARBAGE
+from wildsage.services.s3.access import GARBAGE, UNSYNCED
 from wildsage.services.s3.notifications import events
 from wildsage.store.codec import Document
 from wildsage.wire.http.messages import BytesBody
 
 T = TypeVar("T")
+SMALL: Final = 64 * 1024
+"""Bodies up to this are made durable by the commit of their row."""
 
 
 @runtime_checkable
@@ -35,11 +37,16 @@ def demand_of(ctx: Context, request: Document) -> Demand:
 
 
 async def receive(
-    ctx: Context, request: Document, demand: Demand, algorithms: Collection[str], key: bytes | None = None
+    ctx: Context,
+    request: Document,
+    demand: Demand,
+    algorithms: Collection[str],
+    key: bytes | None = None,
+    small: int = 0,
 ) -> Blob:
     """Stores the request's body as a blob that nothing names yet, verified against what was stated.
 
-    ``key``: it is sealed under that.
+    ``key``: it is sealed under that. ``small``: up to which size its bytes may go into its row's transaction.
     """
     body: AsyncIterable[bytes] = request.get("Body") or BytesBody()
     if isinstance(body, bytes):
@@ -54,7 +61,7 @@ async def receive(
         )
     objects = ctx.platform.objects
     with errors.store_errors(request["Bucket"]):
-        blob = await objects.write(request["Bucket"], request["Key"], body, algorithms, key)
+        blob = await objects.write(request["Bucket"], request["Key"], body, algorithms, key, small)
     try:
         _check_length(ctx, blob)
         checksums.verify(demand, blob, body.trailers if isinstance(body, Trailed) else {})
@@ -88,6 +95,8 @@ async def commit(ctx: Context, bucket: str, blob: Blob, indexing: Awaitable[T]) 
             raise
         await objects.keep(blob.name)
         ctx.platform.hints.notify(GARBAGE)
+        if blob.unsynced is not None:
+            ctx.platform.hints.notify(UNSYNCED)
         events.hint(ctx.platform)
         return result
 
