@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
+import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -125,6 +128,48 @@ def test_while_it_is_away_the_others_serve(killable: Server) -> None:
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"text")
         assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"text"
         assert killable.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def answered(server: Server) -> int:
+    """How many requests the objects process has answered itself."""
+    line = http.client.HTTPConnection("objects")
+    line.sock = socket.socket(socket.AF_UNIX)
+    line.sock.settimeout(SECONDS)
+    line.sock.connect(str(server.data / "run" / "objects-routes.sock"))
+    try:
+        line.request("GET", "/counters")
+        return int(json.load(line.getresponse())["answered"])
+    finally:
+        line.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_while_it_is_stopped_the_others_serve(killable: Server, scheme: str) -> None:
+    """New clients are not handed to a process that does not answer."""
+    options = {"endpoint_url": killable.url.replace("http", scheme)}
+    if scheme == "https":
+        options["verify"] = killable.environment["AWS_CA_BUNDLE"]
+    first = killable.client("s3", **options)
+    first.put_object(Bucket=BUCKET, Key="a", Body=b"text")
+    wait_until(lambda: not unsynced(killable))  # it is not in the middle of a commit
+    pid = objects_pid(killable)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(1.0)  # longer than an answer is believed in
+        config = Config(read_timeout=20, retries={"total_max_attempts": 3})
+        for number in range(3):
+            s3 = killable.client("s3", config=config, **options)
+            s3.put_object(Bucket=BUCKET, Key=f"b{number}", Body=b"text")
+            assert s3.get_object(Bucket=BUCKET, Key=f"b{number}")["Body"].read() == b"text"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    before = answered(killable)
+
+    def again() -> bool:
+        killable.client("s3", **options).get_object(Bucket=BUCKET, Key="a")
+        return answered(killable) > before
+
+    wait_until(again)
 
 
 def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from wildsage.wire.http.server import Server
 
@@ -30,7 +30,7 @@ class Door:
         listener: socket.socket,
         server: Server,
         tls: Callable[[], ssl.SSLContext | None],
-        hand_over: Callable[[socket.socket], bool],
+        hand_over: Callable[[socket.socket], Awaitable[bool]],
     ) -> None:
         self._listener = listener
         self._server = server
@@ -74,7 +74,7 @@ class Door:
         try:
             async with asyncio.timeout(_FIRST_BYTE_SECONDS):
                 first = await self._first_bytes(sock)
-            if not first or (is_s3(first) and self._hand_over(sock)):
+            if not first or (is_s3(first) and await self._hand_over(sock)):
                 sock.close()
                 return
             await self._server.serve_socket(sock, self._tls() if first[0] == _HANDSHAKE else None)

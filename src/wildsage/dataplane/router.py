@@ -79,7 +79,7 @@ class Router:
             self._invocations.answer(exchange, name)
         elif exchange.request.method == "CONNECT":
             self._tunnels.answer(exchange)
-        elif _is_s3(exchange):
+        elif _is_s3(exchange) and self._hand_over.answers():
             self._forward_s3(exchange)
         else:
             self._forward(exchange)
