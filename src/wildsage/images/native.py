@@ -32,4 +32,4 @@ def serve_command(environment: Environment) -> tuple[str, ...]:
 
 def environment_variables(image: FrameworkImage, recipe: Recipe, environment: Environment) -> dict[str, str]:
     """What the image itself sets; the job's own variables go on top."""
-    return {**variables(image, recipe), "PATH": environment.path}
+    return {**variables(image, recipe), "PATH": environment.path, "PYTHONPATH": f"{Inside.TOOLKIT}/shims"}

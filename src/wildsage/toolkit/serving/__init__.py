@@ -6,5 +6,6 @@ http.py        a worker's event loop: HTTP/1.1, one request at a time
 script.py      finds and imports the user's inference script
 toolkits.py    model_fn, input_fn, … put together as AWS's two serving toolkits do
 formats.py     the content types these toolkits can read and write
+documents.py   those of the Hugging Face toolkit
 frameworks/    what each framework's image does where the script is silent
 """

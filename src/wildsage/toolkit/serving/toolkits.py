@@ -100,8 +100,21 @@ def containers(script: ModuleType | None, defaults: Functions, model_dir: str) -
     return handle
 
 
-def inference(script: ModuleType | None, defaults: Functions, model_dir: str) -> Handle:
-    """Loads the model; raises whatever model_fn raises."""
+def with_traceback(error: Exception) -> Answer:
+    """How PyTorch's image answers where the script raises; called while ``error`` is handled."""
+    trace = traceback.format_exc()
+    print(trace, file=sys.stderr, end="", flush=True)
+    message = getattr(error, "message", None) or str(error) or "Invalid Request"
+    return Answer(int(getattr(error, "status_code", 500)), "text/plain", f"{message}\n{trace}".encode())
+
+
+def inference(
+    script: ModuleType | None,
+    defaults: Functions,
+    model_dir: str,
+    fault: Callable[[Exception], Answer] = with_traceback,
+) -> Handle:
+    """Loads the model; raises whatever model_fn raises. ``fault``: the answer where the others raise."""
     functions, transform_fn = _choose(script, defaults)
     context = Context(model_dir)
     model_fn = _with_context(functions.model_fn, 1, context)
@@ -129,10 +142,7 @@ def inference(script: ModuleType | None, defaults: Functions, model_dir: str) ->
                 return Answer(200, str(result[1]), _bytes(result[0]))
             return Answer(200, accept, _bytes(result))
         except Exception as error:
-            trace = traceback.format_exc()
-            print(trace, file=sys.stderr, end="", flush=True)
-            message = getattr(error, "message", None) or str(error) or "Invalid Request"
-            return Answer(int(getattr(error, "status_code", 500)), "text/plain", f"{message}\n{trace}".encode())
+            return fault(error)
 
     return handle
 

@@ -16,11 +16,12 @@ _LIBSVM = ("text/libsvm", "text/x-libsvm")
 def load(script: ModuleType | None, model_dir: str) -> Handle:
     """A model_fn is the user's to write: the image has none."""
     return toolkits.containers(
-        script, toolkits.Functions(toolkits.missing_model_fn, _input_fn, _predict_fn, _output_fn), model_dir
+        script, toolkits.Functions(toolkits.missing_model_fn, decode, _predict_fn, _output_fn), model_dir
     )
 
 
-def _input_fn(data: Any, content_type: str) -> Any:
+def decode(data: Any, content_type: str) -> Any:
+    """A DMatrix; raises UnsupportedFormatError."""
     media_type = content_type.partition(";")[0].strip()
     if media_type == formats.CSV:
         return _csv(data)

@@ -1,0 +1,1 @@
+"""The folder that everything of sagemaker-containers is in."""

@@ -1,0 +1,1 @@
+"""Scripts import this beside its neighbours and use nothing of it."""

@@ -1,0 +1,6 @@
+"""What training scripts import of aws/sagemaker-training-toolkit."""
+
+from pkgutil import extend_path
+
+# The real package's modules, where one is installed, go before these.
+__path__ = extend_path(__path__, __name__)[::-1]
