@@ -6,6 +6,8 @@ import json
 import queue
 import ssl
 import threading
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -270,6 +272,18 @@ def test_a_wrong_token_confirms_nothing(server: Server, endpoint: Endpoint) -> N
     topic, _ = subscribe(server, endpoint)
     with pytest.raises(sns.exceptions.InvalidParameterException):
         sns.confirm_subscription(TopicArn=topic, Token="00" * 120)
+
+
+def test_no_token_confirms_nothing(server: Server) -> None:
+    """A queue of one's own has no token; whoever knows the topic must not learn its subscription and end it."""
+    subscribed = Subscribed(server)
+    query = urllib.parse.urlencode(
+        {"Action": "ConfirmSubscription", "Version": "2010-03-31", "TopicArn": subscribed.topic, "Token": ""}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{server.url}/?{query}", timeout=SECONDS)
+    with refused.value as answer:
+        assert (answer.code, subscribed.subscription in answer.read().decode()) == (400, False)
 
 
 def test_an_endpoint_may_speak_tls(server: Server) -> None:

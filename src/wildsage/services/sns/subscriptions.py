@@ -193,7 +193,8 @@ async def confirm_subscription(ctx: Context, request: Document) -> Document:
     """Whoever has the token may; AuthenticateOnUnsubscribe counts only where the request is signed."""
     topic = await names.fetch_topic(ctx.platform, request["TopicArn"])
     for each in await of_topic(ctx, topic.key):
-        if secrets.compare_digest(each.state.get("Token", "").encode(), request["Token"].encode()):
+        token = each.state.get("Token")  # queues of one's own have none
+        if token and secrets.compare_digest(token.encode(), request["Token"].encode()):
             break
     else:
         raise names.invalid("Token")
