@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from wildsage.wire.http.client import Client
-from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.client_connection import AnswerLost, Pool, Unreachable
 from wildsage.wire.http.messages import BytesBody, ClientGone, Request, Response
 from wildsage.wire.http.server import Handler, Server, start_server
 from wildsage.wire.http.streams import StreamBody
@@ -234,3 +234,27 @@ async def test_an_answer_nobody_reads_pauses_its_sender() -> None:
         assert sent < 200
         assert not isinstance(response.body, bytes)
         await response.body.aclose()  # type: ignore[union-attr]
+
+
+async def test_a_host_that_cannot_be_a_name_is_unreachable() -> None:
+    with pytest.raises(Unreachable):
+        await Pool().connect(f"tcp:{'a' * 300}:80")
+
+
+async def test_addresses_that_are_shunned_hear_nothing() -> None:
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            data = await reader.read()
+        writer.close()
+        with contextlib.suppress(ConnectionResetError):
+            await writer.wait_closed()
+        heard.set_result(data)
+
+    async with raw(listen) as address:
+        pool = Pool(shuns=lambda ip: ip == "127.0.0.1")
+        with pytest.raises(Unreachable, match="not an address to be called"):
+            await pool.connect(address)
+        assert await heard == b""

@@ -7,6 +7,7 @@ What an endpoint refuses for good goes to the subscription's dead-letter queue, 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import ssl
 from collections.abc import AsyncGenerator
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _PRINCIPAL = "sns.amazonaws.com"
 _HEAD_SECONDS = 15.0
+_METADATA_V6 = ipaddress.ip_address("fd00:ec2::254")  # EC2 User Guide, "Instance metadata"
 _PORTS = {"http": 80, "https": 443}
 # What a queue answers that will not be otherwise later: "client-side errors".
 _FINAL = ("QueueDoesNotExist", "AccessDenied", "InvalidParameterValue", "InvalidMessageContents", "MissingParameter")
@@ -64,7 +66,7 @@ class Delivery:
             context = await asyncio.to_thread(
                 ssl.create_default_context, cafile=self._platform.settings.data.tls / "bundle.pem"
             )
-            self._client = Client(Pool(tls=context))
+            self._client = Client(Pool(tls=context, shuns=is_metadata))
         return self._client
 
     async def __call__(self, waiting: Waiting) -> float | None:
@@ -150,6 +152,17 @@ class Delivery:
             await self._send(subscription, queue, params)
         except ApiError as error:
             log.warning("message %s is given up for %s: %s; %s", message["MessageId"], there, reason, error)
+
+
+def is_metadata(address: str) -> bool:
+    """Whether an IP address is link-local, as those are where clouds tell machines their credentials.
+
+    Whoever may subscribe chooses what this server calls. AWS calls nothing private at all; here the endpoints of one's
+    own machine and network are what topics are for.
+    """
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return (mapped or found).is_link_local or found == _METADATA_V6
 
 
 def _is_raw(subscription: Resource) -> bool:

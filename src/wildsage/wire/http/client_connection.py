@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import httptools
@@ -177,7 +178,8 @@ class Pool:
     """Idle connections by address, the newest first; ``unix:/path``, ``tcp:host:port`` or ``tls:host:port``.
 
     A connection idle for ``idle_seconds`` is not used again: the server may be about to close it.
-    ``tls``: whom to trust; without it there are no ``tls:`` addresses.
+    ``tls``: whom to trust; without it there are no ``tls:`` addresses. ``shuns``: which IP addresses are not spoken to,
+    asked of the one that a name turned out to be.
     """
 
     def __init__(
@@ -186,12 +188,14 @@ class Pool:
         most_idle: int = 256,
         connect_seconds: float = 5.0,
         tls: ssl.SSLContext | None = None,
+        shuns: Callable[[str], bool] | None = None,
     ) -> None:
         self._idle: dict[str, list[ClientConnection]] = {}
         self._idle_seconds = idle_seconds
         self._most_idle = most_idle
         self._connect_seconds = connect_seconds
         self._tls = tls
+        self._shuns = shuns
         self._loop = asyncio.get_running_loop()
 
     def take(self, address: str) -> ClientConnection | None:
@@ -227,8 +231,12 @@ class Pool:
             raise Untrusted(f"the certificate of {address} is not trusted: {error.verify_message}") from error
         except ssl.SSLError as error:
             raise Untrusted(f"{address} does not speak TLS as we do: {error.reason or error}") from error
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # the last: a host that cannot be a name
             raise Unreachable(f"nothing answers at {address}: {error}") from error
+        peer = connection.transport.get_extra_info("peername")
+        if self._shuns is not None and kind != "unix" and (not peer or self._shuns(peer[0])):
+            connection.transport.abort()
+            raise Unreachable(f"{address} is not an address to be called from here")
         return connection
 
     def give(self, connection: ClientConnection) -> None:
