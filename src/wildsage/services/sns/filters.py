@@ -28,6 +28,7 @@ _TEXTS: Mapping[str, Callable[[str, str], bool]] = {
     "wildcard": lambda value, wanted: _wildcard(value, wanted),
 }
 _MOST_KEYS = 5
+_MOST_DEPTH = 64  # far more than anyone writes, far less than what recursion takes
 
 
 def parse(text: str, scope: str) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def parse(text: str, scope: str) -> dict[str, Any]:
         raise _invalid("Filter policy must be an object")
     if len(policy) > _MOST_KEYS:
         raise _invalid(f"Filter policy can not have more than {_MOST_KEYS} keys")
-    _check(policy, nested=scope == "MessageBody")
+    _check(policy, nested=scope == "MessageBody", depth=1)
     return policy
 
 
@@ -48,13 +49,15 @@ def _invalid(reason: str) -> ApiError:
     return names.invalid(f"FilterPolicy: {reason}")
 
 
-def _check(policy: Mapping[str, Any], nested: bool) -> None:
+def _check(policy: Mapping[str, Any], nested: bool, depth: int) -> None:
+    if depth > _MOST_DEPTH:
+        raise _invalid(f"Filter policy can not have more than {_MOST_DEPTH} levels")
     for key, rule in policy.items():
         if key == "$or" and isinstance(rule, list) and all(isinstance(each, dict) for each in rule):
             for each in rule:
-                _check(each, nested)
+                _check(each, nested, depth + 1)
         elif isinstance(rule, dict) and nested:
-            _check(rule, nested)
+            _check(rule, nested, depth + 1)
         elif isinstance(rule, list) and rule:
             for condition in rule:
                 _check_condition(condition)

@@ -116,3 +116,9 @@ def test_no_pattern_takes_long() -> None:
 def test_wildcards(pattern: str, value: str, expected: bool) -> None:
     policy = filters.parse(json.dumps({"a": [{"wildcard": pattern}]}), "MessageAttributes")
     assert filters.matches(policy, {"a": value}) is expected
+
+
+def test_a_policy_has_an_end() -> None:
+    """A policy that recursion cannot follow would make every Publish to the topic fail."""
+    with pytest.raises(ApiError):
+        filters.parse('{"a":' * 300 + '["x"]' + "}" * 300, "MessageBody")
