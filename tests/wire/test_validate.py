@@ -146,3 +146,10 @@ def test_sqs_has_other_codes(params: dict[str, Any], code: str) -> None:
     with pytest.raises(ApiError) as caught:
         validate(load("sqs").operations["CreateQueue"], params)
     assert caught.value.code == code
+
+
+def test_a_map_has_no_null_structures() -> None:
+    operation = load("sqs").operations["SendMessage"]
+    with pytest.raises(ApiError) as caught:
+        validate(operation, {"QueueUrl": "u", "MessageBody": "b", "MessageAttributes": {"a": None}})
+    assert caught.value.status == 400

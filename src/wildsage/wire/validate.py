@@ -106,7 +106,9 @@ def _map(shape: Shape, value: Mapping[str, Any], path: str, top: Shape) -> Itera
     member = shape.value
     if member.kind in ("structure", "list", "map"):
         for key, item in value.items():
-            if item is not None:
+            if item is None:
+                yield Violation(f"{path}.{key}.member", None, _NOT_NULL, None, top)
+            else:
                 yield from _value(member, item, f"{path}.{key}.member", top)
     elif any(item is None or broken(member, item) for item in value.values()):
         yield Violation(path, value, f"Map value must satisfy constraint: [{_all_of(member)}]", shape, top)

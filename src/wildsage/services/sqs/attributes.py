@@ -6,6 +6,7 @@ Source: API reference, SetQueueAttributes and CreateQueue.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ _NUMBERS: Mapping[str, tuple[int, int, int]] = {
     "VisibilityTimeout": (30, 0, 43_200),
     "KmsDataKeyReusePeriodSeconds": (300, 60, 86_400),
 }
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _SHOWN = ("DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds")
 _BOOLEANS = ("FifoQueue", "ContentBasedDeduplication", "SqsManagedSseEnabled")
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -72,7 +74,7 @@ def check(given: Mapping[str, str], name: str) -> dict[str, str]:
 def _check_value(attribute: str, value: str) -> None:
     if attribute in _NUMBERS:
         _, least, most = _NUMBERS[attribute]
-        if not str(value).isascii() or not str(value).isdigit() or not least <= int(value) <= most:
+        if not _DIGITS.fullmatch(str(value)) or not least <= int(value) <= most:
             raise bad_value(attribute)
     elif attribute in _BOOLEANS:
         if str(value).lower() not in ("true", "false"):
@@ -118,7 +120,7 @@ def redrive_of(kept: Mapping[str, str]) -> Redrive | None:
     try:
         target, most = str(policy["deadLetterTargetArn"]), int(policy["maxReceiveCount"])
         parsed = arn.parse(target)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise ApiError(
             "InvalidParameterValue",
             f"Value {text} for parameter RedrivePolicy is invalid. Reason: It must be JSON with a deadLetterTargetArn "

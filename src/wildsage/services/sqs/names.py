@@ -39,7 +39,10 @@ def queue_url(ctx: Context, account: str, name: str) -> str:
 
 def account_and_name(url: str) -> tuple[str, str]:
     """Whose queue a URL means, and its name. Raises QueueDoesNotExist, or InvalidAddress."""
-    parts = urlsplit(url).path.strip("/").split("/")
+    try:
+        parts = urlsplit(url).path.strip("/").split("/")
+    except ValueError:
+        parts = []
     if len(parts) < 2 or not parts[-2].isdigit():
         raise ApiError("InvalidAddress", f"The address {url} is not valid for this endpoint.", 400)
     return parts[-2], parts[-1]
