@@ -63,7 +63,7 @@ def check_policy(text: str, fields: Mapping[str, str], bucket: str, now: float) 
 def _document(text: str) -> dict[str, Any]:
     try:
         document = json.loads(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         raise _malformed("not valid JSON.") from None
     if not isinstance(document, dict):
         raise _malformed("not a JSON object.")
@@ -97,7 +97,7 @@ def _range(raw: list[Any]) -> Limits:
     try:
         _, least, most = raw
         limits = Limits(int(least), int(most))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _malformed("content-length-range needs two numbers.") from None
     if limits.least < 0 or limits.most < 0:
         raise _malformed("content-length-range takes no negative numbers.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -29,6 +30,8 @@ from wildsage.wire.protocols import protocol_of
 from wildsage.wire.sigv4 import signing_key
 
 _FILENAME: Final = "${filename}"
+_HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 section 5.6.2
+_REDIRECT: Final = re.compile(r"https?://[\x21-\x7e]+")
 _AS_HEADERS: Final = ("cache-control", "content-type", "content-disposition", "content-encoding", "expires")
 
 
@@ -125,6 +128,8 @@ def _headers(request: Request, fields: Mapping[str, str]) -> Headers:
     for name, value in fields.items():
         wanted = name in _AS_HEADERS or name.startswith("x-amz-")
         header = {"acl": "x-amz-acl", "tagging": "x-amz-tagging"}.get(name, name if wanted else "")
+        if header and not _HEADER_NAME.fullmatch(header):
+            raise ApiError("InvalidArgument", f"The field {name!r} cannot be the name of a header.", 400)
         if header:
             text = _tags(value) if name == "tagging" else value
             kept.append((header, text.encode().decode("latin-1")))
@@ -145,7 +150,7 @@ def _answer(response: Response, fields: Mapping[str, str], bucket: str, key: str
     """PutObject's answer as the form wants it: a redirect, an XML document or nothing."""
     etag = response.header("etag") or ""
     redirect = fields.get("success_action_redirect") or fields.get("redirect")
-    if redirect and redirect.startswith(("http://", "https://")):
+    if redirect and _REDIRECT.fullmatch(redirect):
         base, _, query = redirect.partition("?")
         pairs = [*parse_qsl(query), ("bucket", bucket), ("key", key), ("etag", etag)]
         return Response(303, [*response.headers, ("location", f"{base}?{urlencode(pairs, quote_via=quote)}")])

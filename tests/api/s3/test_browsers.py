@@ -69,6 +69,31 @@ def test_forms_that_the_policy_does_not_allow(
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
+@pytest.mark.parametrize("redirect", ["http://x/\r\nset-cookie: a=b", "http://x/\u2192", "javascript:alert(1)"])
+def test_a_redirect_that_cannot_be_a_header_is_left_out(s3: Any, bucket: str, redirect: str) -> None:
+    form = s3.generate_presigned_post(
+        bucket, "key", {"success_action_redirect": redirect}, [["starts-with", "$success_action_redirect", ""]]
+    )
+    response = upload(form, b"data")
+    assert (response.status_code, "set-cookie" in response.headers) == (204, False)
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"data"
+
+
+@pytest.mark.parametrize("name", ["x-amz-meta-\u2192", "x-amz-meta-a: b", "x-amz-meta-a b"])
+def test_a_field_that_cannot_be_a_header_is_refused(s3: Any, bucket: str, name: str) -> None:
+    """Once stored, nobody could be told of it."""
+    form = s3.generate_presigned_post(bucket, "key", {name: "value"}, [{name: "value"}])
+    response = upload(form, b"data")
+    assert (response.status_code, error_of(response)) == (400, "InvalidArgument")
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_form_for_endlessly_many_bytes(s3: Any, bucket: str) -> None:
+    form = s3.generate_presigned_post(bucket, "key", Conditions=[["content-length-range", 1, float("inf")]])
+    response = upload(form, b"data")
+    assert (response.status_code, error_of(response)) == (400, "InvalidPolicyDocument")
+
+
 def test_a_form_without_a_policy_is_nobody_s(server: Server, bucket: str) -> None:
     response = upload({"url": f"{server.url}/{bucket}", "fields": {"key": "key"}}, b"data")
     assert (response.status_code, error_of(response)) == (403, "AccessDenied")
