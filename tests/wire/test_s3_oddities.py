@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.header import decode_header
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from wildsage.core.errors import ApiError
 from wildsage.wire.http.messages import BytesBody, Request, Response
 from wildsage.wire.model import load
 from wildsage.wire.protocols import protocol_named
+from wildsage.wire.protocols.bindings import header_text, mail_safe
 from wildsage.wire.routing import match_rest
 
 S3 = load("s3")
@@ -141,3 +143,24 @@ def test_last_modified_has_milliseconds() -> None:
 @pytest.mark.parametrize(("result", "status"), [({"ContentRange": "bytes 0-0/5"}, 206), ({}, 200)])
 def test_a_part_of_an_object_is_partial_content(result: dict[str, Any], status: int) -> None:
     assert REST_XML.serialize_response(S3.operations["GetObject"], {**result, "Body": b"x"}, "id").status == status
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("plain = ASCII?", "plain = ASCII?"),
+        ("ÄMÄZÕÑ S3", "=?UTF-8?B?w4PChE3Dg8KEWsODwpXDg8KRIFMz?="),  # the example of the S3 User Guide
+        ("Miniö", "=?UTF-8?Q?Mini=C3=83=C2=B6?="),
+        ("a_b =?ö", "=?UTF-8?Q?a=5Fb_=3D=3F=C3=83=C2=B6?="),
+    ],
+)
+def test_metadata_that_is_not_ascii_comes_back_as_a_word_of_rfc_2047(text: str, sent: str) -> None:
+    as_read = text.encode().decode("latin-1")
+    assert mail_safe(as_read) == sent
+    (decoded,) = decode_header(sent)
+    assert decoded[0] in (as_read, as_read.encode())
+
+
+def test_other_headers_come_back_byte_for_byte() -> None:
+    for sent in (b"attachment; filename=\xc3\xa9", b"\xe9", b""):
+        assert header_text(sent.decode("latin-1")).encode("latin-1") == sent

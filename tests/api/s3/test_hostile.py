@@ -110,6 +110,23 @@ def test_heads_that_contradict_themselves(raw: Raw, bucket: str, headers: Header
     assert raw.send("PUT", target, [*signed, *headers], []).status == status
 
 
+def test_header_values_in_utf_8(raw: Raw, bucket: str) -> None:
+    """S3 takes them for latin-1: headers return as they came, metadata as a word of RFC 2047."""
+    body, sent = b"x", {"content-disposition": "attachment; filename=ö", "x-amz-meta-name": "Miniö"}
+    for more in {}, {"x-amz-storage-class": "STANDARD"}:  # by the objects process, and by control
+        target = f"/{bucket}/utf-8"
+        signed = raw.signed("PUT", target, hashlib.sha256(body).hexdigest(), [*sent.items(), *more.items()])
+        headers = [(name, value.encode().decode("latin-1")) for name, value in signed]
+        assert raw.send("PUT", target, [*headers, ("Content-Length", "1")], [body]).status == 200
+        for query in "", "?versionId=null":
+            told = raw("GET", f"{target}{query}").headers
+            assert told["content-disposition"].encode("latin-1").decode() == sent["content-disposition"]
+            assert told["x-amz-meta-name"] == "=?UTF-8?Q?Mini=C3=83=C2=B6?="
+    told = raw("GET", f"/{bucket}/old?response-content-disposition=%C3%B6").headers
+    assert told["content-disposition"] == "ö"
+    assert raw("GET", f"/{bucket}/old?response-content-disposition=%E2%82%AC").code == "InvalidArgument"
+
+
 DEEP = b"<Delete>" + b"<Object>" * 100_000 + b"</Object>" * 100_000 + b"</Delete>"
 ENTITIES = b'<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><Delete>&b;</Delete>'
 

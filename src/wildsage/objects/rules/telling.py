@@ -101,9 +101,12 @@ def answer(found: Item, versioned: bool) -> Document:
 def add_piece(told: Document, request: Mapping[str, Any], item: Item) -> int:
     """Adds to ``answer``'s what the request asks beside it: overrides, range or part, checksums.
 
-    Returns where the bytes begin; ``ContentLength`` says how many. Raises InvalidRange or InvalidPartNumber.
+    Returns where the bytes begin; ``ContentLength`` says how many. Raises InvalidArgument, InvalidRange or
+    InvalidPartNumber.
     """
-    told.update({name: request[member] for member, name in OVERRIDES.items() if request.get(member) is not None})
+    for member, name in OVERRIDES.items():
+        if request.get(member) is not None:
+            told[name] = _sayable(request[member])
     piece = _piece(request, item)
     if piece is None:
         told["ContentLength"] = item.size
@@ -121,6 +124,13 @@ def add_piece(told: Document, request: Mapping[str, Any], item: Item) -> int:
             of_part = {**item.document, "Checksums": parts[request["PartNumber"] - 1]["Checksums"]}
             told.update(checksums.members(of_part))
     return offset
+
+
+def _sayable(value: Any) -> Any:
+    """What is to be a header. Raises InvalidArgument."""
+    if isinstance(value, str) and max(value, default="") > "\xff":
+        raise ApiError("InvalidArgument", "Header value cannot be represented using ISO-8859-1.", 400)
+    return value
 
 
 def _piece(request: Mapping[str, Any], item: Item) -> tuple[int, int] | None:

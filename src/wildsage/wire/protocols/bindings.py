@@ -17,6 +17,7 @@ from wildsage.wire.protocols.values import decode_blob, format_scalar, parse_sca
 from wildsage.wire.timestamps import ISO8601, RFC822, Malformed
 
 _NO_BREAKS = {0x0: " ", 0xA: " ", 0xD: " "}
+_PLAIN_IN_Q = "!\"#$&'()*+,-./:;<>@[\\]^`{|}~"  # and letters and digits
 
 
 def parse_query(query: str) -> dict[str, list[str]]:
@@ -82,7 +83,7 @@ def write_headers(shape: Shape, values: Mapping[str, Any]) -> Headers:
             continue
         wire_name = (member.wire_name or name).lower()
         if member.location == "headers":
-            headers += [(wire_name + key.lower(), header_text(str(item))) for key, item in value.items()]
+            headers += [(wire_name + key.lower(), mail_safe(str(item))) for key, item in value.items()]
         elif member.location == "header" and not (member.kind == "list" and not value):
             headers.append((wire_name, header_text(_write_header(member, value))))
     return headers
@@ -189,7 +190,25 @@ def _quoted(text: str) -> str:
 
 
 def header_text(text: str) -> str:
-    """Fit for a header line: one line, and UTF-8 written as latin-1 text as the HTTP layer expects."""
+    """Fit for a header line: one line, in latin-1 where that can say it, so that what came in a header goes as it came.
+
+    What latin-1 cannot say becomes UTF-8, written as latin-1 text as the HTTP layer expects.
+    """
+    if max(text, default="") > "\xff":
+        text = text.encode("utf-8", "replace").decode("latin-1")
+    return text.translate(_NO_BREAKS)
+
+
+def mail_safe(text: str) -> str:
+    """``header_text`` of metadata: what is not ASCII as one word of RFC 2047 (S3 User Guide, "Working with metadata").
+
+    S3 takes a header's bytes for latin-1, so clients that send UTF-8 get twice encoded what AWS encodes twice as well.
+    Q or B, whichever reads better, as AWS chooses.
+    """
     if text.isascii():
-        return text.translate(_NO_BREAKS)
-    return text.encode("utf-8", "replace").decode("latin-1").translate(_NO_BREAKS)
+        return header_text(text)
+    data = text.encode("utf-8", "replace")
+    if 2 * sum(character.isascii() for character in text) <= len(text):
+        return f"=?UTF-8?B?{base64.b64encode(data).decode()}?="
+    word = quote(data, safe=_PLAIN_IN_Q).replace("_", "=5F").replace("%20", "_").replace("%", "=")
+    return f"=?UTF-8?Q?{word}?="
