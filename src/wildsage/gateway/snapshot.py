@@ -89,11 +89,17 @@ class Snapshot:
                 self._version, credentials.account, credentials.master_hex, keys, permissions, self._endpoints, objects
             )
             text = routes.to_json()
-            await asyncio.to_thread(_write, self._platform.settings.data.routes, text)
+            unwritten: OSError | None = None
+            try:
+                await asyncio.to_thread(_write, self._platform.settings.data.routes, text)
+            except OSError as error:  # a full disk must not keep a key alive that was taken back
+                unwritten = error
             data = self._platform.settings.data
             sent = await asyncio.gather(*(self._send(text, path) for path in (data.router_socket, data.objects_routes)))
             newer = [version for version in sent if version is not None]
             if not newer:
+                if unwritten is not None:
+                    raise unwritten
                 return
             self._version = max(newer)
 

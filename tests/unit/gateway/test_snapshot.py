@@ -1,0 +1,50 @@
+"""What keeps routing snapshots from being in force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from tests.unit.services.conftest import data, platform, services
+
+from wildsage.core.routes import Key, ObjectGrant, Permission, from_json
+from wildsage.gateway.snapshot import Snapshot
+from wildsage.kit.context import Platform
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.http.server import start_server
+
+__all__ = ["data", "platform", "services"]
+
+
+class Keys:
+    """Permissions of one key."""
+
+    async def route_keys(self) -> Mapping[str, Key]:
+        return {"AKIA": Key("secret", "arn", "id", "principal")}
+
+    async def route_permissions(self) -> Mapping[str, Permission]:
+        return {}
+
+    async def route_objects(self) -> Mapping[str, ObjectGrant]:
+        return {}
+
+
+async def test_a_full_disk_does_not_keep_a_router_from_being_told(platform: Platform) -> None:
+    got: list[bytes] = []
+
+    async def take(request: Request) -> Response:
+        got.append(await request.body.read(1 << 20))
+        return Response(200, [], b"")
+
+    paths = platform.settings.data
+    paths.router_socket.parent.mkdir(exist_ok=True)
+    paths.routes.with_suffix(".new").mkdir()  # nothing can be written there
+    server, client = await start_server(take, path=paths.router_socket), Client()
+    try:
+        with pytest.raises(OSError):
+            await Snapshot(platform, Keys(), client).push({})
+    finally:
+        client.close()
+        await server.close()
+    assert [list(from_json(each).keys) for each in got] == [["AKIA"]]
