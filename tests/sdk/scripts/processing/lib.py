@@ -1,0 +1,1 @@
+"""Nothing: that it can be imported is what counts."""
