@@ -12,9 +12,9 @@ demo: .venv/.ready
 test: debian lint types coverage sdk2 sdk3 s3clients moto
 	$(BIN)/python -m pytest -q
 
-# What the tests use of Debian's beyond a plain system: network namespaces, MPI.
+# What the tests use of Debian's beyond a plain system: network namespaces, MPI, Java for Spark.
 debian:
-	command -v ip >/dev/null && command -v mpirun >/dev/null || { apt-get update -qq && apt-get install -y -qq iproute2 openmpi-bin; }
+	command -v ip >/dev/null && command -v mpirun >/dev/null && command -v java >/dev/null || { apt-get update -qq && apt-get install -y -qq iproute2 openmpi-bin openjdk-17-jre-headless; }
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

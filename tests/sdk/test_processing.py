@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,12 @@ from tests.sdk.session import interpreter
 _SECONDS = 600
 
 
-def run(server: Server, home: Path, sdk: str, script: str) -> str:
+def run(server: Server, home: Path, sdk: str, script: str, *words: str) -> str:
     """What a script wrote, run by ``wildsage run`` under an SDK's interpreter."""
     scripts = ROOT / "tests" / "sdk" / "scripts"
-    words = [str(interpreter(sdk)), str(scripts / script), str(scripts)]
+    command = [str(interpreter(sdk)), str(scripts / script), str(scripts), *words]
     done = subprocess.run(
-        [sys.executable, "-m", "wildsage.cli", "run", "--data", str(server.data), "--", *words],
+        [sys.executable, "-m", "wildsage.cli", "run", "--data", str(server.data), "--", *command],
         env={**clean_environment(), "HOME": str(home)},
         cwd=home,
         capture_output=True,
@@ -34,3 +35,10 @@ def test_the_sdk_processes(server: Server, tmp_path: Path, sdk: str) -> None:
     said = run(server, tmp_path, sdk, f"processing_{sdk.replace('sdk', 'v')}.py")
     assert "processing: all done" in said, said[-8000:]
     assert "summary written on algo-1" in said  # the log reached the terminal
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="needs PySpark")
+@pytest.mark.parametrize(("sdk", "hosts"), [("sdk2", "2"), ("sdk3", "1")])
+def test_the_sdk_runs_spark(server: Server, tmp_path: Path, sdk: str, hosts: str) -> None:
+    said = run(server, tmp_path, sdk, f"spark_{sdk.replace('sdk', 'v')}.py", hosts)
+    assert "spark: all done" in said, said[-8000:]

@@ -112,5 +112,8 @@ def _others() -> Iterator[Finding]:
         yield Finding("container engine", False, "none on PATH", remedy)
     else:
         yield Finding("container engine", True, engine)
+    java = shutil.which("java")
+    remedy = "" if java else "Needed for Spark processing jobs alone: apt-get install openjdk-17-jre-headless"
+    yield Finding("Java", java is not None, java or "none on PATH", remedy)
     gpu = Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
     yield Finding("GPU", gpu, "an NVIDIA driver is loaded" if gpu else "none; jobs run on the CPU")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import wildsage
+from wildsage.core.errors import InternalFault
 from wildsage.images.environments import Environment
 from wildsage.images.recipes import Recipe, variables
-from wildsage.images.uris import FrameworkImage
+from wildsage.images.uris import Framework, FrameworkImage
 from wildsage.runtimes.base import Inside, Mount
 
 
@@ -32,4 +34,15 @@ def serve_command(environment: Environment) -> tuple[str, ...]:
 
 def environment_variables(image: FrameworkImage, recipe: Recipe, environment: Environment) -> dict[str, str]:
     """What the image itself sets; the job's own variables go on top."""
-    return {**variables(image, recipe), "PATH": environment.path, "PYTHONPATH": f"{Inside.TOOLKIT}/shims"}
+    programs = f"{Inside.TOOLKIT}/bin:" if recipe.framework is Framework.SPARK else ""
+    path = f"{programs}{environment.path}"
+    return {**variables(image, recipe), "PATH": path, "PYTHONPATH": f"{Inside.TOOLKIT}/shims"}
+
+
+def check_programs(recipe: Recipe) -> None:
+    """Raises InternalFault for what the machine lacks beside Python."""
+    for program, remedy in recipe.programs.items():
+        if shutil.which(program) is None:
+            raise InternalFault(
+                f"InternalServerError: {recipe.title} needs {program}, which this machine does not have. {remedy}"
+            )

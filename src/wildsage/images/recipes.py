@@ -18,7 +18,8 @@ class Recipe:
     without its half gigabyte of CUDA). ``needs``: distributions without which it is not complete. ``builds``: what pip
     installs where there is none yet, the main one in the version that is known to work. ``slim``: one of these that is
     installed first and by itself, from ``index`` if that has it. ``module``: AWS's name for the framework's training
-    entry, SM_FRAMEWORK_MODULE. ``sets``: variables of its containers.
+    entry, SM_FRAMEWORK_MODULE. ``sets``: variables of its containers. ``programs``: what the machine must have beside
+    Python → how to get it.
     """
 
     framework: Framework
@@ -30,6 +31,7 @@ class Recipe:
     index: str = ""
     module: str = ""
     sets: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -105,6 +107,15 @@ _RECIPES = {
         ("scikit-learn",),
         ("numpy", "scipy"),
         (_SKLEARN,),
+    ),
+    # The newest Spark that SageMaker has an image of; Spark 4 changes what SQL means (ANSI mode).
+    Framework.SPARK: Recipe(
+        Framework.SPARK,
+        "Spark",
+        ("pyspark",),
+        ("numpy",),
+        ("pyspark==3.5.9", "pandas<3", "pyarrow", "numpy", "setuptools<81"),
+        programs={"java": "Spark runs on Java 17, 11 or 8, say: apt-get install openjdk-17-jre-headless"},
     ),
 }
 

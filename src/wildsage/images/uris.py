@@ -27,6 +27,7 @@ class Framework(StrEnum):
     HUGGINGFACE = "huggingface"
     HUGGINGFACE_TENSORFLOW = "huggingface_tensorflow"
     ALGORITHMS = "algorithms"
+    SPARK = "spark"
 
 
 class Role(StrEnum):
@@ -86,6 +87,7 @@ _REPOSITORIES = {
     "huggingface-pytorch-inference": (Framework.HUGGINGFACE, Role.INFERENCE),
     "huggingface-tensorflow-training": (Framework.HUGGINGFACE_TENSORFLOW, Role.TRAINING),
     "huggingface-tensorflow-inference": (Framework.HUGGINGFACE_TENSORFLOW, Role.INFERENCE),
+    "sagemaker-spark-processing": (Framework.SPARK, Role.PROCESSING),
     "kmeans": (Framework.ALGORITHMS, Role.BOTH),
     "knn": (Framework.ALGORITHMS, Role.BOTH),
     "linear-learner": (Framework.ALGORITHMS, Role.BOTH),

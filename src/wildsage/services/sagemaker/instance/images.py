@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wildsage.images.building import Progress
 from wildsage.images.environments import Environments
-from wildsage.images.native import environment_variables, serve_command, train_command
+from wildsage.images.native import check_programs, environment_variables, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.uris import Role
 from wildsage.store.codec import Document
@@ -61,6 +61,7 @@ class Images:
     async def prepare(self, image: str, role: Role, progress: Progress) -> Software:
         """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault."""
         asked, recipe = recipe_for(image, role)
+        check_programs(recipe)
         environment = await self._environments.resolve(recipe, progress)
         command = _COMMANDS[role](environment) if role in _COMMANDS else ()
         variables = {**self._settings, **environment_variables(asked, recipe, environment)}

@@ -1,0 +1,5 @@
+"""What the application imports, on every host."""
+
+
+def length(word):
+    return len(word)
