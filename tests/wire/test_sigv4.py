@@ -253,3 +253,9 @@ def _timed(request: Request) -> float:
     for _ in range(200):
         check(request)
     return (time.perf_counter() - started) / 200
+
+
+def test_one_way_to_sign_at_a_time() -> None:
+    presigned = signed(S3SigV4QueryAuth, "s3", "GET", "/b/k")
+    both = signed(S3SigV4Auth, "s3", "GET", presigned.target)
+    assert (refusal(both).code, refusal(both).status) == ("InvalidArgument", 400)

@@ -57,7 +57,10 @@ def parse_authorization(request: Request) -> Authorization | None:
     """The request's authorization, None if it is unsigned. Raises ApiError for one that is incomplete or malformed."""
     text = request.header("authorization")
     if text is not None:
-        return _from_header(request, text)
+        found = _from_header(request, text)
+        if found.dialect == "s3" and "X-Amz-Signature=" in request.query:
+            raise errors.signed_twice(text)
+        return found
     if "X-Amz-" in request.target and ("X-Amz-Algorithm=" in request.target or "X-Amz-Signature=" in request.target):
         return _from_query(request)
     if "AWSAccessKeyId=" in request.target and "Signature=" in request.target:

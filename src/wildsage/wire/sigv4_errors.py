@@ -118,6 +118,15 @@ def incomplete(dialect: Dialect, missing: Sequence[str], text: str) -> ApiError:
     return _refusal(dialect, "IncompleteSignature", f"{words} Authorization={text.partition(' ')[0][:60]}", 400)
 
 
+def signed_twice(text: str) -> ApiError:
+    """An Authorization header on a presigned URL."""
+    words = (
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or "
+        "the Authorization header should be specified"
+    )
+    return ApiError("InvalidArgument", words, 400, {"ArgumentName": "Authorization", "ArgumentValue": text})
+
+
 def incomplete_query(dialect: Dialect, missing: Sequence[str]) -> ApiError:
     """Parts of a presigned URL are not there."""
     if dialect == "s3":
