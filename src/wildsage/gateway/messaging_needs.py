@@ -17,13 +17,22 @@ def sqs_needs(asked: Asked) -> Iterable[Need]:
     params = asked.params
     resource = params.get("SourceArn") or "*"
     if isinstance(params.get("QueueUrl"), str):
-        parts = urlsplit(params["QueueUrl"]).path.strip("/").split("/")
-        if len(parts) >= 2:
-            resource = arn.build("sqs", asked.region, parts[-2], parts[-1])
+        account, name = _account_and_name(params["QueueUrl"])
+        if account:
+            resource = arn.build("sqs", asked.region, account, name)
     elif isinstance(params.get("QueueName"), str):
         account = params.get("QueueOwnerAWSAccountId") or asked.account
         resource = arn.build("sqs", asked.region, account, params["QueueName"])
     yield Need(f"sqs:{asked.operation.removesuffix('Batch')}", resource)
+
+
+def _account_and_name(url: str) -> tuple[str, str]:
+    """Empty for what is no URL of a queue, which the operation itself refuses."""
+    try:
+        parts = urlsplit(url).path.strip("/").split("/")
+    except ValueError:
+        return "", ""
+    return (parts[-2], parts[-1]) if len(parts) >= 2 else ("", "")
 
 
 def sns_needs(asked: Asked) -> Iterable[Need]:

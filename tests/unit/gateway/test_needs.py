@@ -31,6 +31,8 @@ CASES: list[tuple[str, str, dict[str, Any], list[tuple[str, str]]]] = [
         {"EndpointName": "e"},
         [("sagemaker:InvokeEndpoint", f"{SAGEMAKER}:endpoint/e")],
     ),
+    ("sqs", "SendMessage", {"QueueUrl": "http://h/2/q"}, [("sqs:SendMessage", "arn:aws:sqs:eu-west-1:2:q")]),
+    ("sqs", "SendMessage", {"QueueUrl": "http://["}, [("sqs:SendMessage", "*")]),
     ("s3", "ListBuckets", {}, [("s3:ListAllMyBuckets", "*")]),
     ("s3", "ListObjectsV2", {"Bucket": "b"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
     ("s3", "HeadObject", {"Bucket": "b", "Key": "k/l"}, [("s3:GetObject", "arn:aws:s3:::b/k/l")]),
