@@ -7,6 +7,7 @@ names of AWS lead back here, to TLS under our own certificate; every other name 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Callable
 from typing import cast
@@ -24,6 +25,22 @@ _UNSENT_MOST = 256 * 1024
 def is_aws(host: str) -> bool:
     """Whether a host name is one of AWS's, to be answered here."""
     return host.lower().rstrip(".").endswith(_AWS)
+
+
+def refused(peer: str, far: tuple[str, int] | None) -> bool:
+    """Whether ``peer`` (IP and port) is elsewhere, but what it wants can only be reached from this machine.
+
+    CONNECT needs no key, so it must not open to others what listens on loopback, or what a cloud tells its machines.
+    """
+    if far is None:
+        return True  # it has closed already
+    client, target = _ip(peer.rpartition(":")[0]), _ip(far[0])
+    return not client.is_loopback and (target.is_loopback or target.is_link_local or target.is_unspecified)
+
+
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    return (found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None) or found
 
 
 class Tunnels:
@@ -63,6 +80,10 @@ class Tunnels:
             return
         if exchange.gone:
             far.abort()
+            return
+        if place != self._home() and refused(exchange.request.peer, far.get_extra_info("peername")):
+            far.abort()
+            exchange.respond(403, [], f"{exchange.request.target} is this machine's own\n".encode())
             return
         exchange.transport.write(heads.response_head(200, [], ""))
         sent = exchange.detach()

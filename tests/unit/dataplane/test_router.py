@@ -23,7 +23,7 @@ from tests.unit.dataplane.plant import Plant, echo, endpoint
 from wildsage.core.routes import Variant
 from wildsage.core.settings import DataDir
 from wildsage.dataplane.router import Router
-from wildsage.dataplane.tunnels import is_aws
+from wildsage.dataplane.tunnels import is_aws, refused
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import BytesBody, Request, Response
 
@@ -244,6 +244,24 @@ async def test_a_tunnel_to_nowhere(plant: Plant) -> None:
         answer = await exchange(reader, writer, f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("peer", "far", "expected"),
+    [
+        ("127.0.0.1:5", "127.0.0.1", False),
+        ("::1:5", "169.254.169.254", False),
+        ("10.0.0.7:5", "93.184.216.34", False),
+        ("10.0.0.7:5", "10.0.0.8", False),
+        ("10.0.0.7:5", "127.0.0.1", True),
+        ("10.0.0.7:5", "169.254.169.254", True),
+        ("fd00::7:5", "::1", True),
+        ("fd00::7:5", "::ffff:127.0.0.1", True),
+        ("10.0.0.7:5", "fe80::1%eth0", True),
+    ],
+)
+def test_what_is_a_machines_own_is_not_tunnelled_to_others(peer: str, far: str, expected: bool) -> None:
+    assert refused(peer, (far, 80)) is expected
 
 
 def test_which_names_are_aws() -> None:
