@@ -121,8 +121,8 @@ def incomplete(dialect: Dialect, missing: Sequence[str], text: str) -> ApiError:
 def signed_twice(text: str) -> ApiError:
     """An Authorization header on a presigned URL."""
     words = (
-        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or "
-        "the Authorization header should be specified"
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "
+        "or the Authorization header should be specified"
     )
     return ApiError("InvalidArgument", words, 400, {"ArgumentName": "Authorization", "ArgumentValue": text})
 
