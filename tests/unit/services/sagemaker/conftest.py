@@ -41,6 +41,11 @@ class Server:
         self.control = await compose(Settings(self.data, jobs=self.jobs))
         self._engine = asyncio.create_task(self.control.engine.run())
 
+    async def rest(self) -> None:
+        """Ends the engine alone: operations are answered, and nothing is done about what they wish."""
+        self._engine.cancel()
+        await asyncio.gather(self._engine, return_exceptions=True)
+
     async def stop(self, containers_too: bool = False) -> None:
         self._engine.cancel()
         await asyncio.gather(self._engine, return_exceptions=True)
