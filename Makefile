@@ -4,12 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test debian lint types unit coverage bench clean sdk2 sdk3 s3clients moto
+.PHONY: demo test debian lint types unit coverage bench clean sdk2 sdk3 s3clients moto training
 
 demo: .venv/.ready
 	$(BIN)/wildsage demo
 
-test: debian lint types coverage sdk2 sdk3 s3clients moto
+test: debian lint types coverage sdk2 sdk3 s3clients moto training
 	$(BIN)/python -m pytest -q
 
 # What the tests use of Debian's beyond a plain system: network namespaces, MPI, Java for Spark.
@@ -32,7 +32,7 @@ COVERAGE.md: .venv/.ready
 	$(BIN)/python tools/coverage.py
 
 # The tests that need neither SDK nor much time.
-unit: .venv/.ready moto
+unit: .venv/.ready moto training
 	$(BIN)/python -m pytest -q tests/unit tests/wire tests/contract tests/api
 
 # Our figures beside those of peers, which come from Debian (wrk, nginx) and PyPI.
@@ -44,6 +44,7 @@ sdk2: .venv-sdk2/.ready
 sdk3: .venv-sdk3/.ready
 s3clients: .venv-s3clients/.ready
 moto: .venv-moto/.ready
+training: .venv-training/.ready
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -57,4 +58,4 @@ moto: .venv-moto/.ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-sdk2 .venv-sdk3 .venv-s3clients .venv-moto .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .venv-sdk2 .venv-sdk3 .venv-s3clients .venv-moto .venv-training .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
