@@ -44,7 +44,7 @@ async def build(recipe: Recipe, place: Path, report: Progress) -> None:
             if recipe.slim:
                 await _run(recipe, report, *install, "--no-deps", "--extra-index-url", recipe.index, recipe.slim)
             await _run(recipe, report, *install, *recipe.builds)
-            await asyncio.to_thread(_settle, building, place)
+            await asyncio.to_thread(settle, building, place)
         except BaseException:
             await asyncio.to_thread(trees.remove, building)
             raise
@@ -75,7 +75,7 @@ def _unfinished(place: Path) -> list[Path]:
     return [each for each in place.parent.glob(f".{place.name}.*") if each.is_dir()]
 
 
-def _settle(building: Path, place: Path) -> None:
+def settle(building: Path, place: Path) -> None:
     """Scripts name their interpreter by its path, so they are told the final one before the rename."""
     old, new = str(building).encode(), str(place).encode()
     for script in (*(building / "bin").iterdir(), building / "pyvenv.cfg"):

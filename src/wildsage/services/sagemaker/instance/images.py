@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from wildsage.images.building import Progress
 from wildsage.images.environments import Environments
 from wildsage.images.native import check_programs, environment_variables, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
+from wildsage.images.requirements import Requirements, shareable
 from wildsage.images.uris import Role
+from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.store.codec import Document
 
 
@@ -54,9 +57,31 @@ class Images:
     ``settings``: variables for every container, by which ``pip`` in it finds the packages this machine finds.
     """
 
-    def __init__(self, environments: Environments, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, environments: Environments, settings: Mapping[str, str], requirements: Requirements | None = None
+    ) -> None:
         self._environments = environments
         self._settings = settings
+        self._requirements = requirements
+
+    async def with_requirements(
+        self, software: Software, file: Path, own: Mapping[str, str], progress: Progress
+    ) -> Software:
+        """``software`` with the packages of a requirements.txt, if it can be shared; ``own``: the job's variables.
+
+        Else as it is: the toolkit then installs them in the container, and says in words what is wrong with them.
+        """
+        text = await in_thread(lambda _: file.read_text(errors="replace") if file.is_file() else "")
+        if self._requirements is None or not software.command or not shareable(text):
+            return software
+        python, pip = Path(software.command[0]), {**self._settings, **pip_settings(own)}
+        found = await self._requirements.over(python, text, pip, progress)
+        if found is None:
+            return software
+        path = f"{found.parent}:{software.variables['PATH']}"
+        return replace(
+            software, command=(str(found), *software.command[1:]), variables={**software.variables, "PATH": path}
+        )
 
     async def prepare(self, image: str, role: Role, progress: Progress) -> Software:
         """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault."""

@@ -23,6 +23,7 @@ from typing import TypeVar
 from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.errors import ClientFault, JobFault, RuntimeRefused
+from wildsage.images.building import Progress
 from wildsage.images.uris import Role
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
@@ -32,7 +33,7 @@ from wildsage.runtimes.base import Phase, Runtime
 from wildsage.services.sagemaker.instance import faults, reasons, roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants
-from wildsage.services.sagemaker.instance.images import Images, kept
+from wildsage.services.sagemaker.instance.images import Images, Software, kept
 from wildsage.services.sagemaker.instance.inputs.channel import Mode
 from wildsage.services.sagemaker.instance.inputs.feeders import Feeders
 from wildsage.services.sagemaker.instance.instances import CLOSED, FULL, Ended, Instances
@@ -148,6 +149,14 @@ class TrainingController:
         return self._next(resource, "save", "Starting", stopping=0.0, resume=resume, retries=retries, retrying=reason)
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
+        image = job.document["AlgorithmSpecification"]["TrainingImage"]
+        software = await self._images.prepare(image, Role.TRAINING, self._reporter(resource, job))
+        now = self._platform.clock.now()
+        step = self._next(resource, "download", "Downloading", software=software.document(), began=now)
+        return replace(step, status={"TrainingStartTime": now, **step.status})
+
+    def _reporter(self, resource: Resource, job: Job) -> Progress:
+        """Writes lines to the job's log, which is opened by the first."""
         stream = launch.LOGGED.stream(resource, job.hosts[0])
         opened = False
 
@@ -159,18 +168,26 @@ class TrainingController:
             at = round(self._platform.clock.now() * 1000)
             await logstreams.append(self._platform, stream, [(at, line)])
 
-        image = job.document["AlgorithmSpecification"]["TrainingImage"]
-        software = await self._images.prepare(image, Role.TRAINING, report)
-        now = self._platform.clock.now()
-        step = self._next(resource, "download", "Downloading", software=software.document(), began=now)
-        return replace(step, status={"TrainingStartTime": now, **step.status})
+        return report
 
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
         await together(fill(job, host, transfers) for host in job.hosts)
         await checkpoints.fetch(job, transfers)
         piped = any(mode_of(job.document, each) is Mode.PIPE for each in job.document.get("InputDataConfig") or ())
-        return self._next(resource, "feed" if piped else "launch", "Training")
+        software = await self._with_requirements(resource, job)
+        return self._next(resource, "feed" if piped else "launch", "Training", software=software.document())
+
+    async def _with_requirements(self, resource: Resource, job: Job) -> Software:
+        """The job's software, and what its source asks for beyond; a job without a network has no way to get more."""
+        software = kept(resource.state["software"])
+        if job.document.get("EnableNetworkIsolation"):
+            return software
+        folder, own = job.folder(job.hosts[0]) / "ml", job.document.get("Environment") or {}
+        for place in ("code", "input/data/code"):
+            file = folder / place / "requirements.txt"
+            software = await self._images.with_requirements(software, file, own, self._reporter(resource, job))
+        return software
 
     async def _feed(self, resource: Resource, job: Job) -> Step:
         instances = {f"{job.directory.name}-{host.name}": job.folder(host) for host in job.hosts}
