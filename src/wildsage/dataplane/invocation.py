@@ -157,8 +157,7 @@ class Invocation:
         now = perf_counter()
         counters = self._variant.counters
         model = now - self.sent_at
-        counters.model_us += round(model * 1e6)
-        counters.overhead_us += round((now - self.began - model) * 1e6)
+        counters.took(round(model * 1e6), round((now - self.began - model) * 1e6))
         if self._status >= 300:
             if 400 <= self._status < 500:
                 counters.errors_4xx += 1

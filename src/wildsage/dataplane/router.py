@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
@@ -72,6 +73,14 @@ class Router:
         self._invocations.close()
         self._tunnels.close()
         self._client.close()
+        self._leave_counters()
+
+    def _leave_counters(self) -> None:
+        """For control, which may not have asked for a while."""
+        if self.table.counters():
+            half = self._data.run / f"counters-{os.getpid()}.new"
+            half.write_text(json.dumps(self._count()))
+            half.rename(half.with_suffix(".json"))
 
     def _on_request(self, exchange: Exchange) -> None:
         name = endpoint_of(exchange)

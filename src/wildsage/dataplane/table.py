@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from wildsage.core.latencies import bucket
 from wildsage.core.routes import Endpoint, Instance, Key, ObjectGrant, Permission, Routes, Variant, endpoint_key
 from wildsage.dataplane.choice import by_weight, least_busy
 
@@ -18,6 +19,7 @@ _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", 
 class Counters:
     """What one variant has done since this router started. Latencies are sums in microseconds.
 
+    ``model``, ``overhead``: how many there were in each bucket of ``core.latencies``.
     ``errors_4xx``/``errors_5xx``: answers of the container with such a status; ``overhead_us``: time in the router.
     """
 
@@ -26,6 +28,17 @@ class Counters:
     errors_5xx: int = 0
     model_us: int = 0
     overhead_us: int = 0
+    model: dict[int, int] = field(default_factory=dict)
+    overhead: dict[int, int] = field(default_factory=dict)
+
+    def took(self, model_us: int, overhead_us: int) -> None:
+        """One answer of the container was whole."""
+        self.model_us += model_us
+        self.overhead_us += overhead_us
+        number = bucket(model_us)
+        self.model[number] = self.model.get(number, 0) + 1
+        number = bucket(overhead_us)
+        self.overhead[number] = self.overhead.get(number, 0) + 1
 
 
 @dataclass(slots=True)

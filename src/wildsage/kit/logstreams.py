@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from wildsage.kit.context import Platform
+from wildsage.store.database import Write
 from wildsage.store.facts import Fact, Window
 from wildsage.store.resources import AlreadyExists, Key, Resource
 
@@ -64,12 +65,16 @@ async def append(
     lines: Sequence[tuple[int, str]],
     cursor: str | None = None,
     position: int | None = None,
+    beside: Sequence[Write] = (),
 ) -> None:
-    """Adds lines, each with its time in milliseconds; ``cursor`` moves to ``position`` in the same transaction."""
+    """Adds lines, each with its time in milliseconds.
+
+    In the same transaction ``cursor`` moves to ``position`` and what is ``beside`` is written.
+    """
     ingested = round(platform.clock.now() * 1000)
     # CloudWatch Logs keeps no empty message (InputLogEvent: at least one character); a blank stands for an empty line.
     new = [Fact(stream.name, at, ingested, text or " ") for at, text in lines]
-    await platform.facts.append(stream.topic, new, cursor, position)
+    await platform.facts.append(stream.topic, new, cursor, position, beside)
 
 
 async def announce(platform: Platform, stream: LogStream, text: str, once: str) -> None:

@@ -47,7 +47,8 @@ class Meters:
             self._read_at = now
 
     async def run(self) -> None:
-        """Reads at every full minute, until cancelled."""
+        """Reads now and at every full minute, until cancelled."""
+        await self.fresh()
         while True:
             now = self._clock.now()
             await self._clock.sleep(MINUTE - now % MINUTE)

@@ -134,6 +134,22 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container uses. ``cpu_seconds``: processor time of all its processes since it began.
+
+    ``memory_bytes``: held now; of an ended container the most that one of its processes held. ``disk_bytes``: of its
+    files, None if these are too many to count. ``span``: (began, ended) of an ended one, ``began`` of a running one,
+    epoch seconds.
+    """
+
+    cpu_seconds: float
+    memory_bytes: int
+    disk_bytes: int | None = None
+    span: tuple[float, float] | None = None
+    began: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line a container wrote (stdout and stderr merged), without its line end.
 
@@ -173,6 +189,10 @@ class Runtime(Protocol):
 
     async def wait(self, handle: Handle) -> Inspection:
         """Returns when the container is no longer RUNNING (at once, not at the next poll)."""
+        ...
+
+    async def usage(self, handle: Handle) -> Usage | None:
+        """None where nothing can be told. An ended container's can be asked for until its directory is gone."""
         ...
 
     def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:

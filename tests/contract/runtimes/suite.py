@@ -359,6 +359,35 @@ class Suite:
 
     # Stopping.
 
+    async def test_usage_of_a_running_and_of_an_ended_container(self, runtime: Runtime, launch: Launch) -> None:
+        script = (
+            "import os, time\nkept = bytearray(50_000_000)\n"
+            "if os.fork() == 0:\n    while time.process_time() < 0.5: pass\n    os._exit(0)\n"
+            "os.wait()\nprint('burnt', flush=True)\nopen('/opt/ml/file', 'wb').write(bytes(1 << 20))\n"
+            "while not os.path.exists('/opt/ml/go'): time.sleep(0.01)\n"
+        )
+        handle = await launch(script)
+        assert await first_line(runtime, handle) == "burnt"
+        running = await runtime.usage(handle)
+        assert running is not None
+        assert running.span is None
+        assert 0.4 < running.cpu_seconds < 30
+        assert running.memory_bytes > 50_000_000
+        assert running.began is not None
+        assert abs(running.began - time.time()) < 120
+        (Path(handle["directory"]) / "ml" / "go").touch()
+        await runtime.wait(handle)
+        ended = await runtime.usage(handle)
+        assert ended is not None
+        assert ended.cpu_seconds >= running.cpu_seconds - 0.05
+        assert ended.memory_bytes > 50_000_000
+        assert ended.disk_bytes is not None
+        assert ended.disk_bytes >= 1 << 20
+        assert ended.span is not None
+        began, end = ended.span
+        assert abs(began - running.began) < 2
+        assert end > began
+
     async def test_stop_lets_the_process_finish(self, runtime: Runtime, launch: Launch) -> None:
         code = (
             "import os, signal, time, sys\n"

@@ -269,6 +269,7 @@ async def test_counters(plant: Plant) -> None:
     assert (counters["invocations"], counters["errors_4xx"], counters["errors_5xx"]) == (4, 1, 1)
     assert counters["model_us"] > 0
     assert counters["overhead_us"] > 0
+    assert (sum(counters["model"].values()), sum(counters["overhead"].values())) == (4, 4)
     live = plant.router.table.endpoint("us-east-1", "iris")
     assert live is not None
     assert [slot.outstanding for slot in live.variants[0].slots] == [0]

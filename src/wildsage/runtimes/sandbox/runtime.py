@@ -17,11 +17,12 @@ from pathlib import Path
 from wildsage.core import trees
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.errors import ClientFault, InternalFault, RuntimeRefused
-from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine, NetworkSpec
+from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine, NetworkSpec, Usage
 from wildsage.runtimes.sandbox import log, plan, state
 from wildsage.runtimes.sandbox.keeper.order import Order
 from wildsage.runtimes.sandbox.network import build
 from wildsage.runtimes.sandbox.network import order as network
+from wildsage.runtimes.sandbox.usage import Processes, measure
 
 _LONGEST_SOCKET_PATH = 107  # sockaddr_un
 _SOCKET = "http.sock"
@@ -59,6 +60,7 @@ class Sandbox:
     def __init__(self, hidden: Iterable[Path] = (), clock: Clock | None = None) -> None:
         self._hidden = tuple(hidden)
         self._clock = clock or SystemClock()
+        self._processes = Processes()
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         """About 60 ms. Raises RuntimeRefused (an engine image, no namespaces), ClientFault (argv cannot be run)."""
@@ -136,6 +138,9 @@ class Sandbox:
                 loop.remove_reader(descriptor)
                 os.close(descriptor)
         return container.inspect()
+
+    async def usage(self, handle: Handle) -> Usage | None:
+        return await asyncio.to_thread(measure, state.of_handle(handle), self._processes)
 
     async def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
         container = state.of_handle(handle)

@@ -18,6 +18,7 @@ import _signal as signal  # type: ignore[import-not-found]
 import errno
 import fcntl
 import os
+import resource
 import sys
 import time
 
@@ -269,9 +270,11 @@ class Keeper:
     def _report(self, code: int) -> None:
         """``exit.json``, whole or not at all, on the disk before this process ends."""
         killed = code != 0 and (self._out_of_memory or self._limits.killed())
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         text = (
             f'{{"exit_code": {code if code >= 0 else 128 - code}, "out_of_memory": {"true" if killed else "false"}, '
-            f'"started_at": {self._started!r}, "ended_at": {time.time()!r}}}\n'
+            f'"started_at": {self._started!r}, "ended_at": {time.time()!r}, '
+            f'"cpu_seconds": {used.ru_utime + used.ru_stime!r}, "peak_memory_bytes": {used.ru_maxrss * 1024}}}\n'
         )
         os.pwrite(self._exit, text.encode(), 0)
         os.ftruncate(self._exit, len(text))

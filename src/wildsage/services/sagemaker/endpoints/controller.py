@@ -126,7 +126,7 @@ class EndpointController:
     async def _watch(self, resource: Resource, state: State) -> Step:
         """Waits until a starting instance serves or fails, a serving one ends, or one is due to be replaced."""
         for each in state.of(fleet.LAUNCHED, fleet.SERVING):
-            self._instances.attend(resource.key, each)
+            self._instances.attend(resource.key, each, state.variant_of(each))
         tasks: dict[asyncio.Task[object], Instance] = {}
         for each in state.of(fleet.LAUNCHED):
             tasks[asyncio.create_task(self._instances.started(resource.key, each))] = each

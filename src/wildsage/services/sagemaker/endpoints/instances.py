@@ -19,11 +19,12 @@ from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Inspection, Phase, Runtime
 from wildsage.services.sagemaker.endpoints import fleet, launch, modeldata
 from wildsage.services.sagemaker.endpoints.fleet import Instance, Variant
-from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
+from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, LOG_GROUPS, log_group
 from wildsage.services.sagemaker.endpoints.launch import Placement
 from wildsage.services.sagemaker.instance import roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source
+from wildsage.services.sagemaker.instance.gauges import Measured
 from wildsage.services.sagemaker.instance.health import until_healthy
 from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.threads import in_thread
@@ -56,9 +57,14 @@ class Instances:
         name = f"{instance.variant}/{instance.id}"
         return LogStream(endpoint.account, endpoint.region, log_group(endpoint.name), name)
 
-    def _source(self, endpoint: Key, instance: Instance) -> Source:
+    def _source(self, endpoint: Key, instance: Instance, variant: Variant | None = None) -> Source:
+        measured = None
+        if variant is not None:
+            dimensions = (("EndpointName", endpoint.name), ("VariantName", variant.name))
+            kind = str(variant.document.get("InstanceType") or "")
+            measured = Measured(endpoint.account, endpoint.region, LOG_GROUPS, dimensions, kind)
         stream = self._stream(endpoint, instance)
-        return Source(f"host/{instance.id}", self._runtime, instance.handle, stream)
+        return Source(f"host/{instance.id}", self._runtime, instance.handle, stream, measured=measured)
 
     def _place(self, endpoint: Key, instance: Instance, variant: Variant) -> Placement:
         return Placement(ENDPOINT.arn(endpoint), endpoint.region, instance, variant, self._directory(instance))
@@ -95,9 +101,9 @@ class Instances:
             deadline=self._platform.clock.now() + variant.startup_timeout,
         )
 
-    def attend(self, endpoint: Key, instance: Instance) -> None:
-        """Its output goes to its log stream from now on."""
-        self._attendants.attend(self._source(endpoint, instance))
+    def attend(self, endpoint: Key, instance: Instance, variant: Variant | None) -> None:
+        """Its output goes to its log stream from now on, and what it uses is measured."""
+        self._attendants.attend(self._source(endpoint, instance, variant))
 
     async def started(self, endpoint: Key, instance: Instance) -> Instance:
         """Returns once a launched instance serves; raises NotHealthy once it is clear that it will not."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,14 @@ from typing import Any
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
+from wildsage.kit.metrics import announce
 from wildsage.runtimes.base import Handle, LogLine, Runtime
+from wildsage.services.sagemaker.instance.gauges import Gauges, Measured
 from wildsage.services.sagemaker.instance.metrics import Metric, Metrics
 from wildsage.store.facts import Fact, Window
+from wildsage.store.metrics import Datum, Dimensions, adding
+from wildsage.store.metrics import Metric as SeriesOf
+from wildsage.store.summaries import of_values
 
 _AT_ONCE = 2000
 _CHARACTERS = 1 << 20  # of lines read and not kept yet: a line can have 256 KiB
@@ -30,13 +35,18 @@ _TOO_SLOW = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A container whose output is followed. ``name``: unique for ever; the cursor's name. ``since``: as ``offset``."""
+    """A container whose output is followed. ``name``: unique for ever; the cursor's name.
+
+    ``measured``: the series of what it uses; those of ``metrics`` are in the same namespace, under each of ``series``.
+    """
 
     name: str
     runtime: Runtime
     handle: Handle
     stream: LogStream
     metrics: tuple[Metric, ...] = ()
+    measured: Measured | None = None
+    series: tuple[Dimensions, ...] = ()
 
 
 def metrics_topic(source: str) -> str:
@@ -59,11 +69,14 @@ class Attendants:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._gauges = Gauges(platform)
 
     def attend(self, source: Source) -> None:
         """Follows the source from where it was left; does nothing if that goes on already."""
         task = self._tasks.get(source.name)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            if source.measured is not None:
+                self._gauges.watch(source.name, source.runtime, source.handle, source.measured)
             self._tasks[source.name] = asyncio.create_task(self._follow(source), name=f"log of {source.name}")
 
     async def finished(self, source: Source) -> None:
@@ -94,6 +107,7 @@ class Attendants:
                 if lines:
                     last = await self._keep(source, metrics, lines, last)
             await reader
+            await self._gauges.last(source.name)
         finally:
             reader.cancel()
             with suppress(asyncio.CancelledError):
@@ -119,8 +133,22 @@ class Attendants:
             values = [Fact(name, timed[at][0], timed[at][0], json.dumps(value)) for at, name, value in found.values]
             await self._platform.facts.append(metrics_topic(source.name), values)
         timed += [(last, _TOO_SLOW.format(name)) for name in found.given_up]
-        await logstreams.append(self._platform, source.stream, timed, source.name, lines[-1].offset)
+        data = list(_published(source, [(timed[at][0] / 1000, name, value) for at, name, value in found.values]))
+        beside = [adding(data, self._platform.clock.now())] if data else []
+        await logstreams.append(self._platform, source.stream, timed, source.name, lines[-1].offset, beside)
+        announce(self._platform, data)
         return last
+
+
+def _published(source: Source, values: Sequence[tuple[float, str, float]]) -> Iterator[Datum]:
+    """What was found in a log, as CloudWatch has it."""
+    if source.measured is None:
+        return
+    where = source.measured
+    for at, name, value in values:
+        for dimensions in source.series:
+            metric = SeriesOf(where.account, where.region, where.namespace, name, dimensions)
+            yield Datum(metric, at, of_values({value: 1.0}))
 
 
 class Waiting:

@@ -19,11 +19,13 @@ from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, NetworkSpec, Phase, Runtime
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
+from wildsage.services.sagemaker.instance.gauges import Measured, job_host
 from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.metrics import Metric
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.store.codec import Document
+from wildsage.store.metrics import Dimensions
 from wildsage.store.resources import Resource
 
 Handles = Mapping[str, Handle]
@@ -61,18 +63,34 @@ class Job(Protocol):
 class Logged:
     """Where the output of one kind of job goes.
 
-    ``prefix``: of the names that cursors are kept under. ``group``: the log group. ``metrics``: what is looked for in
-    it, given the create document.
+    ``prefix``: of the names that cursors are kept under. ``group``: the log group, and the namespace of metrics.
+    ``metrics``: what is looked for in the log, given the create document. ``named``: the dimension that is the job's
+    name. ``disk_gib``: the size of an instance's volume, given the create document.
     """
 
     prefix: str
     group: str
     metrics: Callable[[Document], tuple[Metric, ...]] = lambda _: ()
+    named: str = ""
+    disk_gib: Callable[[Document], int] = lambda _: 0
 
     def stream(self, resource: Resource, host: Host) -> LogStream:
         """The log stream of one instance."""
         name = f"{resource.key.name}/{host.name}-{int(resource.created)}"
         return LogStream(resource.key.account, resource.key.region, self.group, name)
+
+    def measured(self, resource: Resource, host: Host) -> Measured:
+        """The series of what one instance uses."""
+        key = resource.key
+        size = self.disk_gib(resource.spec)
+        return Measured(key.account, key.region, self.group, job_host(key.name, host.name), host.instance_type, size)
+
+    def series(self, resource: Resource, host: Host) -> tuple[Dimensions, ...]:
+        """Where values found in the log of one instance go."""
+        if not self.named:
+            return ()
+        whole = (self.named, resource.key.name)
+        return (whole,), (*job_host(resource.key.name, host.name), whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +208,15 @@ class Instances:
         attempt = resource.state.get("attempt", 0)  # each has a log of its own to be read, all come to one stream
         name = f"{self._logged.prefix}/{resource.uid}/{host.name}" + (f"/{attempt}" if attempt else "")
         stream = self._logged.stream(resource, host)
-        return Source(name, self._runtime, handles[host.name], stream, self._logged.metrics(resource.spec))
+        return Source(
+            name,
+            self._runtime,
+            handles[host.name],
+            stream,
+            self._logged.metrics(resource.spec),
+            self._logged.measured(resource, host),
+            self._logged.series(resource, host),
+        )
 
 
 def _joining(spec: LaunchSpec, network: Handle | None) -> LaunchSpec:

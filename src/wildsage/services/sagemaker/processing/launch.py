@@ -10,6 +10,7 @@ from wildsage.core.settings import Settings
 from wildsage.runtimes.base import LaunchSpec, NetworkSpec
 from wildsage.runtimes.instances import lookup
 from wildsage.services.sagemaker.instance import networks, surroundings
+from wildsage.services.sagemaker.instance.gauges import volume
 from wildsage.services.sagemaker.instance.hosts import HOMOGENEOUS, Host
 from wildsage.services.sagemaker.instance.images import Software
 from wildsage.services.sagemaker.instance.instances import Logged
@@ -17,7 +18,9 @@ from wildsage.services.sagemaker.processing import inputs
 from wildsage.services.sagemaker.processing.kind import LOG_GROUP
 from wildsage.store.codec import Document
 
-LOGGED = Logged("process", LOG_GROUP)
+LOGGED = Logged(
+    "process", LOG_GROUP, disk_gib=lambda document: volume(document["ProcessingResources"]["ClusterConfig"])
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from wildsage.core.settings import Settings
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount, NetworkSpec
 from wildsage.runtimes.instances import lookup
 from wildsage.services.sagemaker.instance import networks, surroundings
+from wildsage.services.sagemaker.instance.gauges import volume
 from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.images import Software
 from wildsage.services.sagemaker.instance.inputs import files
@@ -27,7 +28,7 @@ def _metrics(document: Document) -> tuple[Metric, ...]:
     return tuple(Metric(each["Name"], each["Regex"]) for each in definitions)
 
 
-LOGGED = Logged("train", LOG_GROUP, _metrics)
+LOGGED = Logged("train", LOG_GROUP, _metrics, "TrainingJobName", lambda document: volume(document["ResourceConfig"]))
 CHECKPOINTS = f"{Inside.ML}/checkpoints"
 
 

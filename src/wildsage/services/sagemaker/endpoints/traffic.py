@@ -1,0 +1,181 @@
+"""Metrics of endpoints, out of the counters of routers (Developer Guide, "Endpoint invocation metrics").
+
+Routers count from their start on. What was read of which router is kept in the transaction that publishes the
+difference, so a restart of control neither loses nor repeats a request; a router that ends in order leaves its counters
+in a file. Of a router that is killed, what it did since the last look is lost: a minute at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from wildsage.core import routes
+from wildsage.core.latencies import bounds, middle
+from wildsage.kit.context import Platform
+from wildsage.kit.metrics import announce
+from wildsage.store.database import Write
+from wildsage.store.metrics import Datum, Metric, adding
+from wildsage.store.resources import Key, Resource
+from wildsage.store.summaries import Summary, of_values
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.messages import BytesBody, Request
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "AWS/SageMaker"
+LEFT = "counters-*.json"
+"""What routers leave in the run folder."""
+
+_KEY = Key("sagemaker.traffic", "", "", "routers")
+_PATIENCE_SECONDS = 5.0
+_JUST_BEFORE = 0.5
+"""A look at a full minute is about the minute that ends there."""
+
+Counts = Mapping[str, Any]
+"""Of one variant, as ``dataplane.table.Counters`` has them."""
+
+Router = Mapping[str, Mapping[str, Counts]]
+"""Endpoint key → variant → counts."""
+
+Endpoints = Callable[[], Awaitable[Mapping[str, routes.Endpoint]]]
+
+
+class Traffic:
+    """The meter of invocations."""
+
+    def __init__(self, platform: Platform, client: Client, endpoints: Endpoints) -> None:
+        self._platform = platform
+        self._client = client
+        self._endpoints = endpoints
+        self._seen: Mapping[str, Router] | None = None
+        platform.meters.add(self.read)
+
+    async def read(self) -> None:
+        """Publishes what was invoked since the last look."""
+        left = await asyncio.to_thread(_left, self._platform.settings.data.run)
+        found = dict(left.values())
+        found |= await self._ask()
+        if self._seen is None or any(self._seen.get(name) != counts for name, counts in found.items()):
+            await self._publish(found)
+        self._seen = found
+        for path in left:
+            path.unlink(missing_ok=True)  # only now that what it says is in the store
+
+    async def _ask(self) -> dict[str, Router]:
+        """The counters of the router that runs; empty without one."""
+        request = Request("GET", "/counters", [("host", "router")], BytesBody())
+        address = f"unix:{self._platform.settings.data.router_socket}"
+        try:
+            response = await self._client.send(address, request, _PATIENCE_SECONDS)
+        except (Unreachable, AnswerLost, TimeoutError):
+            return {}
+        return dict([_of(response.body)]) if isinstance(response.body, bytes) else {}
+
+    async def _publish(self, found: Mapping[str, Router]) -> None:
+        resources, now = self._platform.resources, self._platform.clock.now()
+        if await resources.get(_KEY) is None:
+            # The store is new, or was emptied: what routers counted before is not of this store's endpoints.
+            await resources.create(Resource(_KEY, {}, status={"routers": found}, created=now))
+            return
+        endpoints = await self._endpoints()
+        data: list[Datum] = []
+
+        def change(kept: Resource) -> Iterable[Write]:
+            data[:] = self._data(found, kept.status["routers"], endpoints, now - _JUST_BEFORE)
+            kept.status = {"routers": found}
+            return [adding(data, now)]
+
+        await resources.edit(_KEY, change)
+        announce(self._platform, data)
+
+    def _data(
+        self,
+        found: Mapping[str, Router],
+        before: Mapping[str, Router],
+        endpoints: Mapping[str, routes.Endpoint],
+        at: float,
+    ) -> Iterator[Datum]:
+        for name, router in found.items():
+            for key, variants in router.items():
+                for variant, counts in variants.items():
+                    series = _Series(self._platform.settings.account, key, variant, endpoints.get(key))
+                    yield from series.data(difference(counts, before.get(name, {}).get(key, {}).get(variant)), at)
+
+
+class _Series:
+    """The metrics of one variant."""
+
+    def __init__(self, account: str, key: str, variant: str, endpoint: routes.Endpoint | None) -> None:
+        self._account = account
+        self._region, _, self._endpoint = key.partition("/")
+        self._variant = variant
+        there = () if endpoint is None else endpoint.variants
+        self._instances = next((len(each.instances) for each in there if each.name == variant), 1) or 1
+
+    def data(self, new: Counts, at: float) -> Iterator[Datum]:
+        """What ``new`` counts, as AWS publishes it: one sample an invocation."""
+        count, bad, broken = new["invocations"], new["errors_4xx"], new["errors_5xx"]
+        if count:
+            yield self._datum("Invocations", at, of_values({1.0: count}))
+            yield self._datum("InvocationsPerInstance", at, of_values({1 / self._instances: count}))
+        if count or bad or broken:
+            yield self._datum("Invocation4XXErrors", at, _share(bad, count))
+            yield self._datum("Invocation5XXErrors", at, _share(broken, count))
+            yield self._datum("InvocationModelErrors", at, _share(bad + broken, count))
+        for name, member in (("ModelLatency", "model"), ("OverheadLatency", "overhead")):
+            if new[member]:
+                yield self._datum(name, at, _latency(new[member], new[f"{member}_us"]), "Microseconds")
+
+    def _datum(self, name: str, at: float, summary: Summary, unit: str = "None") -> Datum:
+        dimensions = (("EndpointName", self._endpoint), ("VariantName", self._variant))
+        return Datum(Metric(self._account, self._region, NAMESPACE, name, dimensions), at, summary, unit)
+
+
+def difference(now: Counts, before: Counts | None) -> Counts:
+    """What was added since; everything if nothing is known of before."""
+    if before is None:
+        return now
+    found: dict[str, Any] = {}
+    for name, value in now.items():
+        if isinstance(value, Mapping):
+            more = {number: count - before[name].get(number, 0) for number, count in value.items()}
+            found[name] = {number: count for number, count in more.items() if count}
+        else:
+            found[name] = value - before[name]
+    return found
+
+
+def _share(ones: int, count: int) -> Summary:
+    """1 for each of ``ones``, 0 for every other of ``count``; an error may belong to an earlier invocation."""
+    return of_values({value: times for value, times in ((1.0, ones), (0.0, max(count - ones, 0))) if times})
+
+
+def _latency(buckets: Mapping[str, int], total: int) -> Summary:
+    numbers = {int(number): count for number, count in buckets.items()}
+    known = of_values({middle(number): float(count) for number, count in numbers.items()})
+    least, most = bounds(min(numbers))[0], bounds(max(numbers))[1]
+    return Summary(known.count, float(total), float(least), float(most), known.distribution)
+
+
+def _left(run: Path) -> dict[Path, tuple[str, Router]]:
+    """What routers left that have ended."""
+    found = {}
+    for path in run.glob(LEFT):
+        try:
+            found[path] = _of(path.read_bytes())
+        except ValueError:
+            log.warning("%s cannot be read; what it counted is lost", path)
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _of(text: bytes) -> tuple[str, Router]:
+    """Which router, and its counters."""
+    told = json.loads(text)
+    return f"{told['pid']}-{told['since']}", told["endpoints"]

@@ -1,0 +1,112 @@
+"""Counters of routers as metrics: nothing is lost or told twice, whoever is started again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.services.sagemaker.conftest import Server
+
+from wildsage.core.latencies import bounds, bucket, middle
+from wildsage.services.sagemaker.endpoints.traffic import NAMESPACE, Traffic
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.http.server import start_server
+
+
+@given(st.integers(0, 10**10))
+def test_buckets_are_narrow_and_in_order(microseconds: int) -> None:
+    number = bucket(microseconds)
+    least, most = bounds(number)
+    assert least <= microseconds <= most
+    assert abs(middle(number) - microseconds) <= 0.016 * microseconds + 0.5
+    assert bounds(number + 1)[0] == most + 1
+
+
+def counted(invocations: int, bad: int = 0, microseconds: int = 1000) -> dict[str, Any]:
+    return {
+        "invocations": invocations,
+        "errors_4xx": bad,
+        "errors_5xx": 0,
+        "model_us": invocations * microseconds,
+        "overhead_us": invocations * 50,
+        "model": {str(bucket(microseconds)): invocations},
+        "overhead": {"50": invocations},
+    }
+
+
+class Router:
+    """Answers what it is told to have counted."""
+
+    def __init__(self) -> None:
+        self.pid = 1
+        self.counts = counted(0)
+
+    def told(self) -> bytes:
+        endpoints = {"us-east-1/iris": {"AllTraffic": self.counts}}
+        return json.dumps({"pid": self.pid, "since": 1.5, "endpoints": endpoints}).encode()
+
+    async def answer(self, _request: Request) -> Response:
+        return Response(200, [], self.told())
+
+
+async def metric(server: Server, name: str) -> Mapping[str, float]:
+    now = server.control.platform.clock.now()
+    answer = await server.call(
+        "cloudwatch",
+        "GetMetricStatistics",
+        Namespace=NAMESPACE,
+        MetricName=name,
+        Dimensions=[{"Name": "VariantName", "Value": "AllTraffic"}, {"Name": "EndpointName", "Value": "iris"}],
+        StartTime=now - 1800,
+        EndTime=now + 60,
+        Period=3600,
+        Statistics=["Sum", "Average", "SampleCount", "Minimum", "Maximum"],
+    )
+    found: Mapping[str, float] = next(iter(answer["Datapoints"]), {"Sum": 0})
+    return found
+
+
+async def test_restarts_neither_lose_nor_repeat(server: Server) -> None:
+    router, client = Router(), Client()
+    data, platform = server.control.platform.settings.data, server.control.platform
+
+    async def traffic() -> None:
+        """As a control process that has just started sees it."""
+        reader = Traffic(platform, client, server.control.routes.endpoints)
+        await reader.read()
+        await reader.read()
+
+    listening = await start_server(router.answer, path=data.router_socket)
+    router.counts = counted(5)
+    await traffic()
+    assert (await metric(server, "Invocations"))["Sum"] == 0  # counted before the store was there
+    router.counts = counted(15, bad=3)
+    await traffic()
+    await traffic()
+    assert (await metric(server, "Invocations"))["Sum"] == 10
+    bad = await metric(server, "Invocation4XXErrors")
+    assert (bad["Sum"], bad["SampleCount"], bad["Average"]) == (3, 10, 0.3)
+    latency = await metric(server, "ModelLatency")
+    assert (latency["SampleCount"], latency["Average"]) == (10, 1000)
+    assert 980 <= latency["Minimum"] <= 1000 <= latency["Maximum"] <= 1020
+    # It ends in order and leaves its counters; the next begins at nothing.
+    router.counts = counted(20, bad=3)
+    left = data.run / "counters-1.json"
+    left.write_bytes(router.told())
+    router.pid, router.counts = 2, counted(4)
+    await traffic()
+    assert not left.exists()
+    assert (await metric(server, "Invocations"))["Sum"] == 19
+    # The machine stopped between the transaction and the removal of the file.
+    router.pid, router.counts = 1, counted(20, bad=3)
+    left.write_bytes(router.told())
+    router.pid, router.counts = 2, counted(4)
+    await traffic()
+    assert (await metric(server, "Invocations"))["Sum"] in (19, 39)
+    await listening.close(1)
+    await traffic()
+    client.close()
