@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
@@ -14,21 +14,23 @@ from wildsage.store.outbox import Letter, post
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One message. ``token``: another with the same to ``topic`` before ``until`` is not published again."""
+    """One message. ``letters``: by the box they go to.
+
+    ``token``: another with the same to ``topic`` before ``until`` is not published again.
+    """
 
     topic: str
     id: str
-    letters: Collection[Letter]
+    letters: Mapping[str, Collection[Letter]]
     token: str | None = None
     until: float = 0.0
 
 
 class Publications:
-    """Posts to ``box``."""
+    """Publishes."""
 
-    def __init__(self, database: Database, box: str) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._box = box
 
     async def publish(self, new: Publication, now: float) -> str:
         """The message's id, a duplicate's being that of the first. Durable on return."""
@@ -38,7 +40,8 @@ class Publications:
                 first = _first(connection, new, now)
                 if first != new.id:
                     return first
-            post(connection, self._box, new.letters, now)
+            for box, letters in new.letters.items():
+                post(connection, box, letters, now)
             return new.id
 
         return await self._database.write(work)

@@ -6,6 +6,7 @@ import json
 import queue
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -171,12 +172,15 @@ class Endpoint:
     def __init__(self, tls: Path | None = None) -> None:
         self.got: queue.Queue[tuple[dict[str, str], str]] = queue.Queue()
         self.answers: list[int] = []
+        self.talks = threading.Event()
+        self.talks.set()
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"])).decode()
                 endpoint.got.put(({name.lower(): value for name, value in self.headers.items()}, body))
+                endpoint.talks.wait(SECONDS)
                 self.send_response(endpoint.answers.pop(0) if endpoint.answers else 200)
                 self.send_header("content-length", "2")
                 self.end_headers()
@@ -199,6 +203,7 @@ class Endpoint:
         return self.got.get(timeout=SECONDS)
 
     def close(self) -> None:
+        self.talks.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
@@ -241,6 +246,21 @@ def test_a_web_endpoint_confirms_by_visiting_the_link(server: Server, endpoint: 
     assert headers["x-amz-sns-topic-arn"] == topic
     with urllib.request.urlopen(found["UnsubscribeURL"], timeout=SECONDS):
         assert sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"] == []
+
+
+def test_endpoints_that_hang_do_not_delay_queues(server: Server, endpoint: Endpoint) -> None:
+    sns, subscribed = server.client("sns"), Subscribed(server)
+    topic, asked = subscribe(server, endpoint, DeliveryPolicy=json.dumps({"healthyRetryPolicy": {"numRetries": 0}}))
+    sns.confirm_subscription(TopicArn=topic, Token=asked["Token"])
+    endpoint.talks.clear()
+    for _ in range(4):
+        entries = [{"Id": str(number), "Message": "into the void"} for number in range(10)]
+        assert len(sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)["Successful"]) == 10
+    endpoint.next()
+    began = time.monotonic()
+    subscribed.publish("past them")
+    assert json.loads(subscribed.next()["Body"])["Message"] == "past them"
+    assert time.monotonic() - began < 12  # after 15 seconds the first of those who wait for the endpoint give up
 
 
 def test_a_web_endpoint_is_tried_again(server: Server, endpoint: Endpoint) -> None:

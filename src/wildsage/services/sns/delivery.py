@@ -21,7 +21,7 @@ from wildsage.kit.context import Platform
 from wildsage.kit.courier import Courier
 from wildsage.services.sns import envelope, names, retries
 from wildsage.services.sns.publish import text_for
-from wildsage.services.sns.subscriptions import BOX, dead_letter_queue
+from wildsage.services.sns.subscriptions import BOXES, dead_letter_queue
 from wildsage.services.sns.topics import kept
 from wildsage.store.codec import Document
 from wildsage.store.outbox import Waiting
@@ -201,6 +201,8 @@ async def run(platform: Platform) -> None:
     """Delivers what was published, until cancelled."""
     delivery = Delivery(platform)
     try:
-        await Courier(platform, BOX, delivery).run()
+        async with asyncio.TaskGroup() as couriers:
+            for box in BOXES:
+                couriers.create_task(Courier(platform, box, delivery).run())
     finally:
         delivery.close()

@@ -14,7 +14,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.courier import topic_of
 from wildsage.kit.operation import operation
 from wildsage.services.sns import envelope, filters, names
-from wildsage.services.sns.subscriptions import BOX, of_topic
+from wildsage.services.sns.subscriptions import BOXES, box_of, of_topic
 from wildsage.services.sns.topics import kept
 from wildsage.store.codec import Document
 from wildsage.store.outbox import Letter
@@ -80,20 +80,26 @@ async def _publish(ctx: Context, topic: Resource, subscriptions: list[Resource],
     message = _message(ctx, topic, request)
     group, token = _order(topic, request)
     message |= {name: value for name, value in (("Group", group), ("Deduplication", token)) if value}
-    letters = list(_letters(message, subscriptions, group if names.is_ordered(topic.key.name) else None))
+    letters: dict[str, list[Letter]] = {box: [] for box in BOXES}
+    for box, letter in _letters(message, subscriptions, group if names.is_ordered(topic.key.name) else None):
+        letters[box].append(letter)
     publication = Publication(topic.uid, message["MessageId"], letters, token, ctx.now + _DUPLICATE_SECONDS)
-    told: Document = {"MessageId": await Publications(ctx.platform.database, BOX).publish(publication, ctx.now)}
-    ctx.platform.hints.notify(topic_of(BOX))
+    told: Document = {"MessageId": await Publications(ctx.platform.database).publish(publication, ctx.now)}
+    for box, found in letters.items():
+        if found:
+            ctx.platform.hints.notify(topic_of(box))
     if "SequenceNumber" in message:
         told["SequenceNumber"] = message["SequenceNumber"]
     return told
 
 
-def _letters(message: Document, subscriptions: list[Resource], group: str | None) -> Iterator[Letter]:
+def _letters(message: Document, subscriptions: list[Resource], group: str | None) -> Iterator[tuple[str, Letter]]:
+    """Each with its box."""
     for each in subscriptions:
         if each.phase == names.CONFIRMED and _wants(each, message):
             there = names.arn_of(each)
-            yield Letter({"Subscription": there, "Message": message}, "" if group is None else f"{there} {group}")
+            lane = "" if group is None else f"{there} {group}"
+            yield box_of(each), Letter({"Subscription": there, "Message": message}, lane)
 
 
 def _wants(subscription: Resource, message: Document) -> bool:

@@ -20,7 +20,8 @@ from wildsage.store.codec import Document
 from wildsage.store.outbox import Letter, Outbox
 from wildsage.store.resources import Key, Missing, Page, Query, Resource
 
-BOX = "sns"
+_BOX, _WEB_BOX = "sns", "sns-web"
+BOXES = (_BOX, _WEB_BOX)
 _PAGE = 100
 _TOKEN_SECONDS = 2 * 86400
 _WEB = ("http", "https")
@@ -136,6 +137,11 @@ def dead_letter_queue(policy: str) -> str:
     return target
 
 
+def box_of(subscription: Resource) -> str:
+    """The outbox of its letters. Endpoints of the web have one of their own: those that hang must not delay queues."""
+    return _WEB_BOX if subscription.spec["Protocol"] in _WEB else _BOX
+
+
 async def _same(ctx: Context, topic: Resource, protocol: str, endpoint: str) -> Resource | None:
     """The subscription that is there already."""
     for each in await of_topic(ctx, topic.key):
@@ -184,8 +190,9 @@ async def _ask(ctx: Context, subscription: Resource) -> None:
         "Timestamp": envelope.timestamp(ctx.now),
     }
     letter = Letter({"Subscription": names.arn_of(subscription), "Message": message})
-    await Outbox(ctx.platform.database, BOX).add([letter], ctx.now)
-    ctx.platform.hints.notify(topic_of(BOX))
+    box = box_of(subscription)
+    await Outbox(ctx.platform.database, box).add([letter], ctx.now)
+    ctx.platform.hints.notify(topic_of(box))
 
 
 @operation("ConfirmSubscription")
