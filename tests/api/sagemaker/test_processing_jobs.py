@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
 from typing import Any
@@ -186,6 +187,37 @@ while not os.path.exists("/opt/ml/processing/live/never"): time.sleep(0.1)
     assert objects(account, f"{name}/out/") == {"0/first": b"1", "1/first": b"1"}
     with pytest.raises(ClientError, match="is in status Stopped"):
         account.sagemaker.stop_processing_job(ProcessingJobName=name)
+
+
+def test_pipes_carry_the_data_of_an_epoch(account: Account) -> None:
+    for number in range(4):
+        account.put(f"piped/{number}", gzip.compress(f"{number}\n".encode()))
+    script = """
+import os
+assert os.listdir("/opt/ml/processing/in/files") == ["0"]
+for epoch in range(2):
+    with open(f"/opt/ml/processing/in/data_{epoch}", "rb") as pipe:
+        open(f"/opt/ml/processing/out/{epoch}", "wb").write(pipe.read())
+"""
+    piped = {"S3InputMode": "Pipe", "S3CompressionType": "Gzip"}
+    inputs = [
+        read(f"s3://{BUCKET}/piped/", "/opt/ml/processing/in/data", **piped),
+        read(f"s3://{BUCKET}/piped/0", "/opt/ml/processing/in/files"),
+    ]
+    name = process(account, script, inputs, [("/opt/ml/processing/out", "EndOfJob")])
+    job = processed(account, name)
+    assert job["ProcessingJobStatus"] == "Completed", job
+    assert objects(account, f"{name}/out/0/") == {"0": b"0\n1\n2\n3\n", "1": b"0\n1\n2\n3\n"}
+
+
+def test_a_pipe_that_breaks_fails_the_job(account: Account) -> None:
+    account.put("broken/0", b"no gzip")
+    piped = {"S3InputMode": "Pipe", "S3CompressionType": "Gzip"}
+    script = "open('/opt/ml/processing/data_0', 'rb').read()"
+    name = process(account, script, [read(f"s3://{BUCKET}/broken/", "/opt/ml/processing/data", **piped)])
+    job = processed(account, name)
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert "cannot be decompressed" in job["FailureReason"]
 
 
 def test_several_instances_share_the_keys_and_find_one_another(account: Account) -> None:

@@ -1,8 +1,9 @@
 """Brings a processing job from its creation to its end, one stage at a time.
 
 ``state`` (private):
-    stage      prepare, download, launch, run, stop, upload, clean
+    stage      prepare, download, feed, launch, run, stop, upload, clean
     software   what its image turned out to be (images.Software)
+    feeders    the runtime's handles of what feeds inputs in Pipe mode; none without such inputs
     handles    the runtime's of the instances and their network, once launched (instances.Handles)
     deadline   when MaxRuntimeInSeconds is over, epoch seconds
     stopping   when its end was asked for (StopProcessingJob, or the time limit)
@@ -30,12 +31,13 @@ from wildsage.services.sagemaker.instance import faults, reasons, roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.images import Images, kept
+from wildsage.services.sagemaker.instance.inputs.feeders import Feeders
 from wildsage.services.sagemaker.instance.instances import CLOSED, FULL, Ended, Instances
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.processing import launch, outputs, rules
-from wildsage.services.sagemaker.processing.fill import fill
+from wildsage.services.sagemaker.processing import inputs, launch, outputs, rules
+from wildsage.services.sagemaker.processing.fill import BELOW, fill
 from wildsage.services.sagemaker.processing.kind import PROCESSING_JOB
 from wildsage.services.sagemaker.processing.launch import Job
 from wildsage.services.sagemaker.processing.operations import STOP
@@ -47,6 +49,7 @@ _LOOK_SECONDS = 1.0
 _DOING = {
     "prepare": "preparing the image",
     "download": "downloading the input data",
+    "feed": "launching the container that streams the input data",
     "launch": "launching the container",
     "run": "watching the container",
     "stop": "stopping the container",
@@ -63,10 +66,12 @@ class ProcessingController:
         self._platform = platform
         self._images = images
         self._instances = Instances(platform, runtime, attendants, launch.LOGGED)
+        self._feeders = Feeders(runtime)
         self._uploads: dict[str, Uploads] = {}
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
             "prepare": self._prepare,
             "download": self._download,
+            "feed": self._feed,
             "launch": self._launch,
             "run": self._run,
             "stop": self._stop,
@@ -134,7 +139,12 @@ class ProcessingController:
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
         await together(fill(job, host, transfers) for host in job.hosts)
-        return self._next(resource, "launch")
+        return self._next(resource, "feed" if inputs.piped(job.document) else "launch")
+
+    async def _feed(self, resource: Resource, job: Job) -> Step:
+        instances = {f"{job.directory.name}-{host.name}": job.folder(host) for host in job.hosts}
+        handles = await self._feeders.launch(instances, BELOW)
+        return self._next(resource, "launch", feeders=[dict(handle) for handle in handles])
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
         words = (resource.state["software"]["notice"], unheeded(resource.spec.get("NetworkConfig") or {}))
@@ -163,6 +173,9 @@ class ProcessingController:
         if resource.wish == STOP:
             return self._next(resource, "stop")
         found = await self._wait(resource, job)
+        if isinstance(found, str):
+            await self._instances.stop(job, handles, 0)
+            return self._next(resource, "upload", outcome={"phase": "Failed", "reason": found})
         now = self._platform.clock.now()
         if found is None:
             text = "[wildsage] MaxRuntimeInSeconds is over; the job is stopped."
@@ -175,17 +188,20 @@ class ProcessingController:
             return self._next(resource, "upload", outcome={"phase": "Failed", "reason": FULL})
         return self._next(resource, "upload", outcome=await self._judge(resource, job, found))
 
-    async def _wait(self, resource: Resource, job: Job) -> Ended | None:
-        """How the containers ended; None if their time was over before."""
+    async def _wait(self, resource: Resource, job: Job) -> Ended | str | None:
+        """How the containers ended; why their input did, if that was first; None if their time was over before."""
         left = resource.state["deadline"] - self._platform.clock.now()
         ending = asyncio.ensure_future(self._instances.ended(job, resource.state["handles"]))
+        breaking = asyncio.ensure_future(self._feeders.broken(resource.state.get("feeders", ())))
         alarm = asyncio.ensure_future(self._platform.clock.sleep(max(left, 0.0)))
         uploading = asyncio.ensure_future(self._go_on_uploading(resource, job))
         try:
-            await asyncio.wait({ending, alarm}, return_when=asyncio.FIRST_COMPLETED)
-            return ending.result() if ending.done() else None
+            await asyncio.wait({ending, breaking, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                return ending.result()
+            return breaking.result() if breaking.done() else None
         finally:
-            for each in (ending, alarm, uploading):
+            for each in (ending, breaking, alarm, uploading):
                 each.cancel()
             await asyncio.gather(uploading, return_exceptions=True)
 
@@ -200,11 +216,14 @@ class ProcessingController:
 
     async def _judge(self, resource: Resource, job: Job, ended: Ended) -> dict[str, str]:
         """The job's outcome."""
+        lost = ended.failed is not None and ended.failed[1].phase is Phase.LOST
+        if broken := await self._feeders.finish(resource.state.get("feeders", ())):
+            return {"phase": "Failed", "reason": rules.LOST if lost else broken}
         if ended.failed is None:
             return {"phase": "Completed", "reason": ""}
-        host, found = ended.failed
-        if found.phase is Phase.LOST:
+        if lost:
             return {"phase": "Failed", "reason": rules.LOST}
+        host, found = ended.failed
         log = await self._instances.last_words(resource, resource.state["handles"], host, _TAIL_LINES)
         message = ""
         with suppress(ClientFault):  # not UTF-8, which is said when the output is uploaded
@@ -242,6 +261,7 @@ class ProcessingController:
         self._uploads.pop(resource.uid, None)
         if handles := resource.state.get("handles"):
             await self._instances.remove(resource, job, handles)
+        await self._feeders.remove(resource.state.get("feeders", ()))
         await in_thread(lambda _: trees.remove(job.directory))
         outcome = resource.state["outcome"]
         status = {**resource.status, "ProcessingEndTime": self._platform.clock.now()}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from wildsage.core import trees
 from wildsage.runtimes.base import Inside
 from wildsage.services.sagemaker.instance.hosts import Host
-from wildsage.services.sagemaker.instance.inputs import files
+from wildsage.services.sagemaker.instance.inputs import files, pipes
 from wildsage.services.sagemaker.instance.inputs.listing import Reader
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -21,6 +21,8 @@ from wildsage.services.sagemaker.processing.outputs import folders
 
 # The only instance of a job shares the machine's network or has loopback only, so this one is there in both cases.
 _ALONE = "lo"
+BELOW = ""
+"""Pipes are named from /opt/ml on (see ``pipes.stage``)."""
 
 
 async def fill(job: Job, host: Host, transfers: Transfers) -> None:
@@ -33,6 +35,8 @@ async def fill(job: Job, host: Host, transfers: Transfers) -> None:
     for each in found:
         channel = each.channel(host, len(job.hosts))
         await files.place(channel, each.folder(instance, roots), replace(reader, copies=each.copied))
+    channels = [each.channel(host, len(job.hosts)) for each in inputs.piped(job.document)]
+    await pipes.stage(channels, instance, reader, BELOW)
 
 
 def _prepare(job: Job, host: Host) -> None:
@@ -47,6 +51,9 @@ def _prepare(job: Job, host: Host) -> None:
         each.folder(instance, roots).mkdir(parents=True, exist_ok=True)
     for path in roots:
         (ml / path.removeprefix(f"{Inside.ML}/")).mkdir(parents=True, exist_ok=True)
+    for each in inputs.piped(job.document):
+        (ml / each.path.removeprefix(f"{Inside.ML}/")).parent.mkdir(parents=True, exist_ok=True)
+        (instance / pipes.FEEDER).mkdir(exist_ok=True)
     (ml / "config" / "processingjobconfig.json").write_text(json.dumps(job_config(job)))
     (ml / "config" / "resourceconfig.json").write_text(json.dumps(resource_config(job, host)))
 

@@ -3,11 +3,15 @@
 An input is a folder of links to the stored bytes, mounted at its LocalPath below a private layer (see
 ``instance.inputs.files``). Inputs may lie in one another, and then share the folder and mount of the outermost. One
 that an output lies in, or that lies in an output, is copied into the container's own /opt/ml instead: what a job
-writes there is to be uploaded, so it must not go into a layer.
+writes there is to be uploaded, so it must not go into a layer. So is one that a pipe lies in.
+
+In Pipe mode the data of epoch N flows through the pipe LocalPath_N, as that of a channel does in training; AWS says
+nowhere where the pipes of processing jobs are.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,20 +55,31 @@ class Placed:
 
 
 def placed(document: Document) -> list[Placed]:
-    """The inputs that SageMaker manages, outer ones first."""
+    """The inputs in File mode that SageMaker manages, outer ones first."""
     written = [path_of(each["S3Output"]["LocalPath"]) for each in outputs_of(document) if not each.get("AppManaged")]
-    managed = [each["S3Input"] for each in document.get("ProcessingInputs") or () if not each.get("AppManaged")]
+    pipes = [posixpath.dirname(each.path) for each in piped(document)]
     found: list[Placed] = []
     roots: list[str] = []
-    for source in sorted(managed, key=lambda each: path_of(each["LocalPath"])):
+    for source in sorted(_managed(document, Mode.FILE), key=lambda each: path_of(each["LocalPath"])):
         path = path_of(source["LocalPath"])
         root = ""
-        if not any(within(path, output) or within(output, path) for output in written):
+        nested = any(within(path, output) or within(output, path) for output in written)
+        if not nested and not any(within(pipe, path) for pipe in pipes):
             root = next((each for each in roots if within(path, each)), path)
             if root == path:
                 roots.append(root)
         found.append(Placed(path, root, source))
     return found
+
+
+def piped(document: Document) -> list[Placed]:
+    """The inputs in Pipe mode that SageMaker manages; ``path`` is what the names of the pipes begin with."""
+    return [Placed(path_of(source["LocalPath"]), "", source) for source in _managed(document, Mode.PIPE)]
+
+
+def _managed(document: Document, mode: Mode) -> list[Document]:
+    given = [each["S3Input"] for each in document.get("ProcessingInputs") or () if not each.get("AppManaged")]
+    return [source for source in given if source["S3InputMode"] == mode]
 
 
 def roots(found: Sequence[Placed]) -> list[str]:

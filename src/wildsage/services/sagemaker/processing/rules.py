@@ -6,6 +6,7 @@ Source: API reference, CreateProcessingJob, ProcessingInput, ProcessingS3Input, 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 
 from wildsage.core.errors import ApiError, Unsupported, ValidationError
@@ -35,7 +36,7 @@ _ACCEPTED: Tree = {
             "S3Uri": None,
             "LocalPath": None,
             "S3DataType": None,
-            "S3InputMode": ("File",),
+            "S3InputMode": None,
             "S3DataDistributionType": None,
             "S3CompressionType": None,
         },
@@ -97,6 +98,10 @@ def check(request: Document) -> None:
         _check_output(each)
     taken = [each["S3Input"] for each in inputs if not each.get("AppManaged")]
     _check_unique("The LocalPath of inputs", (path_of(each["LocalPath"]) for each in taken))
+    piped = [path_of(each["LocalPath"]) for each in taken if each.get("S3InputMode") == "Pipe"]
+    for path in (path_of(each["LocalPath"]) for each in taken):
+        if any(re.fullmatch(rf"{re.escape(pipe)}_\d+", path) for pipe in piped):
+            raise ValidationError(f"LocalPath {path} is the name of a pipe of another input, which has Pipe mode.")
     given = [each["S3Output"] for each in outputs if not each.get("AppManaged")]
     _check_unique("The LocalPath of outputs", (path_of(each["LocalPath"]) for each in given))
 

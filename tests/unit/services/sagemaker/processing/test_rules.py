@@ -54,6 +54,7 @@ def request(
         ({"sources": [given("a", ROOT, S3Uri="https://bucket/a")]}, "not a valid S3 URI"),
         ({"sources": [given("a", ROOT, S3CompressionType="Gzip")]}, "only be used if S3InputMode is Pipe"),
         ({"sources": [given("a", ROOT, S3DataType="ManifestFile", S3Uri="s3://b")]}, "must name an object"),
+        ({"sources": [given("a", f"{ROOT}/x", S3InputMode="Pipe"), given("b", f"{ROOT}/x_1")]}, "name of a pipe"),
         ({"targets": [left("a", "/tmp/x")]}, "LocalPath of output a"),
         ({"targets": [left("a", "/opt/ml")]}, "LocalPath of output a"),
         ({"targets": [left("a", "/opt/ml/config/x")]}, "LocalPath of output a"),
@@ -140,6 +141,20 @@ def test_inputs_share_the_mount_of_the_outermost_and_none_hides_an_output() -> N
         ("/instance/inputs/0", f"{ROOT}/data", True),
         ("/instance/inputs/1", f"{ROOT}/data-2", True),
     ]
+
+
+def test_an_input_that_a_pipe_lies_in_is_copied() -> None:
+    sources = [
+        given("outer", f"{ROOT}/in"),
+        given("pipe", f"{ROOT}/in/data", S3InputMode="Pipe"),
+        given("b", f"{ROOT}/b"),
+    ]
+    document = rules.complete(request(sources=sources))
+    assert [(each.path, each.copied) for each in inputs.placed(document)] == [
+        (f"{ROOT}/b", False),
+        (f"{ROOT}/in", True),
+    ]
+    assert [each.path for each in inputs.piped(document)] == [f"{ROOT}/in/data"]
 
 
 def test_shares_go_by_host() -> None:

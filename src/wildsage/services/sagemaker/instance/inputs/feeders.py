@@ -20,9 +20,9 @@ class Feeders:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def launch(self, instances: Mapping[str, Path]) -> list[Handle]:
-        """Those that are needed; ``instances``: name → folder."""
-        specs = [pipes.feeder(name, folder) for name, folder in instances.items()]
+    async def launch(self, instances: Mapping[str, Path], below: str = pipes.DATA) -> list[Handle]:
+        """Those that are needed; ``instances``: name → folder. ``below``: as in ``pipes.stage``."""
+        specs = [pipes.feeder(name, folder, below) for name, folder in instances.items()]
         launching = [self._runtime.launch(spec) for spec in specs if spec is not None]
         outcomes = await asyncio.gather(*launching, return_exceptions=True)
         handles = [each for each in outcomes if not isinstance(each, BaseException)]

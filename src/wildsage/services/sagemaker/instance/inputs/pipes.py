@@ -24,13 +24,17 @@ FEEDER = "feeder"
 _PROGRAM = "/opt/wildsage/feed.py"
 _PLAN_INSIDE = "/opt/wildsage/feed"
 _PIPES_INSIDE = "/opt/wildsage/pipes"
-_PIPES = "input/data"
+DATA = "input/data"
+"""Where the pipes of a training job lie, below /opt/ml."""
 
 Record = Sequence[manifests.Part]
 
 
-async def stage(channels: Sequence[Channel], instance: Path, reader: Reader) -> None:
-    """Puts what the feeder needs into the instance's folder, and the first pipes. Raises JobFault, OSError."""
+async def stage(channels: Sequence[Channel], instance: Path, reader: Reader, below: str = DATA) -> None:
+    """Puts what the feeder needs into the instance's folder, and the first pipes. Raises JobFault, OSError.
+
+    ``below``: the folder of /opt/ml that the names of channels begin in.
+    """
     piped = [channel for channel in channels if channel.mode is Mode.PIPE]
     if not piped:
         return
@@ -50,7 +54,7 @@ async def stage(channels: Sequence[Channel], instance: Path, reader: Reader) -> 
     await in_thread(partial(_write_plan, plan, piped, list(blobs)))
     for channel in piped:
         for epoch in (0, 1):
-            feed.make_pipe(instance / "ml" / _PIPES / f"{channel.name}_{epoch}")
+            feed.make_pipe(instance / "ml" / below / f"{channel.name}_{epoch}")
 
 
 async def _records(channel: Channel, reader: Reader) -> Iterable[Record]:
@@ -70,7 +74,7 @@ async def _records(channel: Channel, reader: Reader) -> Iterable[Record]:
 
 def _write_entries(path: Path, records: Iterable[Record], blobs: dict[Location, int], stopped: Stopped) -> None:
     """Gives each new object in ``blobs`` the next number."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         for record in records:
             check(stopped)
@@ -98,7 +102,7 @@ def _channel(channel: Channel) -> dict[str, Any]:
     }
 
 
-def feeder(name: str, instance: Path) -> LaunchSpec | None:
+def feeder(name: str, instance: Path, below: str = DATA) -> LaunchSpec | None:
     """The container that feeds the instance called ``name``; None if no channel of it has Pipe mode."""
     if not (instance / PLAN).exists():
         return None
@@ -111,7 +115,7 @@ def feeder(name: str, instance: Path) -> LaunchSpec | None:
         mounts=(
             Mount(Path(feed.__file__), _PROGRAM, read_only=True),
             Mount(instance / PLAN, _PLAN_INSIDE, read_only=True),
-            Mount(instance / "ml" / _PIPES, _PIPES_INSIDE),
+            Mount(instance / "ml" / below, _PIPES_INSIDE),
         ),
         network="isolated",
     )
