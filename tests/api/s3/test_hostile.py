@@ -110,6 +110,17 @@ def test_heads_that_contradict_themselves(raw: Raw, bucket: str, headers: Header
     assert raw.send("PUT", target, [*signed, *headers], []).status == status
 
 
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (("x-amz-tagging", "aws:owner=me"), "InvalidTag"),
+        (("x-amz-website-redirect-location", "javascript:alert(1)"), "InvalidRedirectLocation"),
+    ],
+)
+def test_headers_that_no_object_may_have(raw: Raw, bucket: str, header: tuple[str, str], code: str) -> None:
+    assert raw("PUT", f"/{bucket}/old", b"x", [header]).code == code
+
+
 def test_header_values_in_utf_8(raw: Raw, bucket: str) -> None:
     """S3 takes them for latin-1: headers return as they came, metadata as a word of RFC 2047."""
     body, sent = b"x", {"content-disposition": "attachment; filename=ö", "x-amz-meta-name": "Miniö"}

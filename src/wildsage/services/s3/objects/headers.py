@@ -24,7 +24,14 @@ def refuse(request: Document) -> None:
 
 
 def describe(request: Document) -> Document:
-    """The index document of a new object: headers, metadata and tags as the request gives them."""
+    """The index document of a new object: headers, metadata and tags as the request gives them.
+
+    Raises InvalidRedirectLocation, and what reading tags and metadata raises.
+    """
+    redirect = request.get("WebsiteRedirectLocation")
+    if redirect is not None and not redirect.startswith(("/", "http://", "https://")):
+        words = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        raise ApiError("InvalidRedirectLocation", words, 400)
     return telling.describe(request, parse_tags(request.get("Tagging")))
 
 
@@ -52,6 +59,8 @@ def check_tags(pairs: list[tuple[str, str]]) -> dict[str, str]:
     if len(tags) < len(pairs):
         raise ApiError("InvalidTag", "Cannot provide multiple Tags with the same key", 400)
     for key, value in tags.items():
+        if key.startswith("aws:"):
+            raise ApiError("InvalidTag", "Your TagKey cannot be prefixed with aws:", 400, {"TagKey": key})
         if not 1 <= len(key) <= 128:
             raise ApiError("InvalidTag", "The TagKey you have provided is invalid", 400, {"TagKey": key})
         if len(value) > 256:
