@@ -202,9 +202,11 @@ def _receivable(wanted: Receiving) -> Any:
 def _receive(connection: Connection, wanted: Receiving) -> Received:
     _expire(connection, wanted.queue, wanted.oldest)
     moved = False
+    # What is buried in the queue it came from would be found again and again.
+    most = None if wanted.dead == wanted.queue else wanted.most
     while True:
         candidates = [_read(row) for row in connection.execute(_receivable(wanted))]
-        worn = [each for each in candidates if wanted.most is not None and each.received >= wanted.most]
+        worn = [each for each in candidates if most is not None and each.received >= most]
         if not worn:
             break
         for message in worn:

@@ -127,3 +127,12 @@ def test_dead_letter_queues_know_their_sources(server: Server) -> None:
         new(sqs, RedrivePolicy=redrive.replace(":q-", ":no-"))
     with pytest.raises(ClientError, match="must be same type"):
         new(sqs, ".fifo", RedrivePolicy=redrive)
+
+
+def test_a_queue_is_not_its_own_dead_letter_queue(server: Server) -> None:
+    sqs = server.client("sqs")
+    url = new(sqs)
+    policy = json.dumps({"deadLetterTargetArn": arn_of(sqs, url), "maxReceiveCount": 1})
+    with pytest.raises(ClientError) as refused:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    assert code_of(refused) == "InvalidParameterValue"

@@ -100,6 +100,8 @@ async def _check_redrive(ctx: Context, queue: Resource, given: Mapping[str, str]
     reason = ""
     if dead is None:
         reason = "Dead letter target does not exist."
+    elif dead.uid == queue.uid:
+        reason = "A queue cannot be its own dead-letter queue."
     elif is_ordered(dead) != is_ordered(queue):
         reason = "Dead-letter queue must be same type of queue as the source."
     elif not attributes.allows_source(kept(dead), arn_of(queue)):
