@@ -1,7 +1,7 @@
 """Starts the model server from what the environment says.
 
 WILDSAGE_BIND                   ``unix:/path`` to listen on, else TCP SAGEMAKER_BIND_TO_PORT (8080)
-WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, huggingface, huggingface_tensorflow or algorithms
+WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingface, huggingface_tensorflow, algorithms
 WILDSAGE_ALGORITHM              the built-in algorithm that answers where there is no script
 SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
 """
@@ -23,6 +23,7 @@ _FRAMEWORKS = {
     "pytorch": "pytorch",
     "huggingface": "huggingface",
     "huggingface_tensorflow": "huggingface",
+    "tensorflow": "tensorflow",
     "algorithms": "algorithms",
 }
 
