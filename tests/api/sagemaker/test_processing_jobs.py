@@ -331,3 +331,31 @@ else: raise SystemExit("reached")
 """.replace("PORT", account.server.url.rpartition(":")[2])
     name = process(account, script, NetworkConfig={"EnableNetworkIsolation": True})
     assert processed(account, name)["ProcessingJobStatus"] == "Completed", described(account, name)
+
+
+def test_isolated_and_encrypted_instances_meet_and_reach_nobody_else(account: Account) -> None:
+    script = """
+import json, socket, time
+me = json.load(open("/opt/ml/config/resourceconfig.json"))["current_host"]
+if me == "algo-1":
+    with socket.create_server(("algo-1", 5000)) as door: door.accept()[0].sendall(b"hello")
+else:
+    for _ in range(600):
+        try: met = socket.create_connection(("algo-1", 5000), 1)
+        except OSError: time.sleep(0.1)
+        else: break
+    assert met.recv(5) == b"hello"
+try: socket.create_connection(("127.0.0.1", PORT), 2)
+except OSError: pass
+else: raise SystemExit("reached")
+""".replace("PORT", account.server.url.rpartition(":")[2])
+    network = {
+        "EnableNetworkIsolation": True,
+        "EnableInterContainerTrafficEncryption": True,
+        "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+    }
+    name = process(account, script, NetworkConfig=network, ProcessingResources=cluster(2))
+    job = processed(account, name)
+    assert job["ProcessingJobStatus"] == "Completed", job
+    assert job["NetworkConfig"] == network
+    assert any("VpcConfig is kept and described" in line for line in lines(account, name))
