@@ -46,6 +46,7 @@ from wildsage.gateway.local import Reset
 from wildsage.gateway.parts import Parts, by_service
 from wildsage.gateway.snapshot import Snapshot
 from wildsage.images.environments import Environments
+from wildsage.images.requirements import FOLDER as REQUIREMENTS
 from wildsage.images.requirements import Requirements
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Controller, Engine
@@ -179,7 +180,7 @@ def controllers(platform: Platform, routes: RoutePublisher, attendants: Attendan
     """Every controller."""
     runtime = platform.runtimes["sandbox"]
     folder = environments_folder(os.environ, platform.settings.data)
-    requirements = Requirements(folder / "requirements", platform.settings.data.instances, runtime)
+    requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
     images = Images(Environments(folder, os.environ), pip_settings(os.environ), requirements)
     hosts = Instances(platform, runtime, images, attendants)
     return (

@@ -13,6 +13,7 @@ from wildsage.core.errors import JobFault, SettingsError
 from wildsage.core.settings import data_dir, environments_folder
 from wildsage.images import recipes
 from wildsage.images.environments import Environments
+from wildsage.images.requirements import FOLDER as REQUIREMENTS
 from wildsage.images.survey import Entry, look, remove, survey
 from wildsage.images.uris import Framework
 
@@ -27,8 +28,9 @@ def main(options: argparse.Namespace) -> int:
     if options.action == "build":
         return asyncio.run(_build(environments, options.name))
     if options.action == "remove":
-        freed = remove(environments.place(recipes.named(options.name)))
-        print(f"Removed; {_size(freed)} are free again." if freed else f"No environment was built for {options.name}.")
+        shared = options.name == REQUIREMENTS
+        freed = remove(folder / REQUIREMENTS if shared else environments.place(recipes.named(options.name)))
+        print(f"Removed; {_size(freed)} are free again." if freed else f"Nothing was built for {options.name}.")
         return 0
     entries = asyncio.run(survey(environments))
     if options.json:

@@ -62,7 +62,11 @@ def parser() -> argparse.ArgumentParser:
     images.add_argument("--data", help=_DATA_HELP)
     images.add_argument("--json", action="store_true", help="as JSON")
     images.add_argument("action", nargs="?", choices=("list", "build", "remove"), default="list")
-    images.add_argument("name", nargs="?", help="of the environment to build or remove")
+    images.add_argument(
+        "name",
+        nargs="?",
+        help="of the environment to build or remove; requirements: all that jobs' requirements.txt brought",
+    )
 
     interrupt = commands.add_parser("interrupt", help="take the instances of a managed spot training job away")
     interrupt.add_argument("--data", help=_DATA_HELP)

@@ -18,6 +18,9 @@ from wildsage.core import trees
 from wildsage.images.building import Progress, settle
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount, Phase, Runtime
 
+FOLDER = "requirements"
+"""Among the environments: where those of requirements.txt are."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*([<>=!~;(].*)?")
 _FILE = "requirements.txt"
 # Run by the framework's interpreter: an environment that finds its packages, and pip in its name.

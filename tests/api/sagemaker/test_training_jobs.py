@@ -6,7 +6,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.api.sagemaker.conftest import BUCKET, Account, until
+from tests.api.sagemaker.conftest import BUCKET, Account, archive, until
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -67,6 +67,26 @@ def test_a_role_that_may_not_read_the_input_fails_in_words(account: Account) -> 
     assert job["TrainingJobStatus"] == "Failed"
     assert "Data download failed" in job["FailureReason"]
     assert "powerless" in job["FailureReason"]
+
+
+def test_the_same_requirements_are_installed_once(account: Account) -> None:
+    """What the environment has already needs no index; the second job finds what the first has made."""
+    said = []
+    for number in range(2):
+        source = account.put(
+            f"code/same-{number}.tar.gz", archive({"train.py": "import joblib", "requirements.txt": "joblib\n"})
+        )
+        hyperparameters = {"sagemaker_program": "train.py", "sagemaker_submit_directory": source}
+        name = account.train("", HyperParameters=hyperparameters, Environment={"PIP_NO_INDEX": "1"})
+        job = account.trained(name)
+        assert job["TrainingJobStatus"] == "Completed", job
+        stream = account.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")["logStreams"][0]
+        found = account.logs.get_log_events(
+            logGroupName=GROUP, logStreamName=stream["logStreamName"], startFromHead=True
+        )
+        said.append("\n".join(event["message"] for event in found["events"]))
+    assert "[wildsage] Installing the packages of requirements.txt once" in said[0]
+    assert "[wildsage] The packages of requirements.txt were installed before" in said[1]
 
 
 def test_an_unknown_role_is_refused_at_once(account: Account) -> None:
