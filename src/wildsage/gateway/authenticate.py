@@ -81,7 +81,7 @@ async def signer(parts: Parts, authorization: Authorization) -> tuple[Caller, st
 def _check_signature(parts: Parts, exchange: Exchange, authorization: Authorization, secret: str) -> None:
     request, now = exchange.http, parts.platform.clock.now()
     if isinstance(request.body, BytesBody):
-        payload_hash = sigv4.hash_of(authorization, request, request.body.data)
+        payload_hash = sigv4.hash_of(authorization, request, request.body.sent)
         sigv4.verify(authorization, request, secret, payload_hash, now)
         if authorization.dialect == "s3" and len(payload_hash) != _HASH:
             open_body(authorization, request, secret)  # chunks may arrive all at once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 
 from wildsage.core.errors import ApiError
 from wildsage.gateway.exchange import Exchange
@@ -15,6 +16,7 @@ from wildsage.wire.protocols.base import MAX_BODY
 from wildsage.wire.routing import match
 from wildsage.wire.sigv4 import parse_authorization
 
+_GZIP = 31  # zlib: a gzip header, and the largest window
 _REGION_IN_HOST = re.compile(r"\b([a-z]{2}(?:-[a-z]+)+-\d)\b")
 
 
@@ -25,12 +27,28 @@ def _region_of_host(request: Request) -> str | None:
 
 async def _hold_body(request: Request) -> None:
     """Keeps the body in memory: operation, signature and parameters are all read from it."""
-    if isinstance(request.body, BytesBody):
-        return
     try:
-        request.body = BytesBody(await request.body.read(MAX_BODY))
+        data = await request.body.read(MAX_BODY)
     except BodyTooLarge as error:
         raise ApiError("RequestEntityTooLargeException", f"The request body has {error}.", 413) from error
+    if (request.header("content-encoding") or "").lower() == "gzip":
+        request.body = BytesBody(_unpacked(data), sent=data)
+    elif not isinstance(request.body, BytesBody):
+        request.body = BytesBody(data)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Clients compress what some operations send (Smithy, ``requestCompression``: PutMetricData over 10 KiB)."""
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        found = unpacker.decompress(data, MAX_BODY + 1)
+    except zlib.error as error:
+        raise ApiError("SerializationException", f"The body is not gzip: {error}") from error
+    if len(found) > MAX_BODY:
+        raise ApiError("RequestEntityTooLargeException", f"The request body unpacks to over {MAX_BODY} bytes.", 413)
+    if not unpacker.eof:
+        raise ApiError("SerializationException", "The compressed body is not whole.")
+    return found
 
 
 async def identify(parts: Parts, exchange: Exchange) -> None:

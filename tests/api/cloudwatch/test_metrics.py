@@ -92,6 +92,18 @@ def test_high_resolution(cloudwatch: Any, namespace: str, start: float) -> None:
     assert minute["SampleCount"] == 30
 
 
+def test_a_thousand_at_once_come_compressed(cloudwatch: Any, namespace: str, start: float) -> None:
+    data = [{"MetricName": f"m{number % 10}", "Timestamp": start, "Value": float(number)} for number in range(1000)]
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+    span = {"Namespace": namespace, "StartTime": start, "EndTime": start + 60, "Period": 60}
+    (found,) = cloudwatch.get_metric_statistics(MetricName="m3", Statistics=["Sum", "SampleCount"], **span)[
+        "Datapoints"
+    ]
+    assert (found["SampleCount"], found["Sum"]) == (100, sum(range(3, 1000, 10)))
+    error = refused(cloudwatch.put_metric_data, Namespace=namespace, MetricData=[*data, data[0]])
+    assert error["Code"] == "InvalidParameterValue"
+
+
 def stat(name: str, namespace: str, metric: str, statistic: str = "Sum", **more: Any) -> dict[str, Any]:
     what = {"Metric": {"Namespace": namespace, "MetricName": metric}, "Period": 60, "Stat": statistic}
     return {"Id": name, "MetricStat": what, **more}

@@ -33,10 +33,11 @@ class Body(Protocol):
 
 
 class BytesBody:
-    """A body already in memory."""
+    """A body already in memory. ``sent``: as it came, if that was compressed: what signatures cover."""
 
-    def __init__(self, data: bytes = b"") -> None:
+    def __init__(self, data: bytes = b"", sent: bytes | None = None) -> None:
         self.data = data
+        self.sent = data if sent is None else sent
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self.data:
