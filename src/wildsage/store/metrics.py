@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    bindparam,
     delete,
     insert,
     select,
@@ -222,7 +223,8 @@ def _moving(step: int, longer: int, before: float) -> Callable[[Connection], boo
     def work(connection: Connection) -> bool:
         rows = connection.execute(chosen).all()
         for row in rows:
-            connection.execute(delete(points).where(_place(row.series, (row.at, step, row.unit))))
+            where = {"of_series": row.series, "of_at": row.at, "of_step": step, "of_unit": row.unit}
+            connection.execute(_DROP_POINT, where)
             _merge(connection, row.series, (row.at // longer * longer, longer, row.unit), _summary(row))
         return len(rows) == _AT_ONCE
 
@@ -245,17 +247,20 @@ def _series_of(metric: Metric) -> ScalarSelect[Any]:
 
 def _number(connection: Connection, metric: Metric, newest: int) -> int:
     """The series' number; a new one if there is none."""
-    row = connection.execute(select(series.c.id, series.c.newest).filter_by(**_named(metric))).first()
+    named = _named(metric)
+    row = connection.execute(_FIND_SERIES, {f"of_{name}": value for name, value in named.items()}).first()
     if row is None:
-        made = connection.execute(insert(series).values(**_named(metric), newest=newest).returning(series.c.id))
+        made = connection.execute(insert(series).values(**named, newest=newest).returning(series.c.id))
         return int(made.scalar_one())
     if row.newest < newest:
-        connection.execute(update(series).where(series.c.id == row.id).values(newest=newest))
+        connection.execute(_MOVE_SERIES, {"of_id": row.id, "newest": newest})
     return int(row.id)
 
 
 def _merge(connection: Connection, number: int, place: tuple[int, int, str], summary: Summary) -> None:
-    row = connection.execute(select(points).where(_place(number, place))).first()
+    at, step, unit = place
+    where = {"of_series": number, "of_at": at, "of_step": step, "of_unit": unit}
+    row = connection.execute(_FIND_POINT, where).first()
     whole = summary if row is None else _summary(row).merged(summary)
     values = {
         "samples": whole.count,
@@ -265,15 +270,35 @@ def _merge(connection: Connection, number: int, place: tuple[int, int, str], sum
         "distribution": dumps(whole.distribution),
     }
     if row is None:
-        at, step, unit = place
-        connection.execute(insert(points).values(series=number, at=at, step=step, unit=unit, **values))
+        connection.execute(_ADD_POINT, {"series": number, "at": at, "step": step, "unit": unit, **values})
     else:
-        connection.execute(update(points).where(_place(number, place)).values(**values))
+        connection.execute(_MOVE_POINT, {**where, **values})
 
 
-def _place(number: int, place: tuple[int, int, str]) -> ColumnElement[bool]:
-    at, step, unit = place
-    return and_(points.c.series == number, points.c.at == at, points.c.step == step, points.c.unit == unit)
+def _is(*columns: Column[Any]) -> ColumnElement[bool]:
+    """Each of the columns is what a parameter ``of_…`` says."""
+    return and_(*(column == bindparam(f"of_{column.name}") for column in columns))
+
+
+# Made once: a thousand series a call are usual, and making a statement costs more than running it.
+_HERE = _is(points.c.series, points.c.at, points.c.step, points.c.unit)
+_NAMED = _is(series.c.account, series.c.region, series.c.namespace, series.c.name, series.c.dimensions)
+_FIND_SERIES = select(series.c.id, series.c.newest).where(_NAMED)
+_MOVE_SERIES = update(series).where(_is(series.c.id)).values(newest=bindparam("newest"))
+_FIND_POINT = select(points).where(_HERE)
+_ADD_POINT = insert(points)
+_MOVE_POINT = (
+    update(points)
+    .where(_HERE)
+    .values(
+        samples=bindparam("samples"),
+        sum=bindparam("sum"),
+        minimum=bindparam("minimum"),
+        maximum=bindparam("maximum"),
+        distribution=bindparam("distribution"),
+    )
+)
+_DROP_POINT = delete(points).where(_HERE)
 
 
 def _summary(row: Row[Any]) -> Summary:
