@@ -17,22 +17,35 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PLAIN = {"*", "?", "$"}
 
 
-def _expression(text: str) -> str:
-    """A regular expression of ``text`` with its wildcards."""
-    return "".join(
-        ".*" if character == "*" else "." if character == "?" else re.escape(character) for character in text
-    )
+def expression(text: str) -> str:
+    """A regular expression (with DOTALL) of ``text`` with its wildcards."""
+    return _joined(_tokens(text))
 
 
-def _compiled(text: str, flags: int = 0) -> re.Pattern[str]:
-    return re.compile(_expression(text), flags | re.DOTALL)
+def _tokens(text: str) -> list[str | None]:
+    """Regular expressions of the characters; None for ``*``."""
+    return [None if character == "*" else "." if character == "?" else re.escape(character) for character in text]
 
 
-def variable(expression: str, context: Context) -> str | None:
+def _joined(tokens: Sequence[str | None]) -> str:
+    """What stands between two ``*`` is looked for once, so that no pattern takes longer than text times pattern."""
+    pieces = [""]
+    for token in tokens:
+        if token is None:
+            pieces.append("")
+        else:
+            pieces[-1] += token
+    first, *others = pieces
+    if not others:
+        return first
+    return f"{first}{''.join(f'(?>.*?{piece})' for piece in others[:-1] if piece)}.*{others[-1]}"
+
+
+def variable(named: str, context: Context) -> str | None:
     """The value of what stands between ``${`` and ``}``; None if the request does not have exactly one."""
-    if expression in _PLAIN:
-        return expression
-    key, separator, fallback = expression.partition(",")
+    if named in _PLAIN:
+        return named
+    key, separator, fallback = named.partition(",")
     values = context.get(key.strip().lower(), ())
     if len(values) == 1:
         return values[0]
@@ -56,16 +69,16 @@ def fill(text: str, context: Context) -> str | None:
 
 def _with_variables(text: str) -> Matcher:
     pieces = _VARIABLE.split(text)  # text, expression, text, expression, …, text
-    literals = [_expression(piece) for piece in pieces[::2]]
+    literals = [_tokens(piece) for piece in pieces[::2]]
 
     def match(value: str, context: Context) -> bool:
-        expression = literals[0]
+        tokens = list(literals[0])
         for name, literal in zip(pieces[1::2], literals[1:], strict=True):
             known = variable(name, context)
             if known is None:
                 return False
-            expression += re.escape(known) + literal
-        return re.fullmatch(expression, value, re.DOTALL) is not None
+            tokens += [re.escape(known), *literal]
+        return re.fullmatch(_joined(tokens), value, re.DOTALL) is not None
 
     return match
 
@@ -81,7 +94,7 @@ def matcher(text: str) -> Matcher:
         return lambda value, context: value.startswith(head)
     if "*" not in text and "?" not in text:
         return lambda value, context: value == text
-    pattern = _compiled(text)
+    pattern = re.compile(expression(text), re.DOTALL)
     return lambda value, context: pattern.fullmatch(value) is not None
 
 

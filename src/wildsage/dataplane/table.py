@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from wildsage.access.patterns import expression
 from wildsage.core.latencies import bucket
 from wildsage.core.routes import Endpoint, Instance, Key, ObjectGrant, Permission, Routes, Variant, endpoint_key
 from wildsage.dataplane.choice import by_weight, least_busy
@@ -211,5 +212,4 @@ def _rule(permission: Permission) -> _Rule:
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
     """One expression for patterns with ``*`` and ``?``; without patterns it matches nothing."""
-    alternatives = [re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in patterns]
-    return re.compile("|".join(alternatives) if alternatives else r"(?!)", re.DOTALL)
+    return re.compile("|".join(map(expression, patterns)) if patterns else r"(?!)", re.DOTALL)
