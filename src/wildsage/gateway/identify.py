@@ -18,10 +18,11 @@ from wildsage.wire.sigv4 import parse_authorization
 
 _GZIP = 31  # zlib: a gzip header, and the largest window
 _REGION_IN_HOST = re.compile(r"\b([a-z]{2}(?:-[a-z]+)+-\d)\b")
+_LONGEST_HOST = 255  # RFC 1035; a search takes the square of the length
 
 
 def _region_of_host(request: Request) -> str | None:
-    found = _REGION_IN_HOST.search(request.header("host") or "")
+    found = _REGION_IN_HOST.search((request.header("host") or "")[:_LONGEST_HOST])
     return found[1] if found else None
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import threading
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
@@ -108,6 +109,12 @@ def test_heads_that_contradict_themselves(raw: Raw, bucket: str, headers: Header
     target = f"/{bucket}/old"
     signed = raw.signed("PUT", target, hashlib.sha256(b"").hexdigest())
     assert raw.send("PUT", target, [*signed, *headers], []).status == status
+
+
+def test_a_host_as_long_as_a_head_may_be_keeps_nobody_waiting(raw: Raw) -> None:
+    began = time.monotonic()
+    assert raw.send("GET", "/", [("Host", "aa-" * 20_000)], []).status == 403
+    assert time.monotonic() - began < 20  # it took the square of its length
 
 
 @pytest.mark.parametrize(
