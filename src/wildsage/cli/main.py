@@ -58,15 +58,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--data", help=_DATA_HELP)
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
 
-    images = commands.add_parser("images", help="what AWS's images come to here; build and remove environments")
-    images.add_argument("--data", help=_DATA_HELP)
-    images.add_argument("--json", action="store_true", help="as JSON")
-    images.add_argument("action", nargs="?", choices=("list", "build", "remove"), default="list")
-    images.add_argument(
-        "name",
-        nargs="?",
-        help="of the environment to build or remove; requirements: all that jobs' requirements.txt brought",
-    )
+    _images(commands.add_parser("images", help="what AWS's images come to here; build and remove environments"))
 
     interrupt = commands.add_parser("interrupt", help="take the instances of a managed spot training job away")
     interrupt.add_argument("--data", help=_DATA_HELP)
@@ -83,6 +75,17 @@ def parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="the main job on real data, told step by step")
     demo.add_argument("--data", help="use the server of this data directory; one is started if none runs")
     return top
+
+
+def _images(images: argparse.ArgumentParser) -> None:
+    images.add_argument("--data", help=_DATA_HELP)
+    images.add_argument("--json", action="store_true", help="as JSON")
+    images.add_argument("action", nargs="?", choices=("list", "build", "remove"), default="list")
+    images.add_argument(
+        "name",
+        nargs="?",
+        help="of the environment to build or remove; requirements: all that jobs' requirements.txt brought",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
