@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,3 +139,12 @@ def test_other_origins_get_what_the_bucket_allows(server: Server, s3: Any, bucke
     assert (got.status_code, got.headers["access-control-allow-origin"]) == (403, ORIGIN)
     assert "access-control-allow-origin" not in httpx.get(url).headers
     assert s3.get_bucket_cors(Bucket=bucket)["CORSRules"] == [rule]
+
+
+def test_the_head_of_a_part_keeps_nobody_waiting(server: Server, bucket: str) -> None:
+    body = f"--{BOUNDARY}\r\nContent-Disposition: form-data; {'a' * 60_000}\r\n\r\nx\r\n--{BOUNDARY}--\r\n"
+    headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    began = time.monotonic()
+    response = httpx.post(f"{server.url}/{bucket}", content=body, headers=headers, timeout=120)
+    assert (response.status_code, error_of(response)) == (400, "InvalidArgument")
+    assert time.monotonic() - began < 20  # it took the square of its length
