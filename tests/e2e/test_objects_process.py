@@ -189,8 +189,9 @@ def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:
         unsynced = [name for (name,) in connection.execute("SELECT name FROM s3_unsynced")]
     for number, name in enumerate(unsynced):
         path = killable.data / "objects" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         if number % 3 == 0:
-            path.unlink()
+            path.unlink(missing_ok=True)
         elif number % 3 == 1:
             path.write_bytes(b"")
         else:
@@ -236,17 +237,3 @@ def test_a_reader_that_finds_no_file_gets_the_bytes_that_the_database_has(server
     path.unlink()
     with pytest.raises(ClientError, match="missing in the data directory"):
         s3.get_object(**where)
-
-
-def test_a_journal_that_a_power_failure_mangled_is_no_hindrance(killable: Server) -> None:
-    killable.stop()
-    journal, door = killable.data / "objects.writing", killable.data / "run" / "objects-door.sock"
-    assert journal.exists()
-    door.unlink()
-    journal.write_bytes(bytes(100) + b"\n../../x\nbucket/aa/\xff\n")
-    again = start_server(killable.data)
-    try:
-        wait_until(door.exists)
-        again.client("s3").put_object(Bucket=BUCKET, Key="a", Body=b"text")
-    finally:
-        again.stop()

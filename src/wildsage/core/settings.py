@@ -34,11 +34,6 @@ class DataDir:
         return self.root / "objects"
 
     @property
-    def objects_writing(self) -> Path:
-        """Names of the blobs that the objects process is just writing."""
-        return self.root / "objects.writing"
-
-    @property
     def instances(self) -> Path:
         """One folder per running instance: its /opt/ml, log file, exit status."""
         return self.root / "instances"

@@ -86,7 +86,7 @@ class Objects(Protocol):
         ...
 
     async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:
-        """Gives blobs that a power failure took the bytes of theirs back; all of them are then on the disk."""
+        """Gives blobs that a power failure took the bytes of theirs back; they are on the disk after ``sync``."""
         ...
 
     async def keep(self, name: str) -> None:

@@ -130,7 +130,6 @@ class LocalObjects:
     async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:
         for name, data in blobs:
             await self._run(files.restore, self.path(name), files.incoming_of(self._incoming, name), data)
-        await self.sync()
 
     async def keep(self, name: str) -> None:
         await self._run(files.remove, [files.incoming_of(self._incoming, name)])

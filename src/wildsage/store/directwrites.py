@@ -27,6 +27,7 @@ VALUES (?, ?, ?, ?, 1, 0, ?, ?, ?, ?, ?)
 """
 _KEEP_BYTES = "INSERT INTO s3_unsynced (name, bytes) VALUES (?, ?)"
 _NEWEST = "SELECT coalesce(max(number), 0) FROM s3_unsynced"
+_UNSYNCED = "SELECT number, name, bytes FROM s3_unsynced WHERE number > ? ORDER BY number LIMIT ?"
 _FORGET_BYTES = "DELETE FROM s3_unsynced WHERE number <= ?"
 _REFERENCED = """
 SELECT EXISTS (SELECT 1 FROM s3_objects WHERE blob = ?) OR EXISTS (SELECT 1 FROM s3_parts WHERE blob = ?)
@@ -91,15 +92,18 @@ class DirectWrites:
         self._disconnect()
         self.turn.close()
 
-    def begin(self) -> None:
-        """Begins a transaction; the turn must be the caller's."""
+    def begin(self) -> bool:
+        """Begins a transaction; the turn must be the caller's. True if it is the first in this database."""
+        fresh = False
         if self._file is None or self._file != identity_of(self._path):
             self._disconnect()
             self._connection, self._file = open_direct(self._path), identity_of(self._path)
             for pragma in _PRAGMAS:
                 self._live.execute(pragma)
+            fresh = True
         self._places.clear()
         self._live.execute("BEGIN IMMEDIATE")
+        return fresh
 
     def put(self, new: NewObject) -> str:
         """As ``put_version``; the version's id. Raises BucketChanged or what ``check`` raises, with nothing done."""
@@ -135,6 +139,10 @@ class DirectWrites:
     def newest_unsynced(self) -> int:
         """The number of the last bytes that were kept, 0 if there are none."""
         return int(self._live.execute(_NEWEST).fetchone()[0])
+
+    def unsynced(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
+        """Number, blob name and bytes of what is kept past ``after``, in order."""
+        return self._live.execute(_UNSYNCED, (after, limit)).fetchall()
 
     def forget_unsynced(self, number: int) -> None:
         """Files up to ``number`` are on the disk."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import delete, func, select
 
 from wildsage.store.database import Database
@@ -32,6 +34,11 @@ class Unsynced:
         """The bytes of a blob; None once they are forgotten."""
         statement = select(unsynced.c.bytes).where(unsynced.c.name == name)
         return await self._database.read(lambda connection: connection.execute(statement).scalar())
+
+    async def forget_all(self, names: Collection[str]) -> None:
+        """The files of these are on the disk."""
+        statement = delete(unsynced).where(unsynced.c.name.in_(list(names)))
+        await self._database.write(lambda connection: connection.execute(statement) and None)
 
     async def forget(self, number: int) -> None:
         """The files of all entries up to ``number`` are on the disk."""

@@ -1,12 +1,10 @@
 """Writes of objects that share a commit.
 
-While one commit waits for the disk in a thread, the next ones gather.  Everything else of a batch, files and
-statements, is done on the event loop in one go: threads that each need the interpreter for a moment between two system
-calls cost more than the calls.
+While one commit waits for the disk in a thread, the next ones gather.  The statements of a batch are executed on the
+event loop in one go: a thread that needs the interpreter for a moment between any two of them costs more than they do.
 
-A small blob's file is written without waiting for the disk, its bytes go into the same transaction as its object.  So
-the one flush of the commit makes it durable; ``_flush`` brings the files to the disk later, all at once, and then the
-bytes are forgotten.  What a crash of this process may leave behind, files that nobody committed, is in ``journal``.
+A small blob's bytes go into the same transaction as its object, so the one flush of the commit makes it durable.  Its
+file is written afterwards (``filing``); ``_flush`` brings all files to the disk, and then the bytes are forgotten.
 """
 
 from __future__ import annotations
@@ -24,13 +22,14 @@ from pathlib import Path
 from typing import Final
 
 from wildsage.core.errors import ApiError
+from wildsage.dataplane.objects.filing import Filing
 from wildsage.objects import files
-from wildsage.objects.base import NoSpace
 from wildsage.store.directwrites import BucketChanged, DirectWrites, NewObject
 
 log = logging.getLogger(__name__)
 
 _MOST: Final = 128  # writes of one batch
+_ROOM: Final = 64 * 1024 * 1024  # bytes that must be left for files that are written after their commit
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_BYTES: Final = 64 * 1024 * 1024
 
@@ -39,7 +38,7 @@ _FLUSH_BYTES: Final = 64 * 1024 * 1024
 class Job:
     """One write. ``done`` gets the id of the version that was made, or why there is none.
 
-    ``new.unsynced``: a small blob's bytes, written by the batch; None for a blob that is on the disk already.
+    ``new.unsynced``: a small blob's bytes, filed after the commit; None for a blob that is on the disk already.
     """
 
     new: NewObject
@@ -51,11 +50,10 @@ class Job:
 class Commits:
     """The writes of one process; all methods belong to its event loop."""
 
-    def __init__(self, writes: DirectWrites, root: Path, journal: Path) -> None:
+    def __init__(self, writes: DirectWrites, root: Path, incoming: Path) -> None:
         self._writes = writes
         self._root = root
-        self._prefix = f"{root}/"
-        self._journal = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._filing = Filing(root, incoming, self._schedule_flush)
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Job] = deque()
         self._busy = False
@@ -64,10 +62,23 @@ class Commits:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="commit", daemon=True)
         self._thread.start()
-        self._newest = self._synced = 0
+        self._synced = self._forgotten = 0
         self._unflushed = 0
+        self._closing = False
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
+
+    def bytes_of(self, blob: str) -> bytes | None:
+        """The bytes of a small blob that has no file yet."""
+        return self._filing.bytes_of.get(blob)
+
+    def has_room(self) -> bool:
+        """Whether the disk has room for files that are written after their commit; else they must be there before."""
+        try:
+            found = os.statvfs(self._root)
+        except OSError:
+            return False
+        return found.f_bavail * found.f_frsize >= _ROOM and (not found.f_files or found.f_favail >= _MOST)
 
     def submit(self, job: Job) -> None:
         """Joins the next batch."""
@@ -76,6 +87,9 @@ class Commits:
 
     async def close(self) -> None:
         """Finishes what was submitted."""
+        await self._idle.wait()
+        await self._filing.close()
+        self._closing = True
         if self._flush_timer is not None:
             self._flush_timer.cancel()
         if self._flushing is not None:
@@ -83,7 +97,6 @@ class Commits:
         await self._idle.wait()
         self._calls.put(None)
         await asyncio.to_thread(self._thread.join)
-        os.close(self._journal)
         self._writes.close()
 
     def _wake(self) -> None:
@@ -105,9 +118,13 @@ class Commits:
     def _run(self) -> None:
         """One batch up to its commit; the turn is ours."""
         batch = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
-        self._write_files(batch)
+        for job in batch:
+            if job.new.unsynced is not None:
+                self._filing.hold(job.new.blob, job.new.unsynced)
         try:
-            self._writes.begin()
+            if self._writes.begin():
+                self._synced = self._forgotten = 0
+                self._filing.begin_anew()
             for job in batch:
                 if job.error is None:
                     try:
@@ -118,37 +135,25 @@ class Commits:
         except sqlite3.Error as error:
             self._give_up(batch, error)
             return
-        self._calls.put(lambda: self._commit(batch, newest))
+        synced = self._synced if self._synced > self._forgotten else 0
+        self._calls.put(lambda: self._commit(batch, newest, synced))
 
-    def _write_files(self, batch: Sequence[Job]) -> None:
-        small = [job for job in batch if job.new.unsynced is not None]
-        if not small:
-            return
-        names = "\n".join([job.new.blob for job in small]).encode() + b"\n"
-        os.pwrite(self._journal, names, 0)
-        os.ftruncate(self._journal, len(names))
-        for job in small:
-            data = job.new.unsynced or b""
-            try:
-                files.write_plain(f"{self._prefix}{job.new.blob}", data)
-            except (OSError, NoSpace) as error:
-                job.error = error
-            else:
-                self._unflushed += len(data)
-
-    def _commit(self, batch: Sequence[Job], newest: int) -> None:
-        """In the thread. ``newest``: the number of the last bytes that the batch keeps."""
+    def _commit(self, batch: Sequence[Job], newest: int, synced: int) -> None:
+        """In the thread. ``newest``: the number of the last bytes that the batch keeps; ``synced``: to be forgotten."""
         failed: Exception | None = None
         try:
-            if self._synced:
-                self._writes.forget_unsynced(self._synced)
+            if synced:
+                self._writes.forget_unsynced(synced)
             self._writes.commit()
         except sqlite3.Error as error:
             failed = error
             self._writes.undo()
         finally:
             self._writes.turn.give()
-        self._loop.call_soon_threadsafe(self._finish, batch, newest, failed)
+        small = [job.new.blob for job in batch if job.error is None and job.new.unsynced is not None]
+        self._loop.call_soon_threadsafe(self._finish, batch, 0 if failed else synced, failed)
+        if small and failed is None:
+            self._filing.send(small, newest)
 
     def _give_up(self, batch: Sequence[Job], error: sqlite3.Error) -> None:
         try:
@@ -157,28 +162,34 @@ class Commits:
             self._writes.turn.give()
         self._finish(batch, 0, error)
 
-    def _finish(self, batch: Sequence[Job], newest: int, failed: Exception | None) -> None:
-        if failed is None:
-            self._newest = newest
-        else:  # the numbers of its bytes will be those of others
+    def _finish(self, batch: Sequence[Job], forgotten: int, failed: Exception | None) -> None:
+        if failed is not None:
             log.warning("%s writes were not kept: %s", len(batch), failed)
+        self._forgotten = max(self._forgotten, forgotten)
         for job in batch:
             job.error = job.error or failed
-            if job.error is not None and job.new.unsynced is not None:
-                files.remove([self._root / job.new.blob])
-        self._synced = 0
+            data = job.new.unsynced
+            if data is not None and job.error is None:
+                self._unflushed += len(data)
+            elif data is not None:
+                self._filing.drop(job.new.blob)
         if self._waiting:
             self._begin()
         else:
-            os.ftruncate(self._journal, 0)
             self._busy = False
             self._idle.set()
         for job in batch:
             job.done(job.version, job.error)
-        if self._newest and self._flush_timer is None and self._flushing is None:
-            self._flush_timer = self._loop.call_later(_FLUSH_SECONDS, self._start_flush)
-        elif self._unflushed > _FLUSH_BYTES and self._flush_timer is not None:
+        self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        """Files are flushed some time after they were written, or when they are many."""
+        if self._filing.newest <= max(self._forgotten, self._synced) or self._flushing is not None or self._closing:
+            return
+        if self._unflushed > _FLUSH_BYTES:
             self._start_flush()
+        elif self._flush_timer is None:
+            self._flush_timer = self._loop.call_later(_FLUSH_SECONDS, self._start_flush)
 
     def _start_flush(self) -> None:
         if self._flush_timer is not None:
@@ -188,7 +199,7 @@ class Commits:
 
     async def _flush(self) -> None:
         """Brings the files of every committed write to the disk; the next commit forgets their bytes."""
-        newest, self._unflushed = self._newest, 0
+        newest, self._unflushed = self._filing.newest, 0
         try:
             await asyncio.to_thread(files.sync_all, self._root)
             self._synced = newest

@@ -92,7 +92,11 @@ class Lane:
         if operation == "HeadObject":
             exchange.respond(status, headers, b"")
             return True
-        return self._send_bytes(exchange, status, headers, f"{self._root}{held.blob}", offset, told["ContentLength"])
+        length, early = told["ContentLength"], self._writing.bytes_of(str(held.blob))
+        if early is not None:
+            exchange.respond(status, headers, early[offset : offset + length])
+            return True
+        return self._send_bytes(exchange, status, headers, f"{self._root}{held.blob}", offset, length)
 
     def _proves(self, exchange: Exchange, authorization: Authorization, wanted: Asked) -> bool:
         """Whether the caller of a request that is all here may plainly read; raises ApiError for a wrong signature."""

@@ -54,7 +54,7 @@ class ObjectsProcess:
         self._index = DirectIndex(data.database)
         self._writes = DirectWrites(data.database)
         self._objects = LocalObjects(data.objects, INCOMING)
-        self._commits = Commits(self._writes, data.objects, data.objects_writing)
+        self._commits = Commits(self._writes, data.objects, data.objects / INCOMING)
         self._pushes = Pushes(self.table, data.routes, self._count, self._refresh)
         self._lane = self._make_lane()
         self._server = Server(self._on_request, Limits())
@@ -65,7 +65,7 @@ class ObjectsProcess:
 
     async def start(self) -> None:
         """Settles what a crash left, takes the stored snapshot, then opens the sockets."""
-        await recover(self._writes, self._objects, self._data.objects_writing)
+        await recover(self._writes, self._objects)
         await self._pushes.start(self._data.objects_routes)
         await self._neighbours.listen(unix_listener(self._data.objects_socket))
         self._door = Receiver(self._data.objects_door, self._take)

@@ -1,4 +1,4 @@
-"""What a crash of the objects process left on disk: files of writes that were under way."""
+"""What a crash of the objects process left: files that nobody names, and small objects that have no file yet."""
 
 from __future__ import annotations
 
@@ -6,41 +6,56 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from wildsage.objects import files
 from wildsage.objects.local import LocalObjects
 from wildsage.store.directwrites import DirectWrites
 
 log = logging.getLogger(__name__)
 
 INCOMING: Final = ".incoming-objects"
+_PAGE: Final = 500
 
 
-async def recover(writes: DirectWrites, objects: LocalObjects, journal: Path) -> None:
+async def recover(writes: DirectWrites, objects: LocalObjects) -> None:
     """Keeps what the index names, takes the rest away. Without an index nothing is touched: then at the next start."""
-    long = await objects.unsettled()
-    small = await asyncio.to_thread(_noted, journal)
-    if not long and not small:
-        return
     try:
-        named = await asyncio.to_thread(_referenced, writes, [*long, *small])
+        await _settle(writes, objects)
+        await _restore(writes, objects)
     except sqlite3.Error as error:
-        log.warning("the index cannot be read, so files of unfinished writes stay for now: %s", error)
+        log.warning("the index cannot be read, so what an unfinished write left stays for now: %s", error)
+    except OSError as error:
+        log.warning("files of small objects cannot be written; the database keeps their bytes: %s", error)
+
+
+async def _settle(writes: DirectWrites, objects: LocalObjects) -> None:
+    long = await objects.unsettled()
+    if not long:
         return
+    named = await asyncio.to_thread(_referenced, writes, long)
     for name in long:
         if name in named:
             await objects.keep(name)
-    await objects.discard([name for name in (*long, *small) if name not in named])
+    await objects.discard([name for name in long if name not in named])
 
 
-def _noted(journal: Path) -> list[str]:
-    """The names in the journal; what a power failure made of it may be anything."""
-    try:
-        return [name for name in journal.read_text(errors="replace").split() if files.is_name(name)]
-    except FileNotFoundError:
-        return []
+async def _restore(writes: DirectWrites, objects: LocalObjects) -> None:
+    number = 0
+    while page := await asyncio.to_thread(_unsynced, writes, number):
+        lost = [(name, data) for _, name, data in page if not objects.is_whole(name, len(data))]
+        if lost:
+            named = await asyncio.to_thread(_referenced, writes, [name for name, _ in lost])
+            await objects.restore([(name, data) for name, data in lost if name in named])
+        number = page[-1][0]
+
+
+def _unsynced(writes: DirectWrites, after: int) -> list[tuple[int, str, bytes]]:
+    with writes.turn:
+        writes.begin()
+        try:
+            return writes.unsynced(after, _PAGE)
+        finally:
+            writes.undo()
 
 
 def _referenced(writes: DirectWrites, names: Sequence[str]) -> set[str]:

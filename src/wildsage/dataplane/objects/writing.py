@@ -82,6 +82,10 @@ class Writing:
         self._spawn = spawn
         self._buckets: dict[str, BucketRow] = {}
 
+    def bytes_of(self, blob: str) -> bytes | None:
+        """The bytes of a blob that has no file yet."""
+        return self._commits.bytes_of(blob)
+
     def answer(self, exchange: Exchange) -> bool:
         """Takes the request on, and answers it once it is on the disk."""
         request = exchange.request
@@ -99,7 +103,7 @@ class Writing:
         body = request.body
         declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
         whole = declared == sigv4.UNSIGNED_PAYLOAD or len(declared) == 64
-        raw = whole and isinstance(body, BytesBody) and len(body.data) <= SMALL
+        raw = whole and isinstance(body, BytesBody) and len(body.data) <= SMALL and self._commits.has_room()
         # What is not raw cannot be handed to control any more once the transaction finds that the bucket has changed.
         bucket = self._bucket(wanted.bucket) if raw else self._index.bucket(wanted.bucket)
         if bucket is None or bucket.account != self._table.account or bucket.region != authorization.region:
@@ -134,7 +138,7 @@ class Writing:
         """Takes a body that comes in pieces, or in chunks, or is long."""
         body = exchange.request.body
         try:
-            if int(exchange.request.header("content-length") or 0) <= SMALL:
+            if int(exchange.request.header("content-length") or 0) <= SMALL and self._commits.has_room():
                 data = await body.read(SMALL)
                 self._keep_small(exchange, plan, data, _trailers(body))
             else:

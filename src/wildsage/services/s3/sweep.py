@@ -40,6 +40,7 @@ async def _restore(platform: Platform) -> None:
         await platform.objects.restore([(name, data) for _, name, data in page if name in named])
         number = page[-1][0]
     if newest:
+        await platform.objects.sync()
         await unsynced.forget(newest)
 
 
@@ -58,18 +59,26 @@ async def mend(platform: Platform, blob: str, size: int) -> None:
 
 
 async def flush(platform: Platform) -> None:
-    """Until cancelled: brings files to the disk whose bytes the database has, and has it forget them."""
+    """Until cancelled: brings files to the disk whose bytes the database has, and has it forget them.
+
+    Only the files that this process wrote: the objects process writes its own, after their rows.
+    """
     unsynced = Unsynced(platform.database)
+    names: set[str] = set()
+    platform.hints.listen(UNSYNCED, names.add)
     while True:
-        await platform.hints.wait(UNSYNCED, GRACE_SECONDS)
-        await platform.clock.sleep(_FLUSH_SECONDS)
-        newest = await unsynced.newest()  # every file up to here was written before its row
-        if newest:
-            try:
-                await platform.objects.sync()
-                await unsynced.forget(newest)
-            except OSError:
-                log.exception("files of small objects are not on the disk yet; their bytes are kept")
+        if not names:
+            await platform.hints.wait(UNSYNCED, GRACE_SECONDS)
+            await platform.clock.sleep(_FLUSH_SECONDS)
+            continue
+        written = frozenset(names)
+        try:
+            await platform.objects.sync()
+            await unsynced.forget_all(written)
+            names -= written
+        except OSError:
+            log.exception("files of small objects are not on the disk yet; their bytes are kept")
+            await platform.clock.sleep(GRACE_SECONDS)
 
 
 async def run(platform: Platform) -> None:

@@ -96,7 +96,7 @@ async def commit(ctx: Context, bucket: str, blob: Blob, indexing: Awaitable[T]) 
         await objects.keep(blob.name)
         ctx.platform.hints.notify(GARBAGE)
         if blob.unsynced is not None:
-            ctx.platform.hints.notify(UNSYNCED)
+            ctx.platform.hints.notify(UNSYNCED, blob.name)
         events.hint(ctx.platform)
         return result
 
