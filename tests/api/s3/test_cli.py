@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,11 +62,13 @@ def aws(server: Server, tmp_path: Path) -> Iterator[Shell]:
 
 
 def grow(folder: Path, count: int = 12) -> dict[str, str]:
-    """Files of all kinds of names; their contents by path."""
+    """Files of all kinds of names, some time old; their contents by path."""
     made = {f"folder {number % 3}/ü{number} #%41+.txt": f"file {number}" for number in range(count)}
     for name, content in made.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
+        # S3 tells whole seconds: a file of this second would count as newer than its object.
+        os.utime(folder / name, (time.time() - 10,) * 2)
     return made
 
 
