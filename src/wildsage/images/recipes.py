@@ -44,7 +44,6 @@ class Recipe:
 _TORCH_WITHOUT_CUDA = "https://download.pytorch.org/whl/cpu"
 _TORCH = "torch==2.13.0"
 _SKLEARN = "scikit-learn==1.9.1"
-_KERAS_2 = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 _RECIPES = {
     Framework.SKLEARN: Recipe(
@@ -82,15 +81,6 @@ _RECIPES = {
         slim=_TORCH,
         index=_TORCH_WITHOUT_CUDA,
         module="sagemaker_pytorch_container.training:main",
-    ),
-    Framework.HUGGINGFACE_TENSORFLOW: Recipe(
-        Framework.HUGGINGFACE_TENSORFLOW,
-        "Hugging Face Transformers with TensorFlow",
-        ("transformers",),
-        ("tf_keras", "numpy"),
-        ("transformers==4.57.6", "datasets", "tensorflow==2.21.0", "tf_keras==2.21.0", "numpy"),
-        module="sagemaker_tensorflow_container.training:main",
-        sets=_KERAS_2,
     ),
     Framework.TENSORFLOW: Recipe(
         Framework.TENSORFLOW,

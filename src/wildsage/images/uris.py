@@ -25,7 +25,6 @@ class Framework(StrEnum):
     PYTORCH = "pytorch"
     TENSORFLOW = "tensorflow"
     HUGGINGFACE = "huggingface"
-    HUGGINGFACE_TENSORFLOW = "huggingface_tensorflow"
     ALGORITHMS = "algorithms"
     SPARK = "spark"
 
@@ -85,8 +84,6 @@ _REPOSITORIES = {
     "tensorflow-inference-graviton": (Framework.TENSORFLOW, Role.INFERENCE),
     "huggingface-pytorch-training": (Framework.HUGGINGFACE, Role.TRAINING),
     "huggingface-pytorch-inference": (Framework.HUGGINGFACE, Role.INFERENCE),
-    "huggingface-tensorflow-training": (Framework.HUGGINGFACE_TENSORFLOW, Role.TRAINING),
-    "huggingface-tensorflow-inference": (Framework.HUGGINGFACE_TENSORFLOW, Role.INFERENCE),
     "sagemaker-spark-processing": (Framework.SPARK, Role.PROCESSING),
     "kmeans": (Framework.ALGORITHMS, Role.BOTH),
     "knn": (Framework.ALGORITHMS, Role.BOTH),
@@ -102,6 +99,7 @@ _REFUSED = (
     (".+-neuronx?", "It is for AWS's Trainium and Inferentia chips: use the framework's image for CPUs or GPUs."),
     (".+-trcomp-training", "AWS retired the Training Compiler: use the framework's own training image."),
     ("huggingface-pytorch-tgi-inference", f"Text Generation Inference {_INSTEAD}"),
+    ("huggingface-tensorflow-.+", "transformers gave TensorFlow up: use the huggingface-pytorch image of its kind."),
     ("huggingface-vllm-.+", f"vLLM {_INSTEAD}"),
     ("djl-inference", f"The Deep Java Library {_INSTEAD}"),
     ("tei(-cpu)?", f"Text Embeddings Inference {_INSTEAD}"),

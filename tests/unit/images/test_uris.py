@@ -71,6 +71,7 @@ def test_other_images_are_refused_with_what_to_do(uri: str) -> None:
         ("tensorflow-inference-eia:2.3.0-cpu", "Elastic Inference"),
         ("huggingface-pytorch-inference-neuronx:2.1.2-transformers4.43.2-neuronx-py310", "Trainium"),
         ("huggingface-pytorch-tgi-inference:2.4.0-tgi3.3.6-gpu-py311", "huggingface-pytorch-inference"),
+        ("huggingface-tensorflow-inference:2.11.0-transformers4.26.0-cpu-py39", "gave TensorFlow up"),
         ("tei-cpu:2.0.1-tei1.8.2-cpu-py310", "Text Embeddings"),
     ],
 )

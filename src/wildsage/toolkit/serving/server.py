@@ -1,7 +1,7 @@
 """Starts the model server from what the environment says.
 
 WILDSAGE_BIND                   ``unix:/path`` to listen on, else TCP SAGEMAKER_BIND_TO_PORT (8080)
-WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingface, huggingface_tensorflow, algorithms
+WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingface or algorithms
 WILDSAGE_ALGORITHM              the built-in algorithm that answers where there is no script
 SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
 """
@@ -16,16 +16,7 @@ from collections.abc import Callable, Mapping
 from . import algorithms, script, supervisor
 from .http import Answer, Handle, Loop, Request
 
-# framework → the module of ``frameworks`` that loads its models
-_FRAMEWORKS = {
-    "sklearn": "sklearn",
-    "xgboost": "xgboost",
-    "pytorch": "pytorch",
-    "huggingface": "huggingface",
-    "huggingface_tensorflow": "huggingface",
-    "tensorflow": "tensorflow",
-    "algorithms": "algorithms",
-}
+_FRAMEWORKS = ("sklearn", "xgboost", "pytorch", "tensorflow", "huggingface", "algorithms")
 
 
 def main() -> int:
@@ -84,7 +75,7 @@ def _load(framework: str, place: script.Place) -> Handle:
     algorithm = os.environ.get("WILDSAGE_ALGORITHM", "")
     if code is None and algorithm:
         return algorithms.load(algorithm, place.model)
-    module = importlib.import_module(f".frameworks.{_FRAMEWORKS[framework]}", __package__)
+    module = importlib.import_module(f".frameworks.{framework}", __package__)
     handle: Handle = module.load(code, place.model)
     return handle
 
