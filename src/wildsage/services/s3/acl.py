@@ -6,7 +6,6 @@ A grant is kept in the API's form, with the canonical id of an account or the UR
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -32,7 +31,7 @@ _HEADERS: Final = {
     "GrantWrite": "WRITE",
     "GrantWriteACP": "WRITE_ACP",
 }
-_GRANTEE: Final = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*"?([^"]*)"?\s*')
+_GRANTEES: Final = ("id", "uri", "emailAddress")
 # Canned ACL → what it grants beyond the owner's full control.
 _CANNED: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "private": (),
@@ -127,10 +126,10 @@ def _of_document(policy: Document, place: Place) -> Grants:
 
 def _grantee(text: str, place: Place) -> Document:
     """``id="…"``, ``uri="…"`` or ``emailAddress="…"``."""
-    found = _GRANTEE.fullmatch(text)
-    if found is None:
+    kind, found, value = (part.strip() for part in text.partition("="))
+    value = value.removeprefix('"').removesuffix('"')
+    if kind not in _GRANTEES or not found or '"' in value:
         raise errors.invalid_argument("Argument format not recognized", "x-amz-grant", text)
-    kind, value = found.groups()
     return _checked({"id": {"ID": value}, "uri": {"URI": value}}.get(kind, {"EmailAddress": value}), place)
 
 
