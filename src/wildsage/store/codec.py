@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ Document = dict[str, Any]
 
 _TIME = "$time"
 _BYTES = "$bytes"
+_LOOKS_TAGGED = re.compile(r"\$+(?:time|bytes)")
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -32,7 +34,18 @@ def _untag(value: dict[str, Any]) -> Any:
             return datetime.fromtimestamp(value[_TIME], UTC)
         if _BYTES in value:
             return base64.b64decode(value[_BYTES])
+        ((key, item),) = value.items()
+        if key.startswith("$$") and _LOOKS_TAGGED.fullmatch(key):
+            return {key[1:]: item}
     return value
+
+
+def _escaped(value: Any) -> Any:
+    """``value`` with one more ``$`` before whatever a client named as the tags are named."""
+    if isinstance(value, dict):
+        prefix = "$" if len(value) == 1 and all(_LOOKS_TAGGED.fullmatch(str(key)) for key in value) else ""
+        return {f"{prefix}{key}" if prefix else key: _escaped(item) for key, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 _ENCODER = json.JSONEncoder(default=_tag, separators=(",", ":"), ensure_ascii=False)
@@ -40,7 +53,8 @@ _ENCODER = json.JSONEncoder(default=_tag, separators=(",", ":"), ensure_ascii=Fa
 
 def dumps(document: Any) -> str:
     """JSON text of a document."""
-    return _ENCODER.encode(document)
+    text = _ENCODER.encode(document)
+    return _ENCODER.encode(_escaped(document)) if '"$' in text else text
 
 
 def loads(text: str) -> Any:

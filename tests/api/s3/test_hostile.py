@@ -128,6 +128,14 @@ def test_headers_that_no_object_may_have(raw: Raw, bucket: str, header: tuple[st
     assert raw("PUT", f"/{bucket}/old", b"x", [header]).code == code
 
 
+@pytest.mark.parametrize("name", ["$time", "$bytes"])
+def test_metadata_named_as_the_store_marks_its_own(raw: Raw, s3: Any, bucket: str, name: str) -> None:
+    assert raw("PUT", f"/{bucket}/marked", b"x", [(f"x-amz-meta-{name}", "v")]).status == 200
+    for query in "", "?versionId=null":
+        assert raw("GET", f"/{bucket}/marked{query}").headers[f"x-amz-meta-{name}"] == "v"
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["marked", "old"]
+
+
 def test_header_values_in_utf_8(raw: Raw, bucket: str) -> None:
     """S3 takes them for latin-1: headers return as they came, metadata as a word of RFC 2047."""
     body, sent = b"x", {"content-disposition": "attachment; filename=ö", "x-amz-meta-name": "Miniö"}
