@@ -162,6 +162,9 @@ def _principals(statement: Mapping[str, Any], use: Use) -> _Principals | None:
         kind: frozenset(form for name in _strings(value, given[0]) for form in _account_forms(name))
         for kind, value in raw.items()
     }
+    if use is Use.RESOURCE and "*" in names.get("AWS", ()):
+        # Everyone, services too: that is why Deny statements for * need aws:PrincipalIsAWSService (IAM User Guide).
+        names["Service"] = frozenset({"*"})
     return _Principals(names, given[0] != "Principal")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from wildsage.access.conditions import PolicyError
-from wildsage.access.decisions import Decision, Identity, Question, decide, decide_assume, trusts
+from wildsage.access.decisions import Decision, Identity, Question, decide, decide_across, decide_assume, trusts
 from wildsage.access.managed import managed_policies
 from wildsage.access.policies import Policy, Principal, Use, compile_policy
 
@@ -178,6 +178,18 @@ def test_a_resource_policy_may_deny_by_name_by_account_and_everyone_else() -> No
         use=Use.RESOURCE,
     )
     assert ask([admin], "s3:GetObject", on_resource=others).allowed
+
+
+@pytest.mark.parametrize("principal", ["*", {"AWS": "*"}, {"Service": "sns.amazonaws.com"}])
+def test_everyone_is_services_too(principal: Any) -> None:
+    """Queues are opened to topics by ``"Principal": "*"`` and a condition on aws:SourceArn."""
+    topic = {"ArnEquals": {"aws:SourceArn": "arn:aws:sns:us-east-1:123456789012:t"}}
+    queue = policy(allow("sqs:SendMessage", Principal=principal, Condition=topic), use=Use.RESOURCE)
+    service = Identity(Principal("Service", frozenset({"sns.amazonaws.com"})))
+    for name in ("t", "other"):
+        context = {"aws:sourcearn": (f"arn:aws:sns:us-east-1:123456789012:{name}",)}
+        asked = Question("sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:q", context)
+        assert decide_across(service, asked, queue, granted=False, anonymous=True).allowed is (name == "t")
 
 
 def test_trust_by_service_by_name_and_through_the_account() -> None:
