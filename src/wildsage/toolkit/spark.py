@@ -197,12 +197,26 @@ class Spark:
                 process.kill()
 
 
+def answering(host: str, port: int) -> socket.socket:
+    """A connection, as soon as somebody listens there; raises Refused."""
+    deadline = time.monotonic() + _MEETING_SECONDS
+    while True:
+        try:
+            return socket.create_connection((host, port), 5)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise Refused(f"smspark-submit: {host}:{port} does not answer: {error}") from error
+            time.sleep(0.2)
+
+
 def lead(spark: Spark, options: list[str], properties: dict[str, str], application: list[str]) -> int:
     """The primary of several hosts: waits for the others, runs the application, and lets them go."""
     others = len(spark.hosts) - 1
+    spark.start_master()
+    # A worker that finds no master asks again only ten seconds later.
+    answering(spark.me, MASTER_PORT).close()
     with socket.create_server((spark.me, MEETING_PORT), backlog=others) as door:
         door.settimeout(_MEETING_SECONDS)
-        spark.start_master()
         spark.start_worker()
         met: list[socket.socket] = []
         try:
@@ -219,15 +233,7 @@ def lead(spark: Spark, options: list[str], properties: dict[str, str], applicati
 
 def follow(spark: Spark) -> int:
     """A worker, for as long as the primary is there."""
-    deadline = time.monotonic() + _MEETING_SECONDS
-    while True:
-        try:
-            connection = socket.create_connection((spark.hosts[0], MEETING_PORT), 5)
-            break
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise Refused(f"smspark-submit: the primary {spark.hosts[0]} does not answer: {error}") from error
-            time.sleep(0.2)
+    connection = answering(spark.hosts[0], MEETING_PORT)
     worker = spark.start_worker()
     with connection:
         while worker.poll() is None:
