@@ -11,6 +11,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -116,13 +117,22 @@ class Engine:
             task.cancel()
 
     async def _work(self, claimed: Resource) -> None:
+        """Steps of one resource, under one lease for as long as the next shall follow at once."""
         keeper = asyncio.create_task(self._keep(claimed))
-        found = claimed
+        found: Resource | None = claimed
         gone = False
         try:
-            step = await self._controllers[claimed.key.kind].step(copy.deepcopy(claimed))
-            found, gone = self._found(claimed, step), step.gone
-            self._failures.pop(claimed.key, None)
+            while (step := await self._controllers[claimed.key.kind].step(copy.deepcopy(claimed))).after == 0:
+                self._failures.pop(claimed.key, None)
+                if not await self._apply_and_keep(claimed, following := self._found(claimed, step)):
+                    found = None  # the wish has moved, and whoever claims it next begins at once
+                    break
+                found = claimed = following
+                if _is_cancelled():
+                    break
+            else:
+                self._failures.pop(claimed.key, None)
+                found, gone = self._found(claimed, step), step.gone
         except asyncio.CancelledError:
             pass  # the wish moved, or the server stops: give the lease back so that whoever is next begins at once
         except (ApiError, JobFault, OSError) as error:
@@ -138,6 +148,16 @@ class Engine:
         except OSError as error:
             # What was found is lost; once the lease is over the step is done again, as after a crash.
             log.warning("what a step of %s found cannot be kept: %s", claimed.key, error)
+
+    async def _apply_and_keep(self, claimed: Resource, found: Resource) -> bool:
+        """Whether the next step may begin. If cancelled it returns all the same: what is kept must be known here."""
+        now = self._platform.clock.now()
+        applying = asyncio.ensure_future(self._platform.resources.apply(claimed, found, now, keep=True))
+        while not applying.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(applying)
+        self._platform.hints.notify(f"resource {claimed.key!r}")
+        return applying.result()
 
     def _found(self, claimed: Resource, step: Step) -> Resource:
         now = self._platform.clock.now()
@@ -169,11 +189,12 @@ class Engine:
             log.warning("step of %s: %s: %s; again in %s s", claimed.key, type(error).__name__, error, wait)
         return replace(claimed, due=self._platform.clock.now() + wait)
 
-    async def _apply(self, claimed: Resource, found: Resource, gone: bool) -> None:
+    async def _apply(self, claimed: Resource, found: Resource | None, gone: bool) -> None:
+        """None: nothing is found, and the lease is given back already."""
         resources, now = self._platform.resources, self._platform.clock.now()
         if gone:
             await resources.apply_removal(claimed, now)
-        else:
+        elif found is not None:
             await resources.apply(claimed, found, now)
         self._platform.hints.notify(DUE)
         self._platform.hints.notify(f"resource {claimed.key!r}")
@@ -183,3 +204,8 @@ class Engine:
         while True:
             await self._platform.clock.sleep(LEASE_SECONDS / 3)
             await self._platform.resources.renew(claimed, self._platform.clock.now() + LEASE_SECONDS)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

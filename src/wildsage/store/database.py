@@ -13,6 +13,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -176,10 +177,11 @@ class Database:
             with self._turn, self._writing.begin() as connection:
                 for job in batch:
                     try:
-                        with connection.begin_nested():
+                        # A savepoint costs as much as a small write, and what is alone needs none.
+                        with connection.begin_nested() if len(batch) > 1 else nullcontext():
                             outcomes.append((job, job.work(connection), None))
                     except Exception as error:
-                        if _is_full(error):
+                        if _is_full(error) or len(batch) == 1:
                             raise
                         outcomes.append((job, None, error))
         except Exception as error:

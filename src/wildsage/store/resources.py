@@ -286,9 +286,10 @@ class Resources:
 
         await self._database.write(work)
 
-    async def all_of(self, kind: str) -> list[Resource]:
-        """Every resource of a kind, of all accounts and regions, oldest first: for what is compiled from the whole."""
-        statement = select(resources).where(resources.c.kind == kind).order_by(resources.c.id)
+    async def all_of(self, kind: str, due: bool = False) -> list[Resource]:
+        """Every resource of a kind, of all accounts and regions, oldest first; with ``due`` those with work to do."""
+        wanted = (resources.c.kind == kind, resources.c.due.is_not(None)) if due else (resources.c.kind == kind,)
+        statement = select(resources).where(*wanted).order_by(resources.c.id)
         return await self._database.read(lambda connection: [_read(row) for row in connection.execute(statement)])
 
     async def page(self, query: Query) -> Page:
@@ -338,13 +339,11 @@ class Resources:
 
     async def renew(self, claimed: Resource, until: float) -> bool:
         """Keeps a lease alive; False if it was lost."""
-        statement = update(resources).where(_at(claimed.key), resources.c.lease == claimed.lease)
-        return await self._database.write(
-            lambda connection: connection.execute(statement.values(lease_until=until)).rowcount == 1
-        )
+        held = update(resources).where(_at(claimed.key), resources.c.lease == claimed.lease).values(lease_until=until)
+        return await self._database.write(lambda connection: connection.execute(held).rowcount == 1)
 
-    async def apply(self, claimed: Resource, found: Resource, now: float) -> bool:
-        """Writes what a step found and gives the lease back.
+    async def apply(self, claimed: Resource, found: Resource, now: float, keep: bool = False) -> bool:
+        """Writes what a step found and gives the lease back, unless it shall be kept for the next step.
 
         False, with nothing but the lease given back, if the wish moved since the claim: the row is then due at once.
         """
@@ -357,13 +356,14 @@ class Resources:
             "state": dumps(found.state),
             "modified": found.modified,
             "due": found.due,
+            **({} if keep else free),
         }
 
         def work(connection: Connection) -> bool:
-            if connection.execute(update(resources).where(unchanged).values(**observed, **free)).rowcount:
-                return True
-            connection.execute(update(resources).where(mine).values(due=now, **free))
-            return False
+            applied = connection.execute(update(resources).where(unchanged).values(**observed)).rowcount == 1
+            if not applied:
+                connection.execute(update(resources).where(mine).values(due=now, **free))
+            return applied
 
         return await self._database.write(work)
 

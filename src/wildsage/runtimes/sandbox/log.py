@@ -48,8 +48,9 @@ class Changes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor >= 0:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
-            os.close(self._descriptor)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._descriptor)
+            loop.run_in_executor(None, os.close, self._descriptor)  # the kernel takes 10 ms to let go of its watches
 
     def _read(self) -> None:
         os.read(self._descriptor, 1 << 16)

@@ -1,7 +1,8 @@
 """Brings a training job from Starting to its end, one stage at a time.
 
 ``state`` (private):
-    stage        prepare, download, feed, launch, train, stop, upload, clean; save, again, wait: see ``attempts``
+    stage        prepare, queue, download, turn, feed, launch, train, stop, upload, clean;
+                 save, again, wait: see ``attempts``
     log_stream   name of its log stream
     software     what its image turned out to be (images.Software)
     feeders      the runtime's handles of what feeds channels in Pipe mode; none without such channels
@@ -15,6 +16,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -23,29 +25,28 @@ from typing import TypeVar
 from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.errors import ClientFault, JobFault, RuntimeRefused
-from wildsage.images.building import Progress
 from wildsage.images.uris import Role
-from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Phase, Runtime
 from wildsage.services.sagemaker.instance import faults, reasons, roles
-from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants
-from wildsage.services.sagemaker.instance.images import Images, Software, kept
-from wildsage.services.sagemaker.instance.inputs.channel import Mode
+from wildsage.services.sagemaker.instance.images import Images, kept
 from wildsage.services.sagemaker.instance.inputs.feeders import Feeders
 from wildsage.services.sagemaker.instance.instances import CLOSED, FULL, Ended, Instances
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.training import attempts, checkpoints, launch, outputs, rules
-from wildsage.services.sagemaker.training.inputs.channels import mode_of
+from wildsage.services.sagemaker.training.inputs.channels import is_piped
 from wildsage.services.sagemaker.training.inputs.fill import fill
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.training.launch import Job
 from wildsage.services.sagemaker.training.operations import STOP
+from wildsage.services.sagemaker.training.remarks import Remarks
+from wildsage.services.sagemaker.training.requirements import with_requirements
+from wildsage.services.sagemaker.training.turns import Turns
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
@@ -54,12 +55,14 @@ T = TypeVar("T")
 _TAIL_LINES = 20
 _PHASES = {"MaxRuntimeExceeded": "Stopped", "MaxWaitTimeExceeded": "Stopped"}
 # Nothing of it runs, so a stop is its end at once.
-_IDLE = ("prepare", "download", "wait")
+_IDLE = ("prepare", "queue", "download", "turn", "wait")
 # Stages without an outcome of their own: what fails there is tried again until nothing is left.
 _REMOVING = ("again", "clean")
 _DOING = {
     "prepare": "preparing the image",
+    "queue": "waiting for its turn",
     "download": "downloading the input data",
+    "turn": "launching the container",
     "feed": "launching the container that streams the input data",
     "launch": "launching the container",
     "train": "watching the container",
@@ -81,9 +84,14 @@ class TrainingController:
         self._images = images
         self._instances = Instances(platform, runtime, attendants, launch.LOGGED)
         self._feeders = Feeders(runtime)
+        self._remarks = Remarks(platform)
+        self._turns = Turns(platform.settings.jobs.at_once)
+        self._adopting, self._adopted = asyncio.Lock(), False
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
             "prepare": self._prepare,
+            "queue": self._queue,
             "download": self._download,
+            "turn": self._turn,
             "feed": self._feed,
             "launch": self._launch,
             "train": self._train,
@@ -97,6 +105,21 @@ class TrainingController:
 
     async def step(self, resource: Resource) -> Step:
         """Raises only what another attempt may cure; everything else is an outcome of the job."""
+        await self._adopt()
+        self._turns.begins(resource.uid, resource.state.get("stage", "prepare"))
+        step = await self._step(resource)
+        self._turns.is_in(resource.uid, step.state.get("stage", ""))
+        return step
+
+    async def _adopt(self) -> None:
+        """Jobs that run since before a restart have their places before any other gets one."""
+        async with self._adopting:
+            if not self._adopted:
+                for each in await self._platform.resources.all_of(self.kind, due=True):
+                    self._turns.begins(each.uid, each.state.get("stage", "prepare"))
+                self._adopted = True
+
+    async def _step(self, resource: Resource) -> Step:
         if resource.phase in rules.TERMINAL:
             return Step(resource.phase, resource.status, resource.state)
         stage = resource.state.get("stage", "prepare")
@@ -150,75 +173,64 @@ class TrainingController:
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
         image = job.document["AlgorithmSpecification"]["TrainingImage"]
-        software = await self._images.prepare(image, Role.TRAINING, self._reporter(resource, job))
+        software = await self._images.prepare(image, Role.TRAINING, self._remarks.reporter(resource, job))
+        if not self._turns.ready.take(resource.uid):
+            return self._next(resource, "queue", "Pending", software=software.document())
+        return self._admitted(resource, software=software.document())
+
+    async def _queue(self, resource: Resource, job: Job) -> Step:
+        """Until as many jobs before it have ended as it takes."""
+        over = attempts.wait_is_over(resource.spec, resource.created) - self._platform.clock.now()
+        entering = asyncio.ensure_future(self._turns.ready.enter(resource.uid))
+        waits = [entering] if over == math.inf else [entering, asyncio.ensure_future(self._platform.clock.sleep(over))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            return self._admitted(resource) if entering.done() else self._waited_too_long(resource)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    def _admitted(self, resource: Resource, **state: object) -> Step:
         now = self._platform.clock.now()
-        step = self._next(resource, "download", "Downloading", software=software.document(), began=now)
+        step = self._next(resource, "download", "Downloading", began=now, **state)
         return replace(step, status={"TrainingStartTime": now, **step.status})
-
-    def _reporter(self, resource: Resource, job: Job) -> Progress:
-        """Writes lines to the job's log, which is opened by the first."""
-        stream = launch.LOGGED.stream(resource, job.hosts[0])
-        opened = False
-
-        async def report(line: str) -> None:
-            nonlocal opened
-            if not opened:
-                await logstreams.ensure(self._platform, stream)
-                opened = True
-            at = round(self._platform.clock.now() * 1000)
-            await logstreams.append(self._platform, stream, [(at, line)])
-
-        return report
 
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
         await together(fill(job, host, transfers) for host in job.hosts)
         await checkpoints.fetch(job, transfers)
-        piped = any(mode_of(job.document, each) is Mode.PIPE for each in job.document.get("InputDataConfig") or ())
-        software = await self._with_requirements(resource, job)
-        return self._next(resource, "feed" if piped else "launch", "Training", software=software.document())
+        report = self._remarks.reporter(resource, job)
+        software = await with_requirements(self._images, kept(resource.state["software"]), job, report)
+        stage = "feed" if is_piped(job.document) else "launch"
+        ready = self._turns.running.take(resource.uid)
+        return self._next(resource, stage if ready else "turn", "Downloading", software=software.document())
 
-    async def _with_requirements(self, resource: Resource, job: Job) -> Software:
-        """The job's software, and what its source asks for beyond; a job without a network has no way to get more."""
-        software = kept(resource.state["software"])
-        if job.document.get("EnableNetworkIsolation"):
-            return software
-        folder, own = job.folder(job.hosts[0]) / "ml", job.document.get("Environment") or {}
-        for place in ("code", "input/data/code"):
-            file = folder / place / "requirements.txt"
-            software = await self._images.with_requirements(software, file, own, self._reporter(resource, job))
-        return software
+    async def _turn(self, resource: Resource, job: Job) -> Step:
+        """Until one of those that run has ended; then it begins in this same step, for a core waits for it."""
+        await self._turns.running.enter(resource.uid)
+        if is_piped(job.document):
+            return self._next(resource, "feed", "Downloading")
+        return await self._launch(resource, job)
 
     async def _feed(self, resource: Resource, job: Job) -> Step:
         instances = {f"{job.directory.name}-{host.name}": job.folder(host) for host in job.hosts}
         handles = await self._feeders.launch(instances)
-        return self._next(resource, "launch", "Training", feeders=[dict(handle) for handle in handles])
+        return self._next(resource, "launch", "Downloading", feeders=[dict(handle) for handle in handles])
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
-        await self._announce(resource, job)
+        await self._remarks.begin(resource, job)
         _, caller = await self._transfers(job)
         software, settings = kept(resource.state["software"]), self._platform.settings
         uri = credentials_uri(self._platform, caller)
         specs = {host.name: launch.spec(job, host, software, settings, uri) for host in job.hosts}
         handles = await self._instances.launch(specs, launch.network(job, software, settings, uri))
         if self._instances.closed(handles):
-            await self._say(resource, job, CLOSED, once=f"closed/{resource.uid}")
+            await self._remarks.say(resource, job, CLOSED, once=f"closed/{resource.uid}")
         now = self._platform.clock.now()
         deadline = attempts.limit(resource.spec, resource.state, resource.created, now)
         step = self._next(resource, "train", "Training", handles=handles, deadline=list(deadline))
         schedule = self._platform.settings.jobs.interruptions
         return replace(step, state=attempts.drawn(resource.spec, step.state, now, schedule))
-
-    async def _announce(self, resource: Resource, job: Job) -> None:
-        """What a reader of the log should know before the first line of user code."""
-        words = (resource.state["software"]["notice"], unheeded(resource.spec))
-        if text := "\n".join(filter(None, words)):
-            await self._say(resource, job, text, once=f"notice/{resource.uid}")
-
-    async def _say(self, resource: Resource, job: Job, text: str, once: str) -> None:
-        stream = launch.LOGGED.stream(resource, job.hosts[0])
-        await logstreams.ensure(self._platform, stream)
-        await logstreams.announce(self._platform, stream, text, once)
 
     async def _train(self, resource: Resource, job: Job) -> Step:
         """Waits for the containers' end; a wish to stop interrupts the wait and comes here again."""
@@ -233,6 +245,8 @@ class TrainingController:
         now = self._platform.clock.now()
         if found is None:
             return self._cut_short(resource, now)
+        if len(job.hosts) == 1:
+            self._turns.running.leave(resource.uid)  # nothing of it runs: what is left to do here keeps nobody waiting
         if found.failed and len(job.hosts) > 1:
             outcome = await self._judge(resource, job, found)
             return self._next(resource, "stop", "Training", stopping=now, outcome=outcome)
@@ -260,7 +274,7 @@ class TrainingController:
         if not job.document.get("CheckpointConfig"):
             return await work()
         transfers, _ = await self._transfers(job)
-        complain = partial(self._say, resource, job, once=f"checkpoints/{resource.uid}")
+        complain = partial(self._remarks.say, resource, job, once=f"checkpoints/{resource.uid}")
         return await checkpoints.beside(work(), job, transfers, self._platform.clock, complain)
 
     async def _wait(self, resource: Resource, job: Job) -> Ended | str | None:
@@ -316,7 +330,7 @@ class TrainingController:
             # A job that failed already keeps the reason it failed for.
             return self._end(resource, "Failed", outcome["reason"] or str(fault))
         if left_out:
-            await self._say(resource, job, rules.left_out(left_out), once=f"left-out/{resource.uid}")
+            await self._remarks.say(resource, job, rules.left_out(left_out), once=f"left-out/{resource.uid}")
         status = resource.status
         if with_model:
             status = {**status, "ModelArtifacts": {"S3ModelArtifacts": outputs.model_uri(job)}}
@@ -351,14 +365,14 @@ class TrainingController:
         if reason := resource.state.get("retrying"):
             attempt = resource.state.get("attempt", 0)
             words = f"[wildsage] The job is tried again (RetryStrategy). Attempt {attempt + 1} failed: {reason}"
-            await self._say(resource, job, words, once=f"retry/{resource.uid}/{attempt}")
+            await self._remarks.say(resource, job, words, once=f"retry/{resource.uid}/{attempt}")
         if "handles" in resource.state:
             await self._end_containers(resource, job)
             transfers, _ = await self._transfers(job)
             try:
                 await checkpoints.finish(job, transfers)
             except ClientFault as fault:
-                await self._say(resource, job, str(fault), once=f"checkpoints/{resource.uid}")
+                await self._remarks.say(resource, job, str(fault), once=f"checkpoints/{resource.uid}")
             if resource.wish == STOP:
                 return self._ended(resource, "Stopped")
         return Step(resource.phase, resource.status, {**resource.state, "stage": "again"}, after=0)
@@ -369,13 +383,16 @@ class TrainingController:
         state = attempts.anew(resource.state, resource.state["resume"], self._platform.clock.now())
         return Step(resource.phase, status, {**state, "stage": "wait"}, after=0)
 
+    def _waited_too_long(self, resource: Resource) -> Step:
+        status = rules.enter(resource.status, "Stopping", self._platform.clock.now())
+        return replace(self._end(resource, "MaxWaitTimeExceeded"), phase="Stopping", status=status)
+
     async def _await_instances(self, resource: Resource, job: Job) -> Step:
         """Until there are instances again, or nobody waits for them any more."""
         now, resume = self._platform.clock.now(), resource.state["resume"]
         over = attempts.wait_is_over(resource.spec, resource.created)
         if now >= over:
-            status = rules.enter(resource.status, "Stopping", now)
-            return replace(self._end(resource, "MaxWaitTimeExceeded"), phase="Stopping", status=status)
+            return self._waited_too_long(resource)
         if now < resume:
             return Step(resource.phase, resource.status, resource.state, after=min(resume, over) - now)
         return self._next(resource, "prepare", "Starting")

@@ -69,6 +69,7 @@ _ACCEPTED: Tree = {
 
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
+    "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Uploading": "Uploading generated training model",

@@ -47,6 +47,11 @@ def mode_of(document: Document, channel: Document) -> Mode:
     return Mode(channel.get("InputMode") or document["AlgorithmSpecification"]["TrainingInputMode"])
 
 
+def is_piped(job: Document) -> bool:
+    """Whether a job has a channel in Pipe mode."""
+    return any(mode_of(job, each) is Mode.PIPE for each in job.get("InputDataConfig") or ())
+
+
 def channels(document: Document, host: Host) -> list[Channel]:
     """Those that ``host`` gets: a channel with InstanceGroupNames goes to these groups alone."""
     every = hosts(document)

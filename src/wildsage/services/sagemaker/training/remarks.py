@@ -1,0 +1,46 @@
+"""What the server itself has to say in a training job's log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from wildsage.kit import logstreams
+from wildsage.kit.context import Platform
+from wildsage.services.sagemaker.instance.accepted import unheeded
+from wildsage.services.sagemaker.training import launch
+from wildsage.services.sagemaker.training.launch import Job
+from wildsage.store.resources import Resource
+
+
+class Remarks:
+    """Lines in the stream of a job's first instance."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def reporter(self, resource: Resource, job: Job) -> Callable[[str], Awaitable[None]]:
+        """For lines as they come, such as those of an image that is built."""
+        stream = launch.LOGGED.stream(resource, job.hosts[0])
+        opened = False
+
+        async def report(line: str) -> None:
+            nonlocal opened
+            if not opened:
+                await logstreams.ensure(self._platform, stream)
+                opened = True
+            at = round(self._platform.clock.now() * 1000)
+            await logstreams.append(self._platform, stream, [(at, line)])
+
+        return report
+
+    async def say(self, resource: Resource, job: Job, text: str, once: str) -> None:
+        """What must not be said twice, whatever happens in between. ``once``: its name, unique for ever."""
+        stream = launch.LOGGED.stream(resource, job.hosts[0])
+        await logstreams.ensure(self._platform, stream)
+        await logstreams.announce(self._platform, stream, text, once)
+
+    async def begin(self, resource: Resource, job: Job) -> None:
+        """What a reader of the log should know before the first line of user code."""
+        words = (resource.state["software"]["notice"], unheeded(resource.spec))
+        if text := "\n".join(filter(None, words)):
+            await self.say(resource, job, text, once=f"notice/{resource.uid}")
