@@ -23,8 +23,11 @@ _LINES_KEPT = 15
 _LOOK_SECONDS = 0.2
 
 
-async def build(recipe: Recipe, place: Path, report: Progress) -> None:
+async def build(recipe: Recipe, place: Path, report: Progress, slim_index: str = "") -> None:
     """An environment for ``recipe`` is at ``place``; it was already, perhaps, once another process let us look.
+
+    ``slim_index``: asked for ``recipe.slim`` alone, since pip asks every index for every package, and takes its time
+    where one cannot be reached.
 
     Built under a temporary name and renamed: what stands at the place is complete, and what a killed build has left
     behind is taken away by the next. Raises InternalFault with the end of pip's words and what to do.
@@ -41,8 +44,8 @@ async def build(recipe: Recipe, place: Path, report: Progress) -> None:
             await _run(recipe, report, sys.executable, "-m", "venv", "--symlinks", str(building))
             pip = (str(building / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input")
             install = (*pip, "install", "--progress-bar", "off")
-            if recipe.slim:
-                await _run(recipe, report, *install, "--no-deps", "--extra-index-url", recipe.index, recipe.slim)
+            if recipe.slim and slim_index:
+                await _run(recipe, report, *install, "--no-deps", "--extra-index-url", slim_index, recipe.slim)
             await _run(recipe, report, *install, *recipe.builds)
             await asyncio.to_thread(settle, building, place)
         except BaseException:

@@ -45,7 +45,8 @@ class Environment:
 class Environments:
     """Finds or builds environments; one object for each data directory.
 
-    ``folder``: where built ones are kept. ``environ``: the server's environment, for WILDSAGE_PYTHON_<FRAMEWORK>.
+    ``folder``: where built ones are kept. ``environ``: the server's environment, for WILDSAGE_PYTHON_<FRAMEWORK>
+    and WILDSAGE_TORCH_INDEX.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
@@ -111,7 +112,7 @@ class Environments:
 
     async def _build(self, recipe: Recipe, report: Progress) -> Environment:
         place = self.place(recipe)
-        await build(recipe, place, report)
+        await build(recipe, place, report, self._environ.get("WILDSAGE_TORCH_INDEX", ""))
         return await _examine(recipe, place / "bin" / "python")
 
 

@@ -17,7 +17,7 @@ class Recipe:
     ``main``: distributions any one of which is the framework itself, the usual one first (``xgboost-cpu`` is XGBoost
     without its half gigabyte of CUDA). ``needs``: distributions without which it is not complete. ``builds``: what pip
     installs where there is none yet, the main one in the version that is known to work. ``slim``: one of these that is
-    installed first and by itself, from ``index`` if that has it. ``module``: AWS's name for the framework's training
+    installed first and by itself where WILDSAGE_TORCH_INDEX names an index that may have it without CUDA. ``module``: AWS's name for the framework's training
     entry, SM_FRAMEWORK_MODULE. ``sets``: variables of its containers. ``programs``: what the machine must have beside
     Python → how to get it.
     """
@@ -28,7 +28,6 @@ class Recipe:
     needs: tuple[str, ...]
     builds: tuple[str, ...]
     slim: str = ""
-    index: str = ""
     module: str = ""
     sets: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, str] = field(default_factory=dict)
@@ -39,9 +38,6 @@ class Recipe:
         return next(each.partition("==")[2] for each in self.builds if "==" in each)
 
 
-# An index whose builds have no CUDA; their version (2.13.0+cpu) goes before PyPI's. It is asked for torch alone, since
-# pip asks every index for every package, and takes its time where one cannot be reached.
-_TORCH_WITHOUT_CUDA = "https://download.pytorch.org/whl/cpu"
 _TORCH = "torch==2.13.0"
 _SKLEARN = "scikit-learn==1.9.1"
 
@@ -69,7 +65,6 @@ _RECIPES = {
         ("numpy",),
         (_TORCH, "numpy"),
         slim=_TORCH,
-        index=_TORCH_WITHOUT_CUDA,
         module="sagemaker_pytorch_container.training:main",
     ),
     Framework.HUGGINGFACE: Recipe(
@@ -79,7 +74,6 @@ _RECIPES = {
         ("torch", "numpy"),
         ("transformers==5.23.0", "datasets", "accelerate", _TORCH, "numpy"),
         slim=_TORCH,
-        index=_TORCH_WITHOUT_CUDA,
         module="sagemaker_pytorch_container.training:main",
     ),
     Framework.TENSORFLOW: Recipe(
