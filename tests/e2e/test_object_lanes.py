@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import ssl
 import time
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -429,3 +431,39 @@ async def test_writes_into_other_buckets(lanes: Lanes) -> None:
     s3.delete_object(Bucket="two-lanes-gone", Key="a")
     s3.delete_bucket(Bucket="two-lanes-gone")
     assert (await lanes.same("PUT", "/two-lanes-gone/a", {}, DATA)).status == 404
+
+
+TAGGED = {"x-amz-tagging": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "data", "fast"),
+    [
+        ("GET", "", {}, b"", True),
+        ("HEAD", "", {}, b"", True),
+        ("GET", "", {"range": "bytes=3-900"}, b"", True),
+        ("GET", "", {"if-match": '"other"'}, b"", False),
+        ("GET", "?tagging", {}, b"", False),
+        ("GET", "-none", {}, b"", False),
+        ("PUT", "-put", {"x-amz-meta-a": "b"}, DATA, True),
+        ("PUT", "-put", {"x-amz-checksum-crc32": crc32(LONG)}, LONG, True),
+        ("PUT", "-put", TAGGED, DATA, False),
+        ("PUT", "-put", {"content-md5": "none"}, DATA, False),
+    ],
+)
+async def test_the_same_through_tls(
+    lanes: Lanes, stored: str, method: str, target: str, headers: Mapping[str, str], data: bytes, fast: bool
+) -> None:
+    context = ssl.create_default_context(cafile=lanes.server.environment["AWS_CA_BUNDLE"])
+    request = Request(method, stored + target, [("host", lanes.host), *headers.items()], BytesBody(data))
+    sigv4.sign(request, lanes.root, "us-east-1", "s3", time.time(), hashlib.sha256(data).hexdigest())
+    before = await lanes.answered()
+    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=60) as client:
+        url = f"https://{lanes.host}{stored}{target}"
+        async with client.stream(method, url, headers=request.headers, content=data or None) as quick:
+            body = b"".join([chunk async for chunk in quick.aiter_raw()])  # the object says that it is gzip, and lies
+    assert (await lanes.answered() - before == 1) is fast
+    slow = await lanes.send(True, method, stored + target, headers, data)
+    told = [(name.decode().lower(), value.decode("latin-1")) for name, value in quick.headers.raw]
+    assert quick.status_code == slow.status
+    assert _comparable(Response(quick.status_code, told, body)) == _comparable(slow)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,12 @@ async def test_more_than_a_writer_takes_that_does_not_read(
     await asyncio.to_thread(filing.send, [NAMES[1]], 2)
     await until(lambda: filing.newest == 2)
     assert (tmp_path / "objects" / NAMES[1]).stat().st_size == 2_000_000
+
+
+async def test_a_writer_that_nobody_needs_goes(filing: Filing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._PATIENCE", 0.1)
+    for number, name in enumerate(NAMES[:2], 1):
+        await file(filing, [name], number)
+        await until(partial(is_filed, tmp_path, name))
+        await until(lambda: filing.pid == 0)
+    assert filing.newest == 2

@@ -25,18 +25,23 @@ from wildsage.objects import files
 log = logging.getLogger(__name__)
 
 _PATIENCE: Final = 10.0  # seconds for the scribe to take a batch
+_IDLE_CHECKS: Final = 6  # after so many patiences without a batch the scribe goes
 _AGAIN_SECONDS: Final = 2.0
 _ANSWERS: Final = 4096
 
 
 @dataclass(slots=True)
 class _Scribe:
-    """``sent``: names and number of the batches that it did not answer yet. ``lock``: whoever uses ``line``."""
+    """``sent``: names and number of the batches that it did not answer yet. ``lock``: whoever uses ``line``.
+
+    ``idle``: how many times it was found without a batch since the last one.
+    """
 
     line: socket.socket
     process: subprocess.Popen[bytes]
     sent: deque[tuple[list[str], int]] = field(default_factory=deque)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    idle: int = 0
 
 
 class Filing:
@@ -94,6 +99,7 @@ class Filing:
                 self._loop.call_soon_threadsafe(self._repair, names, newest)
                 return
         scribe.sent.append((names, newest))
+        scribe.idle = 0
         try:
             with scribe.lock:
                 scribe.line.sendall(message)
@@ -130,12 +136,15 @@ class Filing:
         self._loop.call_later(_PATIENCE, self._check, scribe, None)
 
     def _check(self, scribe: _Scribe, oldest: object) -> None:
-        """Gives up one that has worked on the same batch since the last time."""
+        """Gives up one that has worked on the same batch since the last time, or that nobody needs."""
         if scribe is not self._scribe:
             return
         now = scribe.sent[0] if scribe.sent else None
+        scribe.idle += 1
         if now is not None and now is oldest:
             log.warning("the writer of files hangs")
+            self._give_up(scribe)
+        elif now is None and scribe.idle > _IDLE_CHECKS:
             self._give_up(scribe)
         else:
             self._loop.call_later(_PATIENCE, self._check, scribe, now)
