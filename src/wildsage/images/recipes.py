@@ -17,9 +17,9 @@ class Recipe:
     ``main``: distributions any one of which is the framework itself, the usual one first (``xgboost-cpu`` is XGBoost
     without its half gigabyte of CUDA). ``needs``: distributions without which it is not complete. ``builds``: what pip
     installs where there is none yet, the main one in the version that is known to work. ``slim``: one of these that is
-    installed first and by itself where WILDSAGE_TORCH_INDEX names an index that may have it without CUDA. ``module``: AWS's name for the framework's training
-    entry, SM_FRAMEWORK_MODULE. ``sets``: variables of its containers. ``programs``: what the machine must have beside
-    Python → how to get it.
+    installed first and by itself where WILDSAGE_TORCH_INDEX names an index that may have it without CUDA. ``module``:
+    AWS's name for the framework's training entry, SM_FRAMEWORK_MODULE. ``sets``: variables of its containers.
+    ``programs``: what the machine must have beside Python → how to get it.
     """
 
     framework: Framework
