@@ -36,10 +36,12 @@ def multiply(database: Path, jobs: int) -> None:
     """Rows like that of job ``model``, one a minute up to now, one in ten Failed."""
     now = time.time()
     with sqlite3.connect(database) as connection:
+        of_kind = "SELECT id FROM resources WHERE name = 'model' AND kind = 'sagemaker.training-job'"
+        (model,) = connection.execute(of_kind).fetchone()
         connection.executemany(
             f"INSERT INTO resources ({_COLUMNS}, name, uid, created, modified) "
             f"SELECT {_COLUMNS.replace('phase', '?')}, ?, ?, ?, ? FROM resources "
-            "WHERE name = 'model' AND kind = 'sagemaker.training-job'",
+            f"WHERE id = {model}",
             (
                 (
                     "Completed" if number % 10 else "Failed",
