@@ -132,7 +132,7 @@ class Commits:
                     except (ApiError, BucketChanged) as error:
                         job.error = error
             newest = self._writes.newest_unsynced()
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, a turn that is kept would stop every write of the server
             self._give_up(batch, error)
             return
         synced = self._synced if self._synced > self._forgotten else 0
@@ -155,7 +155,7 @@ class Commits:
         if small and failed is None:
             self._filing.send(small, newest)
 
-    def _give_up(self, batch: Sequence[Job], error: sqlite3.Error) -> None:
+    def _give_up(self, batch: Sequence[Job], error: Exception) -> None:
         try:
             self._writes.undo()
         finally:
@@ -164,7 +164,8 @@ class Commits:
 
     def _finish(self, batch: Sequence[Job], forgotten: int, failed: Exception | None) -> None:
         if failed is not None:
-            log.warning("%s writes were not kept: %s", len(batch), failed)
+            known = isinstance(failed, sqlite3.Error)
+            log.warning("%s writes were not kept: %s", len(batch), failed, exc_info=None if known else failed)
         self._forgotten = max(self._forgotten, forgotten)
         for job in batch:
             job.error = job.error or failed
