@@ -139,7 +139,7 @@ async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 async def test_an_unknown_framework(tmp_path: Path) -> None:
     process, log = await start(tmp_path, "cobol", ECHO)
     assert await asyncio.wait_for(process.wait(), 30) == 1
-    assert "must be one of sklearn, xgboost, pytorch, algorithms, not 'cobol'" in log.read_text()
+    assert "WILDSAGE_FRAMEWORK must be one of sklearn, xgboost, pytorch" in log.read_text()
 
 
 async def test_the_request_under_way_is_finished_at_the_end(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.unit.services.sagemaker.conftest import Server, Training
+from tests.unit.services.sagemaker.conftest import ACCOUNT, REGION, Server, Training
 from tests.unit.services.sagemaker.test_spot import says
 from tests.unit.services.sagemaker.test_training import left_behind, stages
 
 from wildsage.core.jobs import JobSettings
+from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.training.turns import Gate, Turns
 
 WAITS = "import time\nprint('begins', flush=True)\nwhile True: time.sleep(60)"
@@ -65,13 +66,27 @@ async def test_who_runs_after_a_restart_has_its_place() -> None:
     assert turns.running.take("c")
 
 
+async def waits_with_its_input(server: Server, name: str) -> None:
+    """Of several jobs that come together the one that is prepared first is first."""
+    async with asyncio.timeout(120):
+        while True:
+            job = await server.control.platform.resources.get(TRAINING_JOB.key(ACCOUNT, REGION, name))
+            assert job is not None
+            if job.state.get("stage") == "turn":
+                return
+            await asyncio.sleep(0.05)
+
+
 async def test_jobs_wait_for_their_turn_and_say_so(server: Server, training: Training) -> None:
     await server.stop()
     server.jobs = JobSettings(at_once=1)
     await server.start()
-    for name in ("first", "second", "third", "fourth"):
-        await training.create(name, WAITS)
+    await training.create("first", WAITS)
     await says(server, "first", "begins")
+    await training.create("second", WAITS)
+    await waits_with_its_input(server, "second")
+    for name in ("third", "fourth"):
+        await training.create(name, WAITS)
     async with asyncio.timeout(120):
         while True:
             found = await server.call("sagemaker", "DescribeTrainingJob", TrainingJobName="fourth")

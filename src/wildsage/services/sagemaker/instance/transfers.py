@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from wildsage.core.caller import Caller
 from wildsage.core.errors import ApiError
@@ -130,7 +130,7 @@ class Transfers:
 
     async def upload(self, source: Path, target: Location) -> None:
         """One file as one object, however large."""
-        with await in_thread(lambda _: open(source, "rb", buffering=0)) as file:
+        with _opened(source, "rb") as file:
             await self.upload_open(file, target)
 
     async def upload_open(self, file: BinaryIO, target: Location) -> None:
@@ -224,12 +224,19 @@ def _copy_range(source: int, target: int, position: int, count: int) -> int:
 
 
 async def _write(target: Path, chunks: AsyncIterator[bytes]) -> None:
-    loop = asyncio.get_running_loop()
-    await loop.run_in_executor(None, partial(target.parent.mkdir, parents=True, exist_ok=True))
-    file = await loop.run_in_executor(None, open, target, "xb")
-    with file:
+    await in_thread(lambda _: target.parent.mkdir(parents=True, exist_ok=True))
+    with _opened(target, "xb") as file:
         async for chunk in chunks:
-            await loop.run_in_executor(None, file.write, chunk)
+            await in_thread(partial(_append, file, chunk))
+
+
+def _append(file: BinaryIO, chunk: bytes, _stopped: Stopped) -> None:
+    file.write(chunk)
+
+
+def _opened(path: Path, mode: Literal["rb", "xb"]) -> BinaryIO:
+    """Opened at once and not in a thread: who is cancelled while a thread opens a file leaves it open."""
+    return open(path, mode)
 
 
 def _piece(file: BinaryIO, count: int, position: int, _stopped: Stopped) -> bytes:
