@@ -14,11 +14,17 @@ from wildsage.kit.operation import Operation
 from wildsage.store.codec import Document
 
 
+def named(kind: Kind, request: Document) -> str:
+    """The name of the resource that a request is about."""
+    name: str = request[f"{kind.noun}Name"]
+    return name
+
+
 def described(kind: Kind) -> Operation:
     """``Describe<Noun>``: the create document, status, name, ARN and times."""
 
     async def describe(ctx: Context, request: Document) -> Document:
-        return kind.describe(await crud.fetch(ctx, kind, request[f"{kind.noun}Name"]))
+        return kind.describe(await crud.fetch(ctx, kind, named(kind, request)))
 
     return Operation(f"Describe{kind.noun}", describe)
 
@@ -36,7 +42,7 @@ def deleted(kind: Kind) -> Operation:
     """``Delete<Noun>`` of a resource that has nothing running behind it."""
 
     async def delete(ctx: Context, request: Document) -> Document:
-        await crud.delete(ctx, kind, request[f"{kind.noun}Name"])
+        await crud.delete(ctx, kind, named(kind, request))
         return {}
 
     return Operation(f"Delete{kind.noun}", delete)

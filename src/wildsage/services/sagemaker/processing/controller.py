@@ -22,17 +22,19 @@ from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.errors import ApiError, ClientFault, JobFault, RuntimeRefused
 from wildsage.images.uris import Role
-from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.kit.roles import credentials_uri
-from wildsage.runtimes.base import Phase, Runtime
+from wildsage.runtimes.base import Runtime
 from wildsage.services.sagemaker.instance import faults, reasons, roles
-from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants
+from wildsage.services.sagemaker.instance.ending import Ending
+from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.images import Images, kept
 from wildsage.services.sagemaker.instance.inputs.feeders import Feeders
 from wildsage.services.sagemaker.instance.instances import CLOSED, FULL, Ended, Instances
+from wildsage.services.sagemaker.instance.jobs import STOP, TERMINAL
+from wildsage.services.sagemaker.instance.remarks import Remarks
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -40,11 +42,9 @@ from wildsage.services.sagemaker.processing import inputs, launch, outputs, rule
 from wildsage.services.sagemaker.processing.fill import BELOW, fill
 from wildsage.services.sagemaker.processing.kind import PROCESSING_JOB
 from wildsage.services.sagemaker.processing.launch import Job
-from wildsage.services.sagemaker.processing.operations import STOP
 from wildsage.services.sagemaker.processing.outputs import Uploads
 from wildsage.store.resources import Resource
 
-_TAIL_LINES = 20
 _LOOK_SECONDS = 1.0
 _DOING = {
     "prepare": "preparing the image",
@@ -67,6 +67,8 @@ class ProcessingController:
         self._images = images
         self._instances = Instances(platform, runtime, attendants, launch.LOGGED)
         self._feeders = Feeders(runtime)
+        self._ending = Ending(self._instances, self._feeders, platform.clock, "processing", rules.LOST)
+        self._remarks = Remarks(platform, launch.LOGGED)
         self._uploads: dict[str, Uploads] = {}
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
             "prepare": self._prepare,
@@ -80,7 +82,7 @@ class ProcessingController:
 
     async def step(self, resource: Resource) -> Step:
         """Raises only what another attempt may cure; everything else is an outcome of the job."""
-        if resource.phase in rules.TERMINAL:
+        if resource.phase in TERMINAL:
             return Step(resource.phase, resource.status, resource.state)
         stage = resource.state.get("stage", "prepare")
         job = self._job(resource)
@@ -116,19 +118,8 @@ class ProcessingController:
         return self._next(resource, "clean", outcome={"phase": phase, "reason": reasons.limit(reason)})
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
-        stream = launch.LOGGED.stream(resource, job.hosts[0])
-        opened = False
-
-        async def report(line: str) -> None:
-            nonlocal opened
-            if not opened:
-                await logstreams.ensure(self._platform, stream)
-                opened = True
-            at = round(self._platform.clock.now() * 1000)
-            await logstreams.append(self._platform, stream, [(at, line)])
-
         app = job.document["AppSpecification"]
-        software = await self._images.prepare(app["ImageUri"], Role.PROCESSING, report)
+        software = await self._images.prepare(app["ImageUri"], Role.PROCESSING, self._remarks.reporter(resource, job))
         if not app.get("ContainerEntrypoint"):
             raise ClientFault(
                 f"ClientError: The image {app['ImageUri']} has no entry point for processing of its own. Name one in "
@@ -147,24 +138,18 @@ class ProcessingController:
         return self._next(resource, "launch", feeders=[dict(handle) for handle in handles])
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
-        words = (resource.state["software"]["notice"], unheeded(resource.spec.get("NetworkConfig") or {}))
-        await self._say(resource, job, "\n".join(filter(None, words)), once=f"notice/{resource.uid}")
+        await self._remarks.begin(resource, job, resource.spec.get("NetworkConfig") or {})
         _, caller = await self._transfers(job)
         software, uri = kept(resource.state["software"]), credentials_uri(self._platform, caller)
         settings = self._platform.settings
         specs = {host.name: launch.spec(job, host, software, settings, uri) for host in job.hosts}
         handles = await self._instances.launch(specs, launch.network(job, software, settings, uri))
         if self._instances.closed(handles):
-            await self._say(resource, job, CLOSED, once=f"closed/{resource.uid}")
+            await self._remarks.say(resource, job, CLOSED, once=f"closed/{resource.uid}")
         now = self._platform.clock.now()
         deadline = now + job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
         step = self._next(resource, "run", handles=handles, deadline=deadline)
         return replace(step, status={**step.status, "ProcessingStartTime": now})
-
-    async def _say(self, resource: Resource, job: Job, text: str, once: str) -> None:
-        stream = launch.LOGGED.stream(resource, job.hosts[0])
-        await logstreams.ensure(self._platform, stream)
-        await logstreams.announce(self._platform, stream, text, once)
 
     async def _run(self, resource: Resource, job: Job) -> Step:
         """Waits for the containers' end; a wish to stop interrupts the wait and comes here again."""
@@ -172,14 +157,19 @@ class ProcessingController:
         self._instances.attend(resource, job, handles)
         if resource.wish == STOP:
             return self._next(resource, "stop")
-        found = await self._wait(resource, job)
+        uploading = asyncio.ensure_future(self._go_on_uploading(resource, job))
+        try:
+            found = await self._ending.wait(resource, job, resource.state["deadline"])
+        finally:
+            uploading.cancel()
+            await asyncio.gather(uploading, return_exceptions=True)
         if isinstance(found, str):
             await self._instances.stop(job, handles, 0)
             return self._next(resource, "upload", outcome={"phase": "Failed", "reason": found})
         now = self._platform.clock.now()
         if found is None:
             text = "[wildsage] MaxRuntimeInSeconds is over; the job is stopped."
-            await self._say(resource, job, text, once=f"over/{resource.uid}")
+            await self._remarks.say(resource, job, text, once=f"over/{resource.uid}")
             return replace(self._next(resource, "stop", stopping=now), phase="Stopping")
         if found.failed and len(job.hosts) > 1:
             outcome = await self._judge(resource, job, found)
@@ -187,23 +177,6 @@ class ProcessingController:
         if not await self._instances.release(job, handles):
             return self._next(resource, "upload", outcome={"phase": "Failed", "reason": FULL})
         return self._next(resource, "upload", outcome=await self._judge(resource, job, found))
-
-    async def _wait(self, resource: Resource, job: Job) -> Ended | str | None:
-        """How the containers ended; why their input did, if that was first; None if their time was over before."""
-        left = resource.state["deadline"] - self._platform.clock.now()
-        ending = asyncio.ensure_future(self._instances.ended(job, resource.state["handles"]))
-        breaking = asyncio.ensure_future(self._feeders.broken(resource.state.get("feeders", ())))
-        alarm = asyncio.ensure_future(self._platform.clock.sleep(max(left, 0.0)))
-        uploading = asyncio.ensure_future(self._go_on_uploading(resource, job))
-        try:
-            await asyncio.wait({ending, breaking, alarm}, return_when=asyncio.FIRST_COMPLETED)
-            if ending.done():
-                return ending.result()
-            return breaking.result() if breaking.done() else None
-        finally:
-            for each in (ending, breaking, alarm, uploading):
-                each.cancel()
-            await asyncio.gather(uploading, return_exceptions=True)
 
     async def _go_on_uploading(self, resource: Resource, job: Job) -> None:
         uploads = self._uploads.setdefault(resource.uid, Uploads(job))
@@ -216,22 +189,14 @@ class ProcessingController:
 
     async def _judge(self, resource: Resource, job: Job, ended: Ended) -> dict[str, str]:
         """The job's outcome."""
-        lost = ended.failed is not None and ended.failed[1].phase is Phase.LOST
-        if broken := await self._feeders.finish(resource.state.get("feeders", ())):
-            return {"phase": "Failed", "reason": rules.LOST if lost else broken}
-        if ended.failed is None:
-            return {"phase": "Completed", "reason": ""}
-        if lost:
-            return {"phase": "Failed", "reason": rules.LOST}
-        host, found = ended.failed
-        log = await self._instances.last_words(resource, resource.state["handles"], host, _TAIL_LINES)
-        message = ""
-        with suppress(ClientFault):  # not UTF-8, which is said when the output is uploaded
-            message = await in_thread(lambda _: outputs.exit_message(job))
-        return {
-            "phase": "Failed",
-            "reason": reasons.of_container(found, message, log, host.instance_type, "processing"),
-        }
+
+        async def failure_of(_: Host) -> str:
+            with suppress(ClientFault):  # not UTF-8, which is said when the output is uploaded
+                return await in_thread(lambda _: outputs.exit_message(job))
+            return ""
+
+        reason = await self._ending.reason(resource, ended, failure_of)
+        return {"phase": "Failed" if reason else "Completed", "reason": reason}
 
     async def _stop(self, resource: Resource, job: Job) -> Step:
         outcome = resource.state.get("outcome") or {"phase": "Stopped", "reason": ""}
@@ -249,7 +214,7 @@ class ProcessingController:
         try:
             left_out = await uploads.finish(transfers)
             if left_out:
-                await self._say(resource, job, rules.left_out(left_out), once=f"left-out/{resource.uid}")
+                await self._remarks.say(resource, job, rules.left_out(left_out), once=f"left-out/{resource.uid}")
             message = await in_thread(lambda _: outputs.exit_message(job))
         except JobFault as fault:
             # A job that failed already keeps the reason it failed for.

@@ -6,12 +6,10 @@ from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
 from wildsage.kit.declared import described, listed
 from wildsage.kit.operation import operation
+from wildsage.services.sagemaker.instance import jobs
 from wildsage.services.sagemaker.processing import rules
 from wildsage.services.sagemaker.processing.kind import PROCESSING_JOB
 from wildsage.store.codec import Document
-from wildsage.store.resources import Resource
-
-STOP = "stop"
 
 describe_processing_job = described(PROCESSING_JOB)
 list_processing_jobs = listed(PROCESSING_JOB)
@@ -26,24 +24,9 @@ async def create_processing_job(ctx: Context, request: Document) -> Document:
 
 @operation("StopProcessingJob")
 async def stop_processing_job(ctx: Context, request: Document) -> Document:
-    found = await crud.fetch(ctx, PROCESSING_JOB, request["ProcessingJobName"])
-    if found.wish == STOP and found.phase not in rules.TERMINAL:
-        return {}  # asked already; the grace it has left does not begin anew
-    now = ctx.now
-
-    def stop(job: Resource) -> None:
-        rules.check_stop(job.phase)
-        job.wish = STOP
-        job.phase = "Stopping"
-        job.state = {**job.state, "stopping": now}
-
-    await crud.edit(ctx, PROCESSING_JOB, request["ProcessingJobName"], stop)
-    return {}
+    return await jobs.stop(ctx, PROCESSING_JOB, request, lambda job: job.status)
 
 
 @operation("DeleteProcessingJob")
 async def delete_processing_job(ctx: Context, request: Document) -> Document:
-    found = await crud.fetch(ctx, PROCESSING_JOB, request["ProcessingJobName"])
-    rules.check_delete(found.phase, PROCESSING_JOB.arn(found.key))
-    await crud.delete(ctx, PROCESSING_JOB, request["ProcessingJobName"])
-    return {}
+    return await jobs.delete(ctx, PROCESSING_JOB, request)

@@ -9,7 +9,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
-from wildsage.core.errors import ApiError, Unsupported, ValidationError
+from wildsage.core.errors import Unsupported, ValidationError
 from wildsage.services.sagemaker.instance import places, reasons
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.store.codec import Document
@@ -19,7 +19,6 @@ STOP_GRACE = 120.0
 PEER_GRACE = 30.0
 """Seconds that the other instances have for their end when one has failed."""
 MOST_INSTANCES = 64
-TERMINAL = ("Completed", "Failed", "Stopped")
 LOST = reasons.lost("processing", "output")
 FOLDER = "/opt/ml/processing"
 _ML = "/opt/ml"
@@ -193,21 +192,6 @@ def complete(request: Document) -> Document:
 def _completed_input(given: Document) -> Document:
     filled = {"S3InputMode": "File", "S3DataDistributionType": "FullyReplicated", "S3CompressionType": "None"}
     return {"AppManaged": False, **given, "S3Input": {**filled, **given["S3Input"]}}
-
-
-def check_stop(phase: str) -> None:
-    """Raises ValidationError for a job that cannot be stopped any more."""
-    if phase in TERMINAL:
-        raise ValidationError(f"The request was rejected because the processing job is in status {phase}.")
-
-
-def check_delete(phase: str, arn: str) -> None:
-    """Only a job that has ended can be deleted (API reference, DeleteProcessingJob)."""
-    if phase not in TERMINAL:
-        raise ApiError(
-            "ResourceInUse",
-            f"The processing job {arn} is in status {phase}. Stop it, or wait for its end, before deleting it.",
-        )
 
 
 def left_out(names: Sequence[str]) -> str:

@@ -29,12 +29,16 @@ from wildsage.images.uris import Role
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.kit.roles import credentials_uri
-from wildsage.runtimes.base import Phase, Runtime
+from wildsage.runtimes.base import Runtime
 from wildsage.services.sagemaker.instance import faults, reasons, roles
 from wildsage.services.sagemaker.instance.attendant import Attendants
+from wildsage.services.sagemaker.instance.ending import Ending
+from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.images import Images, kept
 from wildsage.services.sagemaker.instance.inputs.feeders import Feeders
 from wildsage.services.sagemaker.instance.instances import CLOSED, FULL, Ended, Instances
+from wildsage.services.sagemaker.instance.jobs import STOP, TERMINAL
+from wildsage.services.sagemaker.instance.remarks import Remarks
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -43,8 +47,6 @@ from wildsage.services.sagemaker.training.inputs.channels import is_piped
 from wildsage.services.sagemaker.training.inputs.fill import fill
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.training.launch import Job
-from wildsage.services.sagemaker.training.operations import STOP
-from wildsage.services.sagemaker.training.remarks import Remarks
 from wildsage.services.sagemaker.training.requirements import with_requirements
 from wildsage.services.sagemaker.training.turns import Turns
 from wildsage.store.codec import Document
@@ -52,7 +54,6 @@ from wildsage.store.resources import Resource
 
 T = TypeVar("T")
 
-_TAIL_LINES = 20
 _PHASES = {"MaxRuntimeExceeded": "Stopped", "MaxWaitTimeExceeded": "Stopped"}
 # Nothing of it runs, so a stop is its end at once.
 _IDLE = ("prepare", "queue", "download", "turn", "wait")
@@ -84,7 +85,8 @@ class TrainingController:
         self._images = images
         self._instances = Instances(platform, runtime, attendants, launch.LOGGED)
         self._feeders = Feeders(runtime)
-        self._remarks = Remarks(platform)
+        self._ending = Ending(self._instances, self._feeders, platform.clock, "training", rules.LOST)
+        self._remarks = Remarks(platform, launch.LOGGED)
         self._turns = Turns(platform.settings.jobs.at_once)
         self._adopting, self._adopted = asyncio.Lock(), False
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
@@ -120,7 +122,7 @@ class TrainingController:
                 self._adopted = True
 
     async def _step(self, resource: Resource) -> Step:
-        if resource.phase in rules.TERMINAL:
+        if resource.phase in TERMINAL:
             return Step(resource.phase, resource.status, resource.state)
         stage = resource.state.get("stage", "prepare")
         job = self._job(resource)
@@ -218,7 +220,7 @@ class TrainingController:
         return self._next(resource, "launch", "Downloading", feeders=[dict(handle) for handle in handles])
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
-        await self._remarks.begin(resource, job)
+        await self._remarks.begin(resource, job, resource.spec)
         _, caller = await self._transfers(job)
         software, settings = kept(resource.state["software"]), self._platform.settings
         uri = credentials_uri(self._platform, caller)
@@ -238,7 +240,9 @@ class TrainingController:
         self._instances.attend(resource, job, handles)
         if resource.wish == STOP:
             return self._next(resource, "stop", "Stopping")
-        found = await self._saving(resource, job, lambda: self._wait(resource, job))
+        found = await self._saving(
+            resource, job, lambda: self._ending.wait(resource, job, attempts.alarm(resource.state))
+        )
         if isinstance(found, str):
             await self._instances.stop(job, handles, 0)
             return self._ended(resource, "Failed", found)
@@ -277,36 +281,14 @@ class TrainingController:
         complain = partial(self._remarks.say, resource, job, once=f"checkpoints/{resource.uid}")
         return await checkpoints.beside(work(), job, transfers, self._platform.clock, complain)
 
-    async def _wait(self, resource: Resource, job: Job) -> Ended | str | None:
-        """How the containers ended; why their input did, if that was first; None if their time was over before."""
-        until = attempts.alarm(resource.state)
-        left = until - self._platform.clock.now()
-        ending = asyncio.ensure_future(self._instances.ended(job, resource.state["handles"]))
-        breaking = asyncio.ensure_future(self._feeders.broken(resource.state.get("feeders", ())))
-        alarm = asyncio.ensure_future(self._platform.clock.sleep(max(left, 0.0)))
-        try:
-            await asyncio.wait({ending, breaking, alarm}, return_when=asyncio.FIRST_COMPLETED)
-            if ending.done():
-                return ending.result()
-            return breaking.result() if breaking.done() else None
-        finally:
-            for each in (ending, breaking, alarm):
-                each.cancel()
-
     async def _judge(self, resource: Resource, job: Job, ended: Ended) -> dict[str, str]:
         """The job's outcome."""
-        lost = ended.failed is not None and ended.failed[1].phase is Phase.LOST
-        if broken := await self._feeders.finish(resource.state.get("feeders", ())):
-            return {"secondary": "Failed", "reason": rules.LOST if lost else broken}
-        if ended.failed is None:
-            return {"secondary": "Completed", "reason": ""}
-        if lost:
-            return {"secondary": "Failed", "reason": rules.LOST}
-        host, found = ended.failed
-        log = await self._instances.last_words(resource, resource.state["handles"], host, _TAIL_LINES)
-        failure = await in_thread(lambda _: outputs.failure_text(job.folder(host)))
-        reason = reasons.of_container(found, failure, log, host.instance_type, "training")
-        return {"secondary": "Failed", "reason": reason}
+
+        async def failure_of(host: Host) -> str:
+            return await in_thread(lambda _: outputs.failure_text(job.folder(host)))
+
+        reason = await self._ending.reason(resource, ended, failure_of)
+        return {"secondary": "Failed" if reason else "Completed", "reason": reason}
 
     async def _stop(self, resource: Resource, job: Job) -> Step:
         outcome = resource.state.get("outcome") or {"secondary": "Stopped", "reason": ""}

@@ -6,12 +6,10 @@ from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
 from wildsage.kit.declared import described
 from wildsage.kit.operation import operation
+from wildsage.services.sagemaker.instance import jobs
 from wildsage.services.sagemaker.training import rules
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.store.codec import Document
-from wildsage.store.resources import Resource
-
-STOP = "stop"
 
 describe_training_job = described(TRAINING_JOB)
 
@@ -33,25 +31,9 @@ async def list_training_jobs(ctx: Context, request: Document) -> Document:
 
 @operation("StopTrainingJob")
 async def stop_training_job(ctx: Context, request: Document) -> Document:
-    found = await crud.fetch(ctx, TRAINING_JOB, request["TrainingJobName"])
-    if found.wish == STOP and found.phase not in rules.TERMINAL:
-        return {}  # asked already; the grace it has left does not begin anew
-    now = ctx.now
-
-    def stop(job: Resource) -> None:
-        rules.check_stop(job.phase)
-        job.wish = STOP
-        job.phase = "Stopping"
-        job.status = rules.enter(job.status, "Stopping", now)
-        job.state = {**job.state, "stopping": now}
-
-    await crud.edit(ctx, TRAINING_JOB, request["TrainingJobName"], stop)
-    return {}
+    return await jobs.stop(ctx, TRAINING_JOB, request, lambda job: rules.enter(job.status, "Stopping", ctx.now))
 
 
 @operation("DeleteTrainingJob")
 async def delete_training_job(ctx: Context, request: Document) -> Document:
-    found = await crud.fetch(ctx, TRAINING_JOB, request["TrainingJobName"])
-    rules.check_delete(found.phase, TRAINING_JOB.arn(found.key))
-    await crud.delete(ctx, TRAINING_JOB, request["TrainingJobName"])
-    return {}
+    return await jobs.delete(ctx, TRAINING_JOB, request)

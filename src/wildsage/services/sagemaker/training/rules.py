@@ -6,9 +6,9 @@ import posixpath
 import re
 from typing import Any
 
-from wildsage.core.errors import ApiError, Unsupported, ValidationError
+from wildsage.core.errors import Unsupported, ValidationError
 from wildsage.images import algorithms, uris
-from wildsage.services.sagemaker.instance import places, reasons
+from wildsage.services.sagemaker.instance import jobs, places, reasons
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.services.sagemaker.instance.inputs.channel import FileSystems
 from wildsage.services.sagemaker.training.inputs import channels
@@ -22,7 +22,6 @@ _NAMES_SHOWN = 5
 _UNSAVED = (
     3600  # seconds that a built-in algorithm without checkpoints may wait (Developer Guide, managed spot training)
 )
-TERMINAL = ("Completed", "Failed", "Stopped")
 LOST = reasons.lost("training", "model")
 
 # What runs. ProfilerConfig, DebugHookConfig and ExperimentConfig are sent by the SDKs unasked; they are kept and
@@ -192,21 +191,6 @@ def complete(request: Document) -> Document:
     return found
 
 
-def check_stop(phase: str) -> None:
-    """Raises ValidationError for a job that cannot be stopped any more."""
-    if phase in TERMINAL:
-        raise ValidationError(f"The request was rejected because the training job is in status {phase}.")
-
-
-def check_delete(phase: str, arn: str) -> None:
-    """Only a job that has ended can be deleted (API reference, DeleteTrainingJob)."""
-    if phase not in TERMINAL:
-        raise ApiError(
-            "ResourceInUse",
-            f"The training job {arn} is in status {phase}. Stop it, or wait for its end, before deleting it.",
-        )
-
-
 def enter(status: Document, secondary: str, now: float) -> Document:
     """The status after the job entered ``secondary``; entering the one it is in changes nothing."""
     transitions: list[dict[str, Any]] = [dict(each) for each in status.get("SecondaryStatusTransitions", ())]
@@ -215,7 +199,7 @@ def enter(status: Document, secondary: str, now: float) -> Document:
     if transitions:
         transitions[-1]["EndTime"] = now
     transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": _MESSAGES[secondary]})
-    if secondary in (*TERMINAL, "MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
+    if secondary in (*jobs.TERMINAL, "MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
         transitions[-1]["EndTime"] = now
     return {**status, "SecondaryStatus": secondary, "SecondaryStatusTransitions": transitions}
 

@@ -15,9 +15,9 @@ from tests.unit.services.sagemaker.conftest import BUCKET, SKLEARN, Server
 
 from wildsage.images.environments import Environments
 from wildsage.services.sagemaker.instance.images import Images
+from wildsage.services.sagemaker.instance.jobs import TERMINAL
 from wildsage.services.sagemaker.processing.controller import ProcessingController
 from wildsage.services.sagemaker.processing.kind import LOG_GROUP, PROCESSING_JOB
-from wildsage.services.sagemaker.processing.rules import TERMINAL
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 

@@ -1,4 +1,4 @@
-"""What the server itself has to say in a training job's log."""
+"""What the server itself has to say in a job's log."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Awaitable, Callable
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.services.sagemaker.instance.accepted import unheeded
-from wildsage.services.sagemaker.training import launch
-from wildsage.services.sagemaker.training.launch import Job
+from wildsage.services.sagemaker.instance.instances import Job, Logged
+from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
 
 class Remarks:
     """Lines in the stream of a job's first instance."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, logged: Logged) -> None:
         self._platform = platform
+        self._logged = logged
 
     def reporter(self, resource: Resource, job: Job) -> Callable[[str], Awaitable[None]]:
         """For lines as they come, such as those of an image that is built."""
-        stream = launch.LOGGED.stream(resource, job.hosts[0])
+        stream = self._logged.stream(resource, job.hosts[0])
         opened = False
 
         async def report(line: str) -> None:
@@ -35,12 +36,15 @@ class Remarks:
 
     async def say(self, resource: Resource, job: Job, text: str, once: str) -> None:
         """What must not be said twice, whatever happens in between. ``once``: its name, unique for ever."""
-        stream = launch.LOGGED.stream(resource, job.hosts[0])
+        stream = self._logged.stream(resource, job.hosts[0])
         await logstreams.ensure(self._platform, stream)
         await logstreams.announce(self._platform, stream, text, once)
 
-    async def begin(self, resource: Resource, job: Job) -> None:
-        """What a reader of the log should know before the first line of user code."""
-        words = (resource.state["software"]["notice"], unheeded(resource.spec))
+    async def begin(self, resource: Resource, job: Job, document: Document) -> None:
+        """What a reader of the log should know before the first line of user code.
+
+        ``document``: the part of the create document that may ask for what changes nothing here.
+        """
+        words = (resource.state["software"]["notice"], unheeded(document))
         if text := "\n".join(filter(None, words)):
             await self.say(resource, job, text, once=f"notice/{resource.uid}")
