@@ -11,8 +11,9 @@ acts on the newest version it has seen.  As JSON:
      "objects": {"arn:aws:iam::…:root": {"user_id": "…", "read": {"allow": ["*"], "deny": []}, "write": {…}}},
      "endpoints": {"us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
          "status": "InService", "config": "iris-config", "log_group": "/aws/sagemaker/Endpoints/iris",
-         "variants": [{"name": "AllTraffic", "weight": 1.0,
-                       "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock"}]}]}}}
+         "variants": [{"name": "AllTraffic", "weight": 1.0, "routing": "LEAST_OUTSTANDING_REQUESTS", "share": 1.0,
+                       "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock"}]}],
+         "shadows": []}}}
 
 Secrets are in it: the file's mode is 0600.
 """
@@ -20,9 +21,12 @@ Secrets are in it: the file's mode is 0600.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+LEAST_OUTSTANDING, RANDOM = "LEAST_OUTSTANDING_REQUESTS", "RANDOM"
+"""RoutingStrategy of a variant (API reference, ProductionVariantRoutingConfig)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +39,28 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A production variant. ``weight`` as in DesiredWeightsAndCapacities: any number from 0; shares are relative."""
+    """A variant, or its part in one of the two fleets while an endpoint moves from one to the other.
+
+    ``weight`` as in DesiredWeightsAndCapacities: any number from 0; what counts is its part of the sum over all entries
+    of the endpoint. ``routing``: RoutingStrategy; routers take everything but RANDOM for the least outstanding requests.
+    ``share``: from 0 to 1, how much of what is asked of this variant by name (TargetVariant) this entry answers,
+    relative to the other entry of the same name, if there is one.
+    """
 
     name: str
     weight: float
     instances: tuple[Instance, ...] = ()
+    routing: str = LEAST_OUTSTANDING
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint. ``status``: EndpointStatus as DescribeEndpoint shows it; invoked while it has instances."""
+    """One endpoint. ``status``: EndpointStatus as DescribeEndpoint shows it; invoked while it has instances.
+
+    ``shadows``: variants that get a copy of a part of the requests and whose answers nobody sees. That part is a
+    shadow's ``weight`` over the sum of the weights of ``variants``, at most all.
+    """
 
     name: str
     region: str
@@ -53,6 +69,7 @@ class Endpoint:
     config: str
     log_group: str
     variants: tuple[Variant, ...] = ()
+    shadows: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +155,10 @@ def _permission(data: Mapping[str, Any]) -> Permission:
 
 
 def _endpoint(data: Mapping[str, Any]) -> Endpoint:
-    variants = tuple(
-        Variant(item["name"], float(item["weight"]), tuple(Instance(**instance) for instance in item["instances"]))
-        for item in data["variants"]
+    return Endpoint(**{**data, "variants": _variants(data["variants"]), "shadows": _variants(data.get("shadows", ()))})
+
+
+def _variants(data: Iterable[Mapping[str, Any]]) -> tuple[Variant, ...]:
+    return tuple(
+        Variant(**{**item, "instances": tuple(Instance(**instance) for instance in item["instances"])}) for item in data
     )
-    return Endpoint(**{**data, "variants": variants})

@@ -99,7 +99,12 @@ class Router:
             key: {variant: asdict(counters) for variant, counters in variants.items()}
             for key, variants in self.table.counters().items()
         }
-        return {"pid": os.getpid(), "since": self._began, "endpoints": endpoints}
+        return {
+            "pid": os.getpid(),
+            "since": self._began,
+            "endpoints": endpoints,
+            "underway": self.table.underway(),
+        }
 
     def _tls(self) -> ssl.SSLContext | None:
         """The certificate's context, once its files are there: on a first start they are made beside the router."""

@@ -89,10 +89,12 @@ class LiveEndpoint:
         return self.variants[by_weight(self.weights, random.random())]
 
     def named(self, name: str) -> LiveVariant | None:
-        for live in self.variants:
-            if live.variant.name == name:
-                return live
-        return None
+        """The variant of that name; while it moves from one fleet to another, either part by its share."""
+        found = [live for live in self.variants if live.variant.name == name]
+        shares = [live.variant.share for live in found]
+        if len(found) < 2 or not any(shares):
+            return found[0] if found else None
+        return found[by_weight(shares, random.random())]
 
 
 @dataclass(slots=True)
@@ -135,6 +137,7 @@ class Table:
         self._grants: dict[str, _Grant] = {}
         self._endpoints: dict[str, LiveEndpoint] = {}
         self._slots: dict[str, Slot] = {}
+        self._leaving: list[Slot] = []
         self._counters: dict[tuple[str, str], Counters] = {}
 
     def put(self, routes: Routes) -> None:
@@ -148,6 +151,8 @@ class Table:
             for key, endpoint in routes.endpoints.items()
             if endpoint.status in _SERVING and endpoint.variants
         }
+        left = (slot for address, slot in self._slots.items() if slots.get(address) is not slot)
+        self._leaving = [slot for slot in (*self._leaving, *left) if slot.outstanding]
         rules = {principal: _rule(permission) for principal, permission in routes.permissions.items()}
         self._grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         self.version, self.account, self.master = routes.version, routes.account, master
@@ -180,6 +185,15 @@ class Table:
         for (key, variant), counters in self._counters.items():
             result.setdefault(key, {})[variant] = counters
         return result
+
+    def underway(self) -> dict[str, int]:
+        """How many requests are at an instance, by its address; also at those that are no longer in the snapshot."""
+        busy = {address: slot.outstanding for address, slot in self._slots.items() if slot.outstanding}
+        for slot in self._leaving:
+            if slot.outstanding:
+                address = slot.instance.address
+                busy[address] = busy.get(address, 0) + slot.outstanding
+        return busy
 
     def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot]) -> LiveEndpoint:
         variants = [

@@ -19,7 +19,8 @@ ROUTES = Routes(
             "InService",
             "iris-config",
             "/aws/sagemaker/Endpoints/iris",
-            (Variant("AllTraffic", 1.0, (Instance("i-1", "unix:/run/serve.sock"),)),),
+            (Variant("AllTraffic", 1.0, (Instance("i-1", "unix:/run/serve.sock"),), "RANDOM", 0.5),),
+            (Variant("Shadow", 0.5, (Instance("i-2", "unix:/run/shadow.sock"),)),),
         )
     },
 )

@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,38 @@ def test_requests_under_way_and_counters_outlive_a_version() -> None:
     assert table.counters()["us-east-1/iris"]["A"].invocations == 1
     table.put(routes(3))
     assert table.counters()["us-east-1/iris"]["A"].invocations == 1
+
+
+def test_a_request_at_an_instance_that_left_is_still_underway() -> None:
+    table = Table()
+    table.put(routes(1, ENDPOINT))
+    live = table.endpoint("us-east-1", "iris")
+    assert live is not None
+    slot = live.variants[0].pick()
+    assert slot is not None
+    slot.outstanding += 1
+    assert table.underway() == {slot.instance.address: 1}
+    for version in (2, 3):
+        table.put(routes(version))
+        assert table.underway() == {slot.instance.address: 1}
+    slot.outstanding -= 1
+    assert table.underway() == {}
+
+
+def test_a_variant_asked_for_by_name_is_found_in_both_fleets() -> None:
+    old = Variant("A", 0.75, (Instance("i-1", "unix:/1"),), share=0.75)
+    new = Variant("A", 0.25, (Instance("i-2", "unix:/2"),), share=0.25)
+    table = Table()
+    table.put(routes(1, replace(ENDPOINT, variants=(old, new))))
+    live = table.endpoint("us-east-1", "iris")
+    assert live is not None
+    found = Counter(variant.variant for _ in range(2000) if (variant := live.named("A")) is not None)
+    assert 400 < found[new] < 600
+    assert live.named("B") is None
+    table.put(routes(2, replace(ENDPOINT, variants=(replace(old, share=0.0), replace(new, share=0.0)))))
+    again = table.endpoint("us-east-1", "iris")
+    assert again is not None
+    assert again.named("A") is not None
 
 
 def test_an_instance_that_was_tried_is_not_picked_again() -> None:
