@@ -42,7 +42,7 @@ class Variant:
     """A variant, or its part in one of the two fleets while an endpoint moves from one to the other.
 
     ``weight`` as in DesiredWeightsAndCapacities: any number from 0; what counts is its part of the sum over all entries
-    of the endpoint. ``routing``: RoutingStrategy; routers take everything but RANDOM for the least outstanding requests.
+    of the endpoint. ``routing``: RoutingStrategy; routers take all but RANDOM for the least outstanding requests.
     ``share``: from 0 to 1, how much of what is asked of this variant by name (TargetVariant) this entry answers,
     relative to the other entry of the same name, if there is one.
     """
