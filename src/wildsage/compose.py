@@ -72,6 +72,7 @@ from wildsage.services.s3.upstream.forwarder import Forwarder
 from wildsage.services.s3.upstream.service import in_front_of
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.instances import Instances
+from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.endpoints.traffic import Traffic
 from wildsage.services.sagemaker.instance.attendant import Attendants
@@ -233,7 +234,7 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)
     engine = Engine(platform, controllers(platform, routes, attendants))
-    Traffic(platform, client, routes.endpoints)
+    Traffic(platform, Routers(settings.data, client), routes.endpoints)
     return Control(platform, door, audit, snapshot, routes, engine, attendants, client, objects, forwarder)
 
 

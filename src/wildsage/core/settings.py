@@ -71,10 +71,13 @@ class DataDir:
     def control_socket(self) -> Path:
         return self.run / "control.sock"
 
-    @property
-    def router_socket(self) -> Path:
-        """Where control tells the router of a new snapshot."""
-        return self.run / "router.sock"
+    def router_socket(self, number: int = 0) -> Path:
+        """Where control talks to one of the routers: tells it of a new snapshot, reads its counters."""
+        return self.run / f"router-{number}.sock"
+
+    def router_sockets(self) -> list[Path]:
+        """Those of all routers that run, and perhaps of some that do not any more."""
+        return sorted(self.run.glob("router-*.sock"))
 
     @property
     def objects_socket(self) -> Path:

@@ -27,13 +27,19 @@ from wildsage.wire.http.server import Handling, Server
 
 
 class Router:
-    """One router process. ``await start``, then ``await close``."""
+    """One router process. ``await start``, then ``await close``. ``number``: which of those that share the port."""
 
     def __init__(
-        self, data: DataDir, listener: socket.socket, model_seconds: float = 60.0, patience: float = 5.0
+        self,
+        data: DataDir,
+        listener: socket.socket,
+        number: int = 0,
+        model_seconds: float = 60.0,
+        patience: float = 5.0,
     ) -> None:
         self.table = Table()
         self._data = data
+        self._number = number
         self._listener = listener
         self._began = time.time()
         clock: Clock = SystemClock()
@@ -58,7 +64,7 @@ class Router:
 
     async def start(self) -> None:
         """Takes the stored snapshot, then opens the port."""
-        await self._pushes.start(self._data.router_socket)
+        await self._pushes.start(self._data.router_socket(self._number))
         self._listener.listen(4096)
         self._door = Door(self._listener, self._server, self._tls, self._hand_over)
 
@@ -94,7 +100,7 @@ class Router:
             self._forward(exchange)
 
     def _count(self) -> object:
-        """The answer to ``GET /counters``."""
+        """The answer to ``GET /counters``. ``underway``: by address of instance, where there are any."""
         endpoints = {
             key: {variant: asdict(counters) for variant, counters in variants.items()}
             for key, variants in self.table.counters().items()

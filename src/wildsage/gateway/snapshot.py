@@ -73,7 +73,7 @@ class Snapshot:
         await self._settled.wait()
 
     async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Puts ``endpoints`` in force: on disk, and acknowledged by router and objects process if they are running."""
+        """Puts ``endpoints`` in force: on disk, and acknowledged by every router and the objects process that runs."""
         async with self._turn:
             self._endpoints = endpoints
             await self._write_and_send()
@@ -95,7 +95,8 @@ class Snapshot:
             except OSError as error:  # a full disk must not keep a key alive that was taken back
                 unwritten = error
             data = self._platform.settings.data
-            sent = await asyncio.gather(*(self._send(text, path) for path in (data.router_socket, data.objects_routes)))
+            sockets = (*data.router_sockets(), data.objects_routes)
+            sent = await asyncio.gather(*(self._send(text, path) for path in sockets))
             newer = [version for version in sent if version is not None]
             if not newer:
                 if unwritten is not None:

@@ -263,7 +263,7 @@ async def test_counters(plant: Plant) -> None:
         else:
             await refused(plant.invoke(Body=str(status)))
     request = Request("GET", "/counters", [("host", "x")], BytesBody())
-    response = await plant.client.send(f"unix:{plant.data.router_socket}", request)
+    response = await plant.client.send(f"unix:{plant.data.router_socket()}", request)
     assert isinstance(response.body, bytes)
     counters = json.loads(response.body)["endpoints"]["us-east-1/iris"]["A"]
     assert (counters["invocations"], counters["errors_4xx"], counters["errors_5xx"]) == (4, 1, 1)

@@ -132,7 +132,7 @@ async def test_a_damaged_snapshot_does_not_stop_the_router(tmp_path: Path) -> No
 async def test_control_pushes_snapshots(plant: Plant) -> None:
     newer = plant.routes.to_json().replace(f'"version":{plant.routes.version}', f'"version":{plant.routes.version + 9}')
     older = plant.routes.to_json()
-    address = f"unix:{plant.data.router_socket}"
+    address = f"unix:{plant.data.router_socket()}"
     for text, status in ((newer, 200), (newer, 200), (older, 409), ("{}", 409)):
         response = await plant.client.send(
             address, Request("PUT", "/routes", [("host", "x")], BytesBody(text.encode()))

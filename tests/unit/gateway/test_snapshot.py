@@ -38,9 +38,9 @@ async def test_a_full_disk_does_not_keep_a_router_from_being_told(platform: Plat
         return Response(200, [], b"")
 
     paths = platform.settings.data
-    paths.router_socket.parent.mkdir(exist_ok=True)
+    paths.run.mkdir(exist_ok=True)
     paths.routes.with_suffix(".new").mkdir()  # nothing can be written there
-    server, client = await start_server(take, path=paths.router_socket), Client()
+    server, client = await start_server(take, path=paths.router_socket()), Client()
     try:
         with pytest.raises(OSError):
             await Snapshot(platform, Keys(), client).push({})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.services.sagemaker.conftest import Server
 
 from wildsage.core.latencies import bounds, bucket, middle
+from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.traffic import NAMESPACE, Traffic
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import Request, Response
@@ -76,11 +77,11 @@ async def test_restarts_neither_lose_nor_repeat(server: Server) -> None:
 
     async def traffic() -> None:
         """As a control process that has just started sees it."""
-        reader = Traffic(platform, client, server.control.routes.endpoints)
+        reader = Traffic(platform, Routers(data, client), server.control.routes.endpoints)
         await reader.read()
         await reader.read()
 
-    listening = await start_server(router.answer, path=data.router_socket)
+    listening = await start_server(router.answer, path=data.router_socket())
     router.counts = counted(5)
     await traffic()
     assert (await metric(server, "Invocations"))["Sum"] == 0  # counted before the store was there

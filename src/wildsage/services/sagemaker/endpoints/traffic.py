@@ -18,13 +18,11 @@ from wildsage.core import routes
 from wildsage.core.latencies import bounds, middle
 from wildsage.kit.context import Platform
 from wildsage.kit.metrics import announce
+from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.store.database import Write
 from wildsage.store.metrics import Datum, Metric, adding
 from wildsage.store.resources import Key, Resource
 from wildsage.store.summaries import Summary, of_values
-from wildsage.wire.http.client import Client
-from wildsage.wire.http.client_connection import AnswerLost, Unreachable
-from wildsage.wire.http.messages import BytesBody, Request
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +31,6 @@ LEFT = "counters-*.json"
 """What routers leave in the run folder."""
 
 _KEY = Key("sagemaker.traffic", "", "", "routers")
-_PATIENCE_SECONDS = 5.0
 _JUST_BEFORE = 0.5
 """A look at a full minute is about the minute that ends there."""
 
@@ -49,9 +46,9 @@ Endpoints = Callable[[], Awaitable[Mapping[str, routes.Endpoint]]]
 class Traffic:
     """The meter of invocations."""
 
-    def __init__(self, platform: Platform, client: Client, endpoints: Endpoints) -> None:
+    def __init__(self, platform: Platform, routers: Routers, endpoints: Endpoints) -> None:
         self._platform = platform
-        self._client = client
+        self._routers = routers
         self._endpoints = endpoints
         self._seen: Mapping[str, Router] | None = None
         platform.meters.add(self.read)
@@ -60,22 +57,12 @@ class Traffic:
         """Publishes what was invoked since the last look."""
         left = await asyncio.to_thread(_left, self._platform.settings.data.run)
         found = dict(left.values())
-        found |= await self._ask()
+        found |= map(_of, await self._routers.told())
         if self._seen is None or any(self._seen.get(name) != counts for name, counts in found.items()):
             await self._publish(found)
         self._seen = found
         for path in left:
             path.unlink(missing_ok=True)  # only now that what it says is in the store
-
-    async def _ask(self) -> dict[str, Router]:
-        """The counters of the router that runs; empty without one."""
-        request = Request("GET", "/counters", [("host", "router")], BytesBody())
-        address = f"unix:{self._platform.settings.data.router_socket}"
-        try:
-            response = await self._client.send(address, request, _PATIENCE_SECONDS)
-        except (Unreachable, AnswerLost, TimeoutError):
-            return {}
-        return dict([_of(response.body)]) if isinstance(response.body, bytes) else {}
 
     async def _publish(self, found: Mapping[str, Router]) -> None:
         resources, now = self._platform.resources, self._platform.clock.now()
@@ -144,10 +131,10 @@ def difference(now: Counts, before: Counts | None) -> Counts:
     found: dict[str, Any] = {}
     for name, value in now.items():
         if isinstance(value, Mapping):
-            more = {number: count - before[name].get(number, 0) for number, count in value.items()}
+            more = {number: count - before.get(name, {}).get(number, 0) for number, count in value.items()}
             found[name] = {number: count for number, count in more.items() if count}
         else:
-            found[name] = value - before[name]
+            found[name] = value - before.get(name, 0)
     return found
 
 
@@ -168,14 +155,13 @@ def _left(run: Path) -> dict[Path, tuple[str, Router]]:
     found = {}
     for path in run.glob(LEFT):
         try:
-            found[path] = _of(path.read_bytes())
+            found[path] = _of(json.loads(path.read_bytes()))
         except ValueError:
             log.warning("%s cannot be read; what it counted is lost", path)
             path.unlink(missing_ok=True)
     return found
 
 
-def _of(text: bytes) -> tuple[str, Router]:
+def _of(told: Mapping[str, Any]) -> tuple[str, Router]:
     """Which router, and its counters."""
-    told = json.loads(text)
     return f"{told['pid']}-{told['since']}", told["endpoints"]
