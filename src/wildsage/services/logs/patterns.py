@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from wildsage.core.errors import ApiError, Unsupported
+from wildsage.services.logs import expressions
 
 _TERM = re.compile(r'\s*([-?]?)(?:"((?:[^"\\]|\\.)*)"|%((?:[^%\\]|\\.)*)%|([^\s"]+))')
 
@@ -50,10 +51,6 @@ def _terms(text: str) -> tuple[list[Test], list[Test], list[Test]]:
 
 def _test(phrase: str | None, expression: str | None, word: str | None) -> Test:
     if expression is not None:
-        try:
-            compiled = re.compile(expression)
-        except re.error as error:
-            raise ApiError("InvalidParameterException", f"Invalid filter pattern: {error}") from None
-        return lambda message: compiled.search(message) is not None
+        return expressions.search(expression)
     wanted = re.sub(r"\\(.)", r"\1", phrase) if phrase is not None else str(word)
     return lambda message: wanted in message
