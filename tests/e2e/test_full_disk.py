@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import clean_environment, start_server
-from tests.e2e.jobs import BUCKET, described, train
+from tests.conftest import Server, clean_environment, start_server
+from tests.e2e.jobs import BUCKET, IMAGE, described, train, upload
 from tests.e2e.test_processes import wait_until
 
 MEGABYTES = 48
@@ -21,6 +21,13 @@ with open("/opt/ml/output/data/much", "wb", 0) as file:
 LARGE = """
 import os
 with open("/opt/ml/model/large", "wb", 0) as file:
+    for _ in range(20):
+        file.write(os.urandom(1 << 20))
+"""
+# The same of a processing job: there is room for its output once, but not twice.
+OUTPUT = """
+import os
+with open("/opt/ml/processing/out/large", "wb", 0) as file:
     for _ in range(20):
         file.write(os.urandom(1 << 20))
 """
@@ -40,6 +47,30 @@ for number in range(200_000):
 """
 
 
+def process(server: Server, mode: str) -> tuple[str, str]:
+    """How a processing job with much output ends, and why."""
+    code = upload(server, f"{mode}/process.py", OUTPUT.encode())
+    source = {"S3Uri": code, "LocalPath": "/opt/ml/processing/code", "S3DataType": "S3Prefix"}
+    target = {"S3Uri": f"s3://{BUCKET}/{mode}", "LocalPath": "/opt/ml/processing/out", "S3UploadMode": mode}
+    entry = ["python3", "/opt/ml/processing/code/process.py"]
+    sagemaker = server.client("sagemaker")
+    sagemaker.create_processing_job(
+        ProcessingJobName=mode,
+        RoleArn=server.role,
+        AppSpecification={"ImageUri": IMAGE, "ContainerEntrypoint": entry},
+        ProcessingInputs=[{"InputName": "code", "S3Input": source}],
+        ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": target}]},
+        ProcessingResources={"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}},
+    )
+
+    def over() -> dict[str, str] | None:
+        job: dict[str, str] = sagemaker.describe_processing_job(ProcessingJobName=mode)
+        return job if job["ProcessingJobStatus"] != "InProgress" else None
+
+    job = wait_until(over, 120)
+    return job["ProcessingJobStatus"], job.get("FailureReason", "")
+
+
 def play(data: Path) -> dict[str, object]:
     """What happens on a small disk mounted at ``data``."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
@@ -47,6 +78,8 @@ def play(data: Path) -> dict[str, object]:
     try:
         before = server.status["processes"]
         found: dict[str, object] = {}
+        for mode in ("EndOfJob", "Continuous"):
+            found[mode] = process(server, mode)
         for name, script in (
             ("filling", FILLING),
             ("large", LARGE),
@@ -78,6 +111,10 @@ def test_a_job_that_fills_the_disk_costs_nobody_else(tmp_path: Path) -> None:
     )
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout.splitlines()[-1])
+    for mode in ("EndOfJob", "Continuous"):
+        status, reason = found[mode]
+        assert status == "Failed"
+        assert "pace" in reason, reason
     status, reason = found["filling"]
     assert status == "Failed"
     assert "No space left on device" in reason

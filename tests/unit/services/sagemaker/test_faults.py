@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.unit.services.sagemaker.conftest import BUCKET, REGION, Server, Training, archive
 from tests.unit.services.sagemaker.test_spot import EPOCHS, SPOT, lines, says, take_away
-from tests.unit.services.sagemaker.test_training import contents, left_behind, stages
+from tests.unit.services.sagemaker.test_training import CHANNEL, contents, left_behind, stages
 
 from wildsage.core.errors import ApiError
 from wildsage.core.jobs import JobSettings
@@ -26,6 +26,7 @@ print("hangs", flush=True)
 while True:
     time.sleep(60)
 """
+RUNNING = ("train", "stop", "save", "again", "wait")
 MANY = """
 import json, os, sys
 with open("/opt/ml/input/config/hyperparameters.json") as file:
@@ -119,6 +120,36 @@ async def test_a_role_that_may_not_read(server: Server, training: Training) -> N
     assert "s3:GetObject" in reason
 
 
+@pytest.mark.parametrize("mode", ["File", "FastFile", "Pipe"])
+async def test_a_role_that_may_not_read_the_input(server: Server, training: Training, mode: str) -> None:
+    await server.put("data/train/a.csv", b"1,2\n")
+    source = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/unlisted*"}
+    lists = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
+    for more, action in (((), "s3:ListBucket"), ((lists,), "s3:GetObject")):
+        arn = await role(server, f"Lists{len(more)}", source, *more)
+        name = f"unlisted-{len(more)}"
+        await training.create(name, "", RoleArn=arn, InputDataConfig=[{**CHANNEL, "InputMode": mode}])
+        reason = (await training.end(name))["FailureReason"]
+        assert reason.startswith("ClientError: Data download failed:")
+        assert action in reason
+    assert await left_behind(server) == []
+
+
+async def test_a_role_that_may_not_read_checkpoints(server: Server, training: Training) -> None:
+    await server.put("saved/epoch-0", b"weights")
+    source = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/unsaved*"}
+    lists = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
+    for more, action in (((), "s3:ListBucket"), ((lists,), "s3:GetObject")):
+        arn = await role(server, f"Saves{len(more)}", source, *more)
+        name = f"unsaved-{len(more)}"
+        await training.create(name, "", RoleArn=arn, CheckpointConfig=SPOT["CheckpointConfig"])
+        reason = (await training.end(name))["FailureReason"]
+        assert reason.startswith(f"ClientError: Checkpoints could not be downloaded from s3://{BUCKET}/saved")
+        assert action in reason
+    assert await server.get("saved/epoch-0") == b"weights"
+    assert await left_behind(server) == []
+
+
 async def test_a_role_that_may_not_write(server: Server, training: Training) -> None:
     reads = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
     script = "open('/opt/ml/model/m', 'w').write('m')\nopen('/opt/ml/checkpoints/c', 'w').write('c')"
@@ -133,7 +164,9 @@ async def test_a_role_that_may_not_write(server: Server, training: Training) -> 
     assert await left_behind(server) == []
 
 
-@pytest.mark.parametrize("stage", ["prepare", "download", "launch", "train", "upload", "save", "again", "wait"])
+@pytest.mark.parametrize(
+    "stage", ["prepare", "download", "feed", "launch", "train", "stop", "upload", "save", "again", "wait", "clean"]
+)
 async def test_a_stop_in_every_stage(
     server: Server, training: Training, stage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +181,12 @@ async def test_a_stop_in_every_stage(
         return await step(self, resource)
 
     monkeypatch.setattr(TrainingController, "step", held)
-    await training.create("halted", EPOCHS if stage in ("train", "save", "again", "wait") else "", **SPOT)
+    await server.put("data/train/a.csv", b"1,2\n")
+    piped = {"InputDataConfig": [{**CHANNEL, "InputMode": "Pipe"}]} if stage == "feed" else {}
+    await training.create("halted", EPOCHS if stage in RUNNING else "", **SPOT, **piped)
+    if stage == "stop":
+        await says(server, "halted", "training 0")
+        await server.call("sagemaker", "StopTrainingJob", TrainingJobName="halted")
     if stage in ("save", "again", "wait"):
         await says(server, "halted", "training 0")
         await take_away(server, "halted", CapacityAfterSeconds=1000)
@@ -158,7 +196,7 @@ async def test_a_stop_in_every_stage(
     go_on.set()
     job = await training.end("halted")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == (
-        ("Completed", "Completed") if stage == "upload" else ("Stopped", "Stopped")
+        ("Completed", "Completed") if stage in ("upload", "clean") else ("Stopped", "Stopped")
     )
     assert await left_behind(server) == []
 

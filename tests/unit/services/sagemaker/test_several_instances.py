@@ -6,13 +6,17 @@ import asyncio
 import json
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.services.sagemaker.conftest import BUCKET, SKLEARN, Server, Training
 from tests.unit.services.sagemaker.test_training import contents, left_behind, stages
 
+from wildsage.core.jobs import JobSettings
 from wildsage.runtimes.base import Phase
+from wildsage.runtimes.sandbox import runtime
+from wildsage.services.sagemaker.training import rules
 from wildsage.services.sagemaker.training.kind import LOG_GROUP, TRAINING_JOB
 from wildsage.store.resources import Resource
 
@@ -146,9 +150,9 @@ async def test_one_that_is_killed_ends_the_job(server: Server, training: Trainin
     job = await training.end("killed")
     assert "vanished without an exit status" in job["FailureReason"]
     assert await left_behind(server) == []
-    runtime = server.control.platform.runtimes["sandbox"]
+    sandbox = server.control.platform.runtimes["sandbox"]
     for handle in found.state["handles"].values():
-        assert (await runtime.inspect(handle)).phase is not Phase.RUNNING
+        assert (await sandbox.inspect(handle)).phase is not Phase.RUNNING
 
 
 STOPPED = """
@@ -179,6 +183,74 @@ async def test_the_time_limit_reaches_all(server: Server, training: Training) ->
     job = await training.end("limit")
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
     assert await left_behind(server) == []
+
+
+HANGS = """
+import os, signal, sys, time
+me = os.environ["SM_CURRENT_HOST"]
+def stop(*_):
+    if me == "algo-1":
+        sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+open(f"/opt/ml/model/{me}", "w").write("so far")
+print("ready", flush=True)
+while not os.path.exists("/opt/ml/fail"):
+    time.sleep(0.02)
+raise ValueError("this one is broken")
+"""
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["ignores SIGTERM", "frozen"])
+async def test_a_host_that_hangs_does_not_keep_a_stop_waiting(
+    server: Server, training: Training, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frozen: neither its script nor its keeper does anything any more."""
+    monkeypatch.setattr(runtime, "_KILL_TAKES_AT_MOST", 1.0)
+    await server.stop()
+    server.jobs = JobSettings(stop_grace=0.5)
+    await server.start()
+    await training.create("hangs", HANGS, ResourceConfig=of(2))
+    found = await every_one(server, "hangs", 2, "ready")
+    if frozen:
+        freeze(found.state["handles"]["algo-2"]["pid"])
+    await server.call("sagemaker", "StopTrainingJob", TrainingJobName="hangs")
+    job = await training.end("hangs")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert sorted(contents(await server.get("out/hangs/output/model.tar.gz"))) == ["algo-1", "algo-2"]
+    assert await left_behind(server) == []
+
+
+async def test_a_host_that_hangs_does_not_outlive_the_failure_of_another(
+    server: Server, training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "PEER_GRACE", 0.5)
+    monkeypatch.setattr(runtime, "_KILL_TAKES_AT_MOST", 1.0)
+    await training.create("broken", HANGS, ResourceConfig=of(2))
+    found = await every_one(server, "broken", 2, "ready")
+    freeze(found.state["handles"]["algo-2"]["pid"])
+    (folder,) = server.data.instances.iterdir()
+    (folder / "algo-1" / "ml" / "fail").touch()
+    job = await training.end("broken")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "ValueError: this one is broken" in job["FailureReason"]
+    assert await left_behind(server) == []
+
+
+async def test_the_time_limit_ends_a_host_that_hangs(server: Server, training: Training) -> None:
+    await server.stop()
+    server.jobs = JobSettings(stop_grace=0.5)
+    await server.start()
+    await training.create("endless", HANGS, ResourceConfig=of(2), StoppingCondition={"MaxRuntimeInSeconds": 3})
+    job = await training.end("endless")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert await left_behind(server) == []
+
+
+def freeze(keeper: int) -> None:
+    """SIGSTOP to a container's first process and to all below it."""
+    below = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    for pid in (*map(int, below), keeper):
+        os.kill(pid, signal.SIGSTOP)
 
 
 async def test_all_are_adopted_by_the_next_control_process(server: Server, training: Training) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.unit.services.sagemaker.conftest import BUCKET, SKLEARN, Server
+from tests.unit.services.sagemaker.test_faults import role
 
 from wildsage.images.environments import Environments
 from wildsage.services.sagemaker.instance.images import Images
@@ -114,6 +115,31 @@ async def test_a_stopped_job_has_its_grace_and_keeps_its_output(server: Server) 
     assert job["ProcessingJobStatus"] == "Stopped"
     assert "FailureReason" not in job
     assert await server.get("stopped/out/half") == b"half"
+
+
+LISTS = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}
+READS = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+
+
+async def test_a_role_that_may_not_read_the_input(server: Server) -> None:
+    for number, (granted, denied) in enumerate((((), "s3:ListBucket"), ((LISTS,), "s3:GetObject"))):
+        arn = await role(server, f"Reader{number}", *granted)
+        await create(server, f"unread-{number}", DONE, RoleArn=arn)
+        job = await ended(server, f"unread-{number}")
+        assert job["ProcessingJobStatus"] == "Failed"
+        assert job["FailureReason"].startswith("ClientError: Data download failed:")
+        assert denied in job["FailureReason"]
+
+
+@pytest.mark.parametrize("mode", ["EndOfJob", "Continuous"])
+async def test_a_role_that_may_not_write_the_output(server: Server, mode: str) -> None:
+    arn = await role(server, "Reader", LISTS, READS)
+    await create(server, "unwritten", f"{DONE}\nimport time; time.sleep(2.5)", mode, RoleArn=arn)
+    job = await ended(server, "unwritten")
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith(f"ClientError: Failed to upload output to s3://{BUCKET}/unwritten/out")
+    assert "s3:PutObject" in job["FailureReason"]
+    assert await server.keys("unwritten/out/") == []
 
 
 async def reaching(server: Server, stage: str) -> None:
