@@ -28,7 +28,7 @@ with open("/opt/ml/model/large", "wb", 0) as file:
 OUTPUT = """
 import os
 with open("/opt/ml/processing/out/large", "wb", 0) as file:
-    for _ in range(20):
+    for _ in range(24):
         file.write(os.urandom(1 << 20))
 """
 # Fills the disk to the last byte, catches the error, and goes on to write more log than there is room for.
@@ -45,6 +45,13 @@ for number in range(200_000):
     except OSError:
         pass
 """
+
+
+def end(server: Server, name: str) -> tuple[str, str]:
+    """How a training job ends, and why."""
+    wait_until(lambda: described(server, name)["TrainingJobStatus"] != "InProgress", 120)
+    job = described(server, name)
+    return job["TrainingJobStatus"], job.get("FailureReason", "")
 
 
 def process(server: Server, mode: str) -> tuple[str, str]:
@@ -71,6 +78,18 @@ def process(server: Server, mode: str) -> tuple[str, str]:
     return job["ProcessingJobStatus"], job.get("FailureReason", "")
 
 
+def download(server: Server) -> tuple[str, str]:
+    """How a training job ends whose input has room once: sealed objects are copied, not linked."""
+    uri = upload(server, "nothing", b"").replace("nothing", "sealed/")
+    s3 = server.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="sealed/much", Body=bytes(24 << 20), ServerSideEncryption="AES256")
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+    train(server, "download", "", InputDataConfig=[{"ChannelName": "train", "DataSource": source}])
+    found = end(server, "download")
+    s3.delete_object(Bucket=BUCKET, Key="sealed/much")
+    return found
+
+
 def play(data: Path) -> dict[str, object]:
     """What happens on a small disk mounted at ``data``."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
@@ -78,18 +97,18 @@ def play(data: Path) -> dict[str, object]:
     try:
         before = server.status["processes"]
         found: dict[str, object] = {}
-        for mode in ("EndOfJob", "Continuous"):
-            found[mode] = process(server, mode)
         for name, script in (
             ("filling", FILLING),
             ("large", LARGE),
             ("careless", CARELESS),
-            ("after", "print('fine')"),
         ):
             train(server, name, script)
-            wait_until(lambda name=name: described(server, name)["TrainingJobStatus"] != "InProgress", 120)  # type: ignore[misc]
-            job = described(server, name)
-            found[name] = (job["TrainingJobStatus"], job.get("FailureReason", ""))
+            found[name] = end(server, name)
+        for mode in ("EndOfJob", "Continuous"):
+            found[mode] = process(server, mode)
+        found["download"] = download(server)
+        train(server, "after", "print('fine')")
+        found["after"] = end(server, "after")
         server.client("s3").put_object(Bucket=BUCKET, Key="there is room", Body=bytes(1 << 20))
         found["same processes"] = server.status["processes"] == before
         found["left"] = [path.name for path in (server.data / "instances").iterdir()]
@@ -114,7 +133,10 @@ def test_a_job_that_fills_the_disk_costs_nobody_else(tmp_path: Path) -> None:
     for mode in ("EndOfJob", "Continuous"):
         status, reason = found[mode]
         assert status == "Failed"
-        assert "pace" in reason, reason
+        assert "The disk that holds the objects is full. Free some space" in reason
+    status, reason = found["download"]
+    assert status == "Failed"
+    assert "No space left on the disk of the data directory while downloading the input data" in reason
     status, reason = found["filling"]
     assert status == "Failed"
     assert "No space left on device" in reason

@@ -21,7 +21,7 @@ _SHOWN = 100
 
 def of_disk(error: OSError, doing: str) -> JobFault:
     """``doing``: what was under way ("downloading the input data")."""
-    if error.errno in _FULL:
+    if is_full(error):
         return InternalFault(
             f"InternalServerError: No space left on the disk of the data directory while {doing}. "
             "Free some space, or start the server with --data on a larger disk, and try again."
@@ -40,6 +40,16 @@ def of_key(error: OSError, key: str) -> ClientFault | None:
         f'ClientError: Data download failed:The object key "{_cut(key)}" cannot be a path in File mode: '
         f"{_NAMES[error.errno]}. Rename the object, or use Pipe mode."
     )
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk is."""
+    return error.errno in _FULL
+
+
+def cure(error: ApiError, words: str) -> str:
+    """``words`` with a blank before them, unless S3 refused for want of space, which is nobody's permission."""
+    return "" if error.code == "InsufficientStorage" else f" {words}"
 
 
 def _cut(text: str) -> str:

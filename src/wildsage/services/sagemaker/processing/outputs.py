@@ -9,6 +9,7 @@ from functools import partial
 
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.runtimes.base import Inside
+from wildsage.services.sagemaker.instance import faults
 from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.left import Seen, opened, walk
 from wildsage.services.sagemaker.instance.places import Location, parse
@@ -129,10 +130,13 @@ class Uploads:
         try:
             await several(files, put)
         except ApiError as error:
+            cure = faults.cure(
+                error,
+                f'Please ensure that the bucket exists and that the role "{self.job.document["RoleArn"]}" has '
+                '"s3:PutObject" permissions on it.',
+            )
             raise ClientFault(
-                f"ClientError: Failed to upload output to {output.target}: {error.message} ({error.code}). Please "
-                f'ensure that the bucket exists and that the role "{self.job.document["RoleArn"]}" has "s3:PutObject" '
-                "permissions on it."
+                f"ClientError: Failed to upload output to {output.target}: {error.message} ({error.code}).{cure}"
             ) from error
 
 

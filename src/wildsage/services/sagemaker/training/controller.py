@@ -135,6 +135,9 @@ class TrainingController:
         except (JobFault, RuntimeRefused) as fault:
             return self._end(resource, "Failed", str(fault))
         except OSError as error:
+            if stage == "download" and faults.is_full(error):
+                # Nobody could write down that the disk is full as long as it is: what filled it goes first.
+                await in_thread(lambda _: trees.remove(job.directory))
             return self._end(resource, "Failed", str(faults.of_disk(error, _DOING[stage])))
 
     def give_up(self, resource: Resource, reason: str) -> Step | None:

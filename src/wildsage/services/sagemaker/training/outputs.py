@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from wildsage.core.errors import ApiError, ClientFault
-from wildsage.services.sagemaker.instance import archives
+from wildsage.services.sagemaker.instance import archives, faults
 from wildsage.services.sagemaker.instance.places import Location, inside, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -34,10 +34,12 @@ async def upload(job: Job, transfers: Transfers, with_model: bool) -> list[str]:
         left_out = await _upload(job, transfers, "model", "model.tar.gz") if with_model else []
         return left_out + await _upload(job, transfers, "output/data", "output.tar.gz")
     except ApiError as error:
-        raise ClientFault(
-            f"ClientError: Artifact upload failed:{error.message} ({error.code}). Please ensure that the bucket of "
-            f'{_output(job)} exists and that the role "{job.document["RoleArn"]}" has "s3:PutObject" permissions on it.'
-        ) from error
+        cure = faults.cure(
+            error,
+            f"Please ensure that the bucket of {_output(job)} exists and that the role "
+            f'"{job.document["RoleArn"]}" has "s3:PutObject" permissions on it.',
+        )
+        raise ClientFault(f"ClientError: Artifact upload failed:{error.message} ({error.code}).{cure}") from error
 
 
 async def _upload(job: Job, transfers: Transfers, folder: str, name: str) -> list[str]:
@@ -46,9 +48,12 @@ async def _upload(job: Job, transfers: Transfers, folder: str, name: str) -> lis
     filled = [source for source in sources if source.is_dir() and any(source.iterdir())]
     if not filled:
         return []
-    left_out = await in_thread(partial(archives.pack, filled, archive))
-    await transfers.upload(archive, _output(job).under(name))
-    archive.unlink()
+    try:
+        left_out = await in_thread(partial(archives.pack, filled, archive))
+        await transfers.upload(archive, _output(job).under(name))
+    finally:
+        # On a full disk, too: nobody could write down that it is full if half an archive stayed there.
+        archive.unlink(missing_ok=True)
     return [f"{folder}/{each}" for each in left_out]
 
 
