@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from _thread import allocate_lock, start_new_thread
+from _thread import LockType, allocate_lock, start_new_thread
 from collections.abc import Callable, Iterator
 
 Address = tuple[str, int]
@@ -58,7 +58,7 @@ def _carry(inner: socket.socket, target: Target) -> None:
     _pump(inner, outer, last)
 
 
-def _pump(source: socket.socket, sink: socket.socket, last: object) -> None:
+def _pump(source: socket.socket, sink: socket.socket, last: LockType) -> None:
     """One direction, to its end; whichever direction ends last closes both sockets."""
     reader, writer = os.pipe()
     try:
@@ -71,7 +71,7 @@ def _pump(source: socket.socket, sink: socket.socket, last: object) -> None:
             _give_up(each)
     os.close(reader)
     os.close(writer)
-    if not last.acquire(False):  # type: ignore[attr-defined]
+    if not last.acquire(False):
         source.close()
         sink.close()
 

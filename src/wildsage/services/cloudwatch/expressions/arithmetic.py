@@ -39,10 +39,10 @@ def combine(sign: str, left: Value, right: Value) -> Value:
     """Series are combined moment by moment, where both have a value. Raises ValidationError."""
     if isinstance(left, str) or isinstance(right, str):
         raise names.refused(f"Error in expression: {sign} cannot be used with text.")
-    if isinstance(left, list) and isinstance(right, list):
-        raise names.refused(f"Error in expression: {sign} cannot be used between two arrays of time series.")
     if isinstance(left, list):
-        return [_series(sign, each, right) for each in left]  # type: ignore[arg-type]
+        if isinstance(right, list):
+            raise names.refused(f"Error in expression: {sign} cannot be used between two arrays of time series.")
+        return [_series(sign, each, right) for each in left]
     if isinstance(right, list):
         return [_series(sign, left, each) for each in right]
     if isinstance(left, float) and isinstance(right, float):

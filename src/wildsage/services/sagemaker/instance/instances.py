@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from wildsage.services.sagemaker.instance.attendant import Attendants, Source, f
 from wildsage.services.sagemaker.instance.gauges import Measured, job_host
 from wildsage.services.sagemaker.instance.hosts import Host
 from wildsage.services.sagemaker.instance.metrics import Metric
-from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.threads import Stopped, in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.store.codec import Document
 from wildsage.store.metrics import Dimensions
@@ -192,7 +193,7 @@ class Instances:
             source, folder = self._source(resource, host, handles), job.folder(host)
             # Its files first: on a full disk there is room for the log only once they are gone.
             await self._runtime.stop(source.handle, 0)
-            await in_thread(lambda _, folder=folder: trees.remove(folder / "ml"))  # type: ignore[misc]
+            await in_thread(partial(_remove_files, folder))
             if (folder / "log").exists():
                 await self._attendants.finished(source)
             await self._runtime.remove(source.handle)
@@ -231,6 +232,10 @@ def _given_up_on_full_disk(directory: Path) -> bool:
     if disk.f_bavail * disk.f_frsize < _LEAST_FREE:
         trees.remove(ml)
     return not ml.exists()
+
+
+def _remove_files(directory: Path, _: Stopped) -> None:
+    trees.remove(directory / "ml")
 
 
 def _well(found: Inspection) -> bool:
