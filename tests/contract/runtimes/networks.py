@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.runtimes.suite import PYTHON, existing, text_of, until
+from tests.contract.runtimes.seen import PYTHON, existing, text_of, until
 
 from wildsage.runtimes.base import Handle, LaunchSpec, NetworkSpec, Phase, Runtime
 

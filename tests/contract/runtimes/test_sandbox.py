@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from tests.contract.runtimes.suite import PYTHON, Launch, Suite, existing, first_line, processes_with, text_of, until
+from tests.contract.runtimes.seen import PYTHON, Launch, existing, first_line, processes_with, text_of, until
+from tests.contract.runtimes.suite import Suite
 
 from wildsage.core.errors import RuntimeRefused
 from wildsage.runtimes.base import Handle, LaunchSpec, Phase, Runtime

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.runtimes.networks import LISTEN, SECRET, SEND, Connect, Join, NetworkSuite
-from tests.contract.runtimes.suite import text_of
+from tests.contract.runtimes.seen import text_of
 
 from wildsage.core.errors import RuntimeRefused
 from wildsage.runtimes.base import Handle, Phase, Runtime

@@ -4,52 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.wire.http.raw import CLOSE, QUICK, echo, get, serving, talk
 
-from wildsage.wire.http.connection import Limits
-from wildsage.wire.http.messages import ClientGone, FileBody, Request, Response
-from wildsage.wire.http.server import Handler, Server, start_server
+from wildsage.wire.http.messages import FileBody, Request, Response
+from wildsage.wire.http.server import start_server
 from wildsage.wire.http.streams import HIGH_WATER, StreamBody
-
-QUICK = Limits(head_seconds=0.2, body_seconds=0.3, idle_seconds=0.4, linger_seconds=0.2)
-
-
-@contextlib.asynccontextmanager
-async def serving(handler: Handler, limits: Limits | None = None) -> AsyncIterator[Server]:
-    sock = socket.create_server(("127.0.0.1", 0))
-    sock.setblocking(False)
-    server = await start_server(handler, sock=sock, limits=limits or Limits())
-    try:
-        yield server
-    finally:
-        await server.close(grace=1.0)
-
-
-async def talk(server: Server, *sent: bytes) -> bytes:
-    """Sends each piece, then everything that comes back until the server closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    for piece in sent:
-        writer.write(piece)
-        await writer.drain()
-    received = await reader.read(-1)
-    writer.close()
-    return received
-
-
-def get(path: str = "/", *lines: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
-
-
-CLOSE = "Connection: close"
-
-
-async def echo(request: Request) -> Response:
-    body = await request.body.read(1 << 30)
-    return Response(200, [("x-method", request.method), ("x-target", request.target)], body)
 
 
 async def test_a_request_is_answered_and_the_connection_kept() -> None:
@@ -215,110 +178,6 @@ async def test_a_file_that_shrank_cuts_the_connection(tmp_path: Path) -> None:
             assert len(received) < 300_000
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        b"rubbish\r\n\r\n",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\nabc",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\nabc",
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nabc",
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
-        b"GET / HTTP/1.1\nHost: x\n\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    ],
-)
-async def test_malformed_messages_are_refused(message: bytes) -> None:
-    async with serving(echo) as server:
-        received = await talk(server, get("/good") + message)
-    assert received.count(b"HTTP/1.1 ") == 2
-    assert received.startswith(b"HTTP/1.1 200 OK")
-    assert b"HTTP/1.1 400 Bad Request\r\n" in received
-
-
-async def test_empty_header_values_do_not_run_into_the_next_header() -> None:
-    async def names(request: Request) -> Response:
-        return Response(200, [], repr(request.headers).encode())
-
-    async with serving(names) as server:
-        received = await talk(
-            server, b"GET / HTTP/1.1\r\nHost: x\r\nEmpty:\r\nB: 2\r\nAlso: \r\nConnection: close\r\n\r\n"
-        )
-    assert received.endswith(b"[('host', 'x'), ('empty', ''), ('b', '2'), ('also', ''), ('connection', 'close')]")
-
-
-@pytest.mark.parametrize("pieces", [1, 5])
-async def test_heads_that_are_too_large_are_refused(pieces: int) -> None:
-    message = get("/", *(f"H{number}: {'v' * 1000}" for number in range(80)))
-    step = len(message) // pieces + 1
-    async with serving(echo) as server:
-        received = await talk(server, *(message[at : at + step] for at in range(0, len(message), step)))
-        endless = await talk(server, b"GET / HTTP/1.1\r\nHost: " + b"x" * 70_000)
-    assert received.startswith(b"HTTP/1.1 431 ")
-    assert endless.startswith(b"HTTP/1.1 431 ")
-
-
-async def test_slow_clients_are_cut() -> None:
-    async with serving(echo, QUICK) as server:
-        assert await talk(server) == b""
-        assert (await talk(server, b"GET / HT")).startswith(b"HTTP/1.1 408 ")
-        with contextlib.suppress(ConnectionResetError):
-            assert await talk(server, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab") == b""
-
-
-async def test_a_reader_learns_that_its_client_has_gone() -> None:
-    learned = asyncio.Event()
-
-    async def read(request: Request) -> Response:
-        try:
-            await request.body.read(100)
-        except ClientGone:
-            learned.set()
-            raise
-        return Response(200)
-
-    async with serving(read) as server:
-        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
-        await writer.drain()
-        writer.close()
-        await asyncio.wait_for(learned.wait(), 5)
-
-
-async def test_a_stream_ends_when_its_client_has_gone() -> None:
-    ended = asyncio.Event()
-
-    async def endless(request: Request) -> Response:
-        async def chunks() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield bytes(100_000)
-                    await asyncio.sleep(0)
-            finally:
-                ended.set()
-
-        return Response(200, [], chunks())
-
-    async with serving(endless) as server:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(get())
-        await reader.readexactly(1_000_000)
-        writer.transport.abort()
-        await asyncio.wait_for(ended.wait(), 5)
-
-
 async def test_a_handler_that_raises_is_a_500_and_the_server_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(request: Request) -> Response:
         if request.target == "/raise":
@@ -379,35 +238,3 @@ async def test_unix_sockets_replace_stale_ones_and_headers_of_the_router_are_bel
     assert path.stat().st_mode & 0o777 == 0o600
     writer.close()
     await server.close()
-
-
-async def test_a_body_that_its_client_keeps_is_not_waited_for() -> None:
-    async def answer_first(request: Request) -> Response:
-        async def chunks() -> AsyncIterator[bytes]:
-            yield b"too early"
-            yield await request.body.read(10)
-
-        return Response(200, [], chunks())
-
-    async with serving(answer_first) as server:
-        with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(
-                talk(server, b"PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"), 5
-            )
-
-
-async def test_a_handler_that_waits_learns_that_its_client_has_gone() -> None:
-    began, gone = asyncio.Event(), asyncio.Event()
-
-    async def wait(request: Request) -> Response:
-        request.on_gone = gone.set
-        began.set()
-        await gone.wait()
-        return Response(200)
-
-    async with serving(wait) as server, asyncio.timeout(60):
-        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(get())
-        await began.wait()
-        writer.close()
-        await gone.wait()
