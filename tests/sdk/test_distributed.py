@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from tests.sdk.session import interpreter
 _SECONDS = 600
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
 @pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])
 def test_the_sdk_trains_on_several_instances(server: Server, tmp_path: Path, sdk: str) -> None:
     scripts = ROOT / "tests" / "sdk" / "scripts"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +36,6 @@ def test_the_sdk_processes(server: Server, tmp_path: Path, sdk: str) -> None:
     assert "summary written on algo-1" in said  # the log reached the terminal
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyspark") is None, reason="needs PySpark")
 @pytest.mark.parametrize(("sdk", "hosts"), [("sdk2", "2"), ("sdk3", "1")])
 def test_the_sdk_runs_spark(server: Server, tmp_path: Path, sdk: str, hosts: str) -> None:
     said = run(server, tmp_path, sdk, f"spark_{sdk.replace('sdk', 'v')}.py", hosts)

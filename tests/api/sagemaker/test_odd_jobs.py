@@ -57,7 +57,7 @@ def failed(account: Account, name: str) -> str:
     return reason
 
 
-@pytest.mark.parametrize(("source", "words"), SOURCES)
+@pytest.mark.parametrize(("source", "words"), SOURCES, ids=[words for _, words in SOURCES])
 def test_source_archives(account: Account, source: bytes, words: str) -> None:
     uri = account.put("odd/source.tar.gz", source)
     hyperparameters = {"sagemaker_submit_directory": uri, "sagemaker_program": "train.py"}

@@ -1,20 +1,19 @@
-"""TensorFlow's image: the JSON of its predict call; and, where WILDSAGE_PYTHON_TENSORFLOW names one, a real model."""
+"""TensorFlow's image: the JSON of its predict call; and a real model, in the environment of ``make tensorflow``."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import pytest
+from tests.sdk.session import interpreter
 from tests.unit.toolkit_serve.served import serving
 
 from wildsage.toolkit.serving.formats import UnsupportedFormatError
 from wildsage.toolkit.serving.frameworks import tensorflow
 from wildsage.wire.http.messages import Response
 
-_PYTHON = os.environ.get("WILDSAGE_PYTHON_TENSORFLOW", "")
 _MAKE = """
 import sys, tensorflow as tf
 class Sum(tf.Module):
@@ -70,11 +69,11 @@ def body_of(response: Response) -> bytes:
     return response.body
 
 
-@pytest.mark.skipif(not _PYTHON, reason="WILDSAGE_PYTHON_TENSORFLOW names no interpreter with TensorFlow")
 async def test_a_saved_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    making = await asyncio.create_subprocess_exec(_PYTHON, "-c", _MAKE, str(tmp_path / "model" / "sum" / "1"))
+    python = str(interpreter("tensorflow"))
+    making = await asyncio.create_subprocess_exec(python, "-c", _MAKE, str(tmp_path / "model" / "sum" / "1"))
     assert await making.wait() == 0
-    monkeypatch.setattr("sys.executable", _PYTHON)
+    monkeypatch.setattr("sys.executable", python)
     async with serving(tmp_path, "tensorflow", None) as served:
         answer = await served.invoke(b'{"instances": [[1, 2], [3, 4]]}', "application/json")
         assert json.loads(body_of(answer)) == {"predictions": [3.0, 7.0]}

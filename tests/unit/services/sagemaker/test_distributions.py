@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 from typing import Any
 
-import pytest
 from tests.unit.services.sagemaker.conftest import Server, Training, archive
 from tests.unit.services.sagemaker.test_several_instances import of, printed
 
@@ -31,7 +28,6 @@ async def create(server: Server, training: Training, name: str, script: str, cou
     await training.create(name, script, HyperParameters=hyperparameters, ResourceConfig=of(count))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
 async def test_ranks_of_torchrun_all_reduce(server: Server, training: Training) -> None:
     algorithm = {"TrainingImage": PYTORCH, "TrainingInputMode": "File"}
     source = await server.put("torch/source.tar.gz", archive({"train.py": ALL_REDUCE}))
@@ -57,7 +53,6 @@ sys.exit(int(sys.argv[sys.argv.index("--status") + 1]) if rank == "1" else 0)
 """
 
 
-@pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs Open MPI (make debian)")
 async def test_ranks_of_mpi(server: Server, training: Training) -> None:
     mpi = {"sagemaker_mpi_enabled": True, "sagemaker_mpi_num_of_processes_per_host": 2}
     await create(server, training, "mpi", RANKS, 3, **mpi, status=0)
@@ -68,7 +63,6 @@ async def test_ranks_of_mpi(server: Server, training: Training) -> None:
         assert f"rank {rank} of 6 on {host}" in log
 
 
-@pytest.mark.skipif(shutil.which("mpirun") is None, reason="needs Open MPI (make debian)")
 async def test_a_rank_of_mpi_that_fails_fails_the_job(server: Server, training: Training) -> None:
     await create(server, training, "bad", RANKS, 2, sagemaker_mpi_enabled=True, status=9)
     job = await training.end("bad")
