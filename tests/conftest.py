@@ -1,4 +1,4 @@
-"""A real server for the whole test session, started as a person would start it."""
+"""A real server for the whole test session, started as a person would start it; its logs' ends beside a failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 _STOP_SECONDS = 60
+_LINES = 60  # of each log, beside a failure
 
 
 def clean_environment() -> dict[str, str]:
@@ -92,6 +93,29 @@ class Server:
         self.process.wait(_STOP_SECONDS)
         if self.process.stdout is not None:
             self.process.stdout.close()
+        if self in _RUNNING:
+            _RUNNING.remove(self)
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """The end of each process's log, and the log's path."""
+        for path in sorted((self.data / "logs").glob("*.log")):
+            lines = path.read_text(errors="replace").splitlines()[-_LINES:]
+            if lines:
+                yield str(path), "\n".join(lines)
+
+
+_RUNNING: list[Server] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the servers that run have logged last; what a machine lacks is a failure in CI."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+    if report.failed:
+        report.sections += [entry for server in _RUNNING for entry in server.logs()]
+    return report
 
 
 def start_server(data: Path, *options: str, variables: Mapping[str, str] | None = None) -> Server:
@@ -114,7 +138,9 @@ def start_server(data: Path, *options: str, variables: Mapping[str, str] | None 
         pytest.fail(f"wildsage up did not start: {first}{rest}")
     exports = wildsage("env", "--data", str(data))
     words = [line.removeprefix("export ").partition("=") for line in exports.stdout.splitlines() if "export" in line]
-    return Server(data, process, {name: value.strip("'") for name, _, value in words})
+    started = Server(data, process, {name: value.strip("'") for name, _, value in words})
+    _RUNNING.append(started)
+    return started
 
 
 @pytest.fixture(scope="session")
