@@ -4,13 +4,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test debian lint types unit coverage bench clean sdk2 sdk3 s3clients moto training
+ENVIRONMENTS := sdk2 sdk3 s3clients moto training tensorflow
+PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto
+
+.PHONY: demo test everything debian lint types unit coverage bench clean $(ENVIRONMENTS)
 
 demo: .venv/.ready
 	$(BIN)/wildsage demo
 
-test: debian lint types coverage sdk2 sdk3 s3clients moto training
-	$(BIN)/python -m pytest -q
+# The environments are made side by side, what needs only the first is checked meanwhile; then the tests, one process a core.
+test:
+	$(MAKE) --jobs=4 --output-sync=target everything
+	$(PYTEST)
+
+everything: debian lint types coverage $(ENVIRONMENTS)
 
 # What the tests use of Debian's beyond a plain system: network namespaces, MPI, Java for Spark.
 debian:
@@ -31,31 +38,33 @@ coverage: .venv/.ready
 COVERAGE.md: .venv/.ready
 	$(BIN)/python tools/coverage.py
 
-# The tests that need neither SDK nor much time.
-unit: .venv/.ready moto training
-	$(BIN)/python -m pytest -q tests/unit tests/wire tests/contract tests/api
+# The tests that need neither SDK.
+unit: .venv/.ready moto training tensorflow
+	$(PYTEST) tests/unit tests/wire tests/contract tests/api
 
 # Our figures beside those of peers, which come from Debian (wrk, nginx) and PyPI.
 bench: .venv/.ready
 	command -v wrk >/dev/null && command -v nginx >/dev/null || { apt-get update -qq && apt-get install -y -qq wrk nginx-light; }
 	$(BIN)/python -m benchmarks
 
-sdk2: .venv-sdk2/.ready
-sdk3: .venv-sdk3/.ready
-s3clients: .venv-s3clients/.ready
-moto: .venv-moto/.ready
-training: .venv-training/.ready
+$(ENVIRONMENTS): %: .venv-%/.ready
+
+# The files name every package, so there is nothing to resolve; that nothing is missing is checked.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python $(INSTALL) -r requirements/dev.txt
+	$(BIN)/python $(INSTALL) --editable .
+	$(BIN)/python -m pip check
 	touch $@
 
+# Modules are compiled when they are first imported: most never are.
 .venv-%/.ready: requirements/%.txt
 	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-$*/bin/python $(INSTALL) --no-compile -r $<
+	.venv-$*/bin/python -m pip check
 	touch $@
 
 clean:
-	rm -rf .venv .venv-sdk2 .venv-sdk3 .venv-s3clients .venv-moto .venv-training .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv $(ENVIRONMENTS:%=.venv-%) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
