@@ -5,7 +5,8 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 ENVIRONMENTS := sdk2 sdk3 s3clients moto training tensorflow
-PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto
+# A file's tests stay together and in order, since they share what is costly to make.
+PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 .PHONY: demo test everything debian lint types unit coverage bench clean $(ENVIRONMENTS)
 

@@ -13,6 +13,7 @@ from tests.conftest import ROOT, Server, clean_environment
 from tests.sdk.session import interpreter
 
 _SECONDS = 900
+pytestmark = pytest.mark.timeout(_SECONDS + 60)
 
 
 @pytest.fixture

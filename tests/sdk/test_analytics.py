@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from tests.api.sagemaker.conftest import BUCKET, SKLEARN, Account
 from tests.conftest import Server
-from tests.sdk.test_processing import run
+from tests.sdk.test_processing import SECONDS, run
+
+pytestmark = pytest.mark.timeout(SECONDS + 240)  # and what the job takes
 
 SCRIPT = "for loss in (3.0, 2.0, 1.0): print(f'loss={loss};', flush=True)\nprint('accuracy=0.75;')\n"
 METRICS = [{"Name": name, "Regex": f"{name}=(.*?);"} for name in ("loss", "accuracy")]

@@ -11,6 +11,7 @@ from tests.conftest import ROOT, Server, clean_environment
 from tests.sdk.session import interpreter
 
 _SECONDS = 600
+pytestmark = pytest.mark.timeout(_SECONDS + 60)
 
 
 @pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])

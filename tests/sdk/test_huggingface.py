@@ -11,6 +11,7 @@ from tests.conftest import ROOT, Server, clean_environment
 from tests.sdk.session import interpreter
 
 _SECONDS = 900
+pytestmark = pytest.mark.timeout(_SECONDS + 60)
 
 
 @pytest.mark.parametrize(("sdk", "script"), [("sdk2", "huggingface_v2.py"), ("sdk3", "huggingface_v3.py")])

@@ -10,7 +10,8 @@ import pytest
 from tests.conftest import ROOT, Server, clean_environment
 from tests.sdk.session import interpreter
 
-_SECONDS = 600
+SECONDS = 600
+pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
 def run(server: Server, home: Path, sdk: str, script: str, *words: str) -> str:
@@ -23,7 +24,7 @@ def run(server: Server, home: Path, sdk: str, script: str, *words: str) -> str:
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=_SECONDS,
+        timeout=SECONDS,
         check=False,
     )
     return done.stdout + done.stderr

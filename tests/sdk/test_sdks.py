@@ -10,6 +10,8 @@ from tests.conftest import clean_environment
 from tests.offline import run_offline
 from tests.sdk.session import SCRIPTS, SECONDS
 
+pytestmark = pytest.mark.timeout(SECONDS + 180)
+
 
 @pytest.fixture(scope="module")
 def folder(short_directory: Path) -> Path:

@@ -48,6 +48,7 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.timeout(900)
 async def test_the_suite_as_an_ordinary_user(home: Path) -> None:
     """With a virtual environment of the system's Python, which such a user can reach."""
     packages, source = Path(sysconfig.get_path("purelib")), Path(wildsage.__file__).parents[1]
