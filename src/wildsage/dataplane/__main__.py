@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import uvloop
 
+from wildsage.core.invocations import invocation_limits
 from wildsage.core.settings import DEFAULT_PORT, DataDir
 from wildsage.dataplane.router import Router
 
@@ -28,7 +30,7 @@ def main() -> int:
     else:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         listener = socket.create_server((options.host, options.port), family=family, backlog=4096)
-    uvloop.run(_run(DataDir(Path(options.data).absolute()), listener, options.lifeline))
+    uvloop.run(_run(DataDir(Path(options.data).absolute()), listener, options.number, options.lifeline))
     return 0
 
 
@@ -38,18 +40,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
     parser.add_argument("--fd", type=int, help="a bound socket to inherit instead of --host and --port")
+    parser.add_argument("--number", type=int, default=0, help="which of the routers of this data directory it is")
     parser.add_argument("--lifeline", type=int, help="a pipe's end that closes when the supervisor is gone")
     return parser.parse_args()
 
 
-async def _run(data: DataDir, listener: socket.socket, lifeline: int | None) -> None:
+async def _run(data: DataDir, listener: socket.socket, number: int, lifeline: int | None) -> None:
     data.run.mkdir(parents=True, exist_ok=True)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     if lifeline is not None:
         asyncio.get_running_loop().add_reader(lifeline, stop.set)
-    router = Router(data, listener)
+    router = Router(data, listener, number, invocation_limits(os.environ))
     await router.start()
     host, port = router.home()
     print(f"listening on http://{host}:{port}", flush=True)

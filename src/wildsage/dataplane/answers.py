@@ -1,4 +1,4 @@
-"""The answers of sagemaker-runtime InvokeEndpoint in AWS's form (rest-json): headers, errors and their words."""
+"""What sagemaker-runtime answers, in AWS's form (rest-json): headers, errors and their words."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from wildsage.core.errors import ApiError
 from wildsage.core.routes import Endpoint
 from wildsage.wire.http.messages import Headers
 
-MOST_BYTES = 6 * 1024 * 1024  # BodyBlob in the service model
 ERROR_BODY_BYTES = 64 * 1024  # of a container's error answer, more is not quoted
 
 # Headers of the API that reach the container, and back (API reference, InvokeEndpoint); the router's own are left out.
-_TO_CONTAINER = ("content-type", "accept")
-_ROUTING = frozenset({"x-amzn-sagemaker-target-variant", "x-amzn-sagemaker-target-container-hostname"})
+_ROUTING = frozenset(
+    {
+        "x-amzn-sagemaker-accept",
+        "x-amzn-sagemaker-prefix-aware-id",
+        "x-amzn-sagemaker-session-id",
+        "x-amzn-sagemaker-target-container-hostname",
+        "x-amzn-sagemaker-target-variant",
+    }
+)
 _FROM_CONTAINER = frozenset(
     {
         "content-type",
@@ -26,6 +32,19 @@ _FROM_CONTAINER = frozenset(
         "x-amzn-sagemaker-closed-session-id",
     }
 )
+_REFUSED = {
+    "x-amzn-sagemaker-target-container-hostname": (
+        "Endpoint {} is not a multi-container endpoint with direct invocation and does not support target container "
+        "hostname header."
+    ),
+    "x-amzn-sagemaker-inference-component": (
+        "Inference Component Name header is not allowed for endpoints to which you don't plan to deploy inference "
+        "components. Please remove Inference Component Name header; inference components are not supported yet."
+    ),
+    "x-amzn-sagemaker-enable-explanations": (
+        "Endpoint {} has no explainer configured and does not support enable explanations header."
+    ),
+}
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. "
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -38,12 +57,23 @@ def request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
-def container_head(headers: Headers, length: int) -> bytes:
-    """The head of a container's request: "SageMaker strips all POST headers except those supported by the API"."""
+def container_head(headers: Headers, length: int, streams: bool, session: str | None) -> bytes:
+    """The head of a container's request: "SageMaker strips all POST headers except those supported by the API".
+
+    ``streams``: what is accepted is said by a header of its own (InvokeEndpointWithResponseStream). ``session``: what
+    the container calls it.
+    """
     lines = ["POST /invocations HTTP/1.1\r\nhost: localhost:8080\r\n"]
     for name, value in headers:
-        if name in _TO_CONTAINER or (name.startswith("x-amzn-sagemaker-") and name not in _ROUTING):
+        if name.startswith("x-amzn-sagemaker-"):
+            if streams and name == "x-amzn-sagemaker-accept":
+                lines.append(f"accept: {value}\r\n")
+            elif name not in _ROUTING:
+                lines.append(f"{name}: {value}\r\n")
+        elif name == "content-type" or (name == "accept" and not streams):
             lines.append(f"{name}: {value}\r\n")
+    if session is not None:
+        lines.append(f"x-amzn-sagemaker-session-id: {session}\r\n")
     lines.append(f"content-length: {length}\r\n\r\n")
     return "".join(lines).encode("latin-1")
 
@@ -54,6 +84,17 @@ def success_headers(headers: Headers, variant: str) -> Headers:
     kept.append(("x-amzn-invoked-production-variant", variant))
     kept.append(("x-amzn-requestid", request_id()))
     return kept
+
+
+def event_headers(headers: Headers) -> Headers:
+    """``success_headers`` for an event stream, whose own content type is another than the container's."""
+    named = [("x-amzn-sagemaker-content-type" if name == "content-type" else name, value) for name, value in headers]
+    return [*named, ("content-type", "application/vnd.amazon.eventstream")]
+
+
+def length_of(headers: Headers) -> int | None:
+    """The announced length of a container's answer."""
+    return next((int(value) for name, value in headers if name == "content-length"), None)
 
 
 def error_answer(error: ApiError) -> tuple[int, Headers, bytes]:
@@ -74,6 +115,38 @@ def validation_error(message: str) -> ApiError:
 
 def oversize() -> ApiError:
     return validation_error(f"Request {request_id()} has oversize body.")
+
+
+def stream_error(code: str, words: str) -> ApiError:
+    """What ends a stream of events before its time (API reference, ModelStreamError). ``code``: its ErrorCode."""
+    return ApiError("ModelStreamError", words, 400, {"ErrorCode": code})
+
+
+def stream_failure() -> ApiError:
+    """What ends a stream of events that this router cannot go on with."""
+    words = "The stream processing failed because the router is stopping. Try your request again."
+    return ApiError("InternalStreamFailure", words, 500)
+
+
+def session_not_found(session: str, endpoint: str) -> ApiError:
+    """For sessions that were closed, have expired, went with their instance, or never were."""
+    return validation_error(
+        f"Session {session} of endpoint {endpoint} not found or expired. Create one with SessionId NEW_SESSION."
+    )
+
+
+def refuse_options(endpoint: str, options: Mapping[str, str], streams: bool) -> None:
+    """Raises ValidationError for what is asked by header but not there yet, or never of this operation."""
+    if "x-amzn-sagemaker-target-model" in options:
+        words = f"Endpoint {endpoint} is not a multi-model endpoint and does not support target model header."
+        raise ApiError("ValidationError", words, 400, {"ErrorCode": "TARGET_MODEL_HEADER_NOT_SUPPORTED"})
+    for name, words in _REFUSED.items():
+        if name in options:
+            raise validation_error(words.format(endpoint))
+    if streams and options.get("x-amzn-sagemaker-session-id") == "NEW_SESSION":
+        raise validation_error(
+            "A stateful session cannot be created with InvokeEndpointWithResponseStream. Create it with InvokeEndpoint."
+        )
 
 
 def not_found(name: str, account: str) -> ApiError:

@@ -42,9 +42,7 @@ class Callers:
 
     def identify(self, request: Request, body: bytes) -> Identity:
         """Raises ApiError with the code that AWS has for what is wrong with the signature."""
-        authorization = sigv4.parse_authorization(request)
-        if authorization is None:
-            raise sigv4_errors.unsigned_request("rest")
+        authorization = _authorization(request)
         now = self._clock.now()
         secret, identity = self.signer(authorization, now)
         sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body), now)
@@ -52,6 +50,10 @@ class Callers:
             words = f"Credential should be scoped to correct service: '{_SIGNING_NAME}'."
             raise ApiError("InvalidSignatureException", words, 403)
         return identity
+
+    def known(self, request: Request) -> None:
+        """Raises ApiError for what is wrong with a request whatever its body is: no key, or one that nobody knows."""
+        self.signer(_authorization(request), self._clock.now())
 
     def signer(self, authorization: Authorization, now: float) -> tuple[str, Identity]:
         """The secret that must have signed, and who that proves to be. Raises ApiError for keys that are not known."""
@@ -84,3 +86,10 @@ class Callers:
             self._sessions.clear()
         self._sessions[token] = session
         return session
+
+
+def _authorization(request: Request) -> Authorization:
+    authorization = sigv4.parse_authorization(request)
+    if authorization is None:
+        raise sigv4_errors.unsigned_request("rest")
+    return authorization

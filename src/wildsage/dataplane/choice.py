@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+_FIRST_AWAY, _LAST_AWAY = 0.05, 5.0  # seconds
+
 
 class Busy(Protocol):
     @property
@@ -30,6 +32,20 @@ def by_weight(weights: Sequence[float], point: float) -> int:
         if mark < 0:
             return index
     return last  # point was so close to 1 that rounding ate the difference
+
+
+def copied(shadow: float, production: float) -> float:
+    """The part of the requests that a shadow variant gets a copy of, by its weight and the sum of the variants'.
+
+    "You can only specify one variant for ProductionVariants and one variant for ShadowProductionVariants" (API
+    reference, CreateEndpointConfig): the weight of the one over that of the other, at most all.
+    """
+    return min(shadow / production, 1.0) if production > 0 else 0.0
+
+
+def away_seconds(failures: int) -> float:
+    """How long an instance that could not be reached ``failures`` times in a row is passed over."""
+    return min(_FIRST_AWAY * 2.0 ** min(failures - 1, 16), _LAST_AWAY)
 
 
 def least_busy(slots: Sequence[Busy], first: int) -> int:

@@ -4,62 +4,85 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 
 from wildsage.core.errors import ApiError
 from wildsage.core.routes import Endpoint
 from wildsage.dataplane import answers
+from wildsage.dataplane.delivery import Delivery, Events, Plain
+from wildsage.dataplane.stateful import BadSession, Sessions, Visit
 from wildsage.dataplane.table import LiveVariant, Slot
 from wildsage.wire.http.client_connection import AnswerLost, ClientConnection
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.messages import ClientGone, Headers
 
-_WAIT_FOR_WHOLE = 64 * 1024  # an answer up to this size is passed on in one write
 _UNSENT_MOST = 256 * 1024  # more than this, and the container waits for the client
+
+
+@dataclass(slots=True)
+class Asked:
+    """What was asked: ``body`` (until it is sent) and the ``head`` that the container gets.
+
+    ``streams``: the answer shall be events.
+
+    ``seconds``: how long the container may take. ``held``: bytes of the body that count as kept in memory.
+    """
+
+    endpoint: Endpoint
+    account: str
+    head: bytes
+    body: bytes
+    streams: bool
+    seconds: float
+    began: float
+    visit: Visit | None = None
+    held: int = 0
 
 
 class Invocation:
     """A ``client_connection.Receiver``. ``done`` is called once, when nothing more will happen.
 
-    ``slot``: the instance it is at. ``began``: on the clock of ``perf_counter``.
+    ``slot``: the instance it is at. ``deadline``: when its container has taken too long (``perf_counter``).
+
+    Whoever wants to see what was asked and answered finds here: ``asked``; ``_begin`` with the headers that the client
+    gets; ``_pass`` and ``on_end`` with each piece of the body; ``_finish``, whatever came of it. ``variant`` and
+    ``slot`` say by whom.
     """
 
     __slots__ = (
-        "_account",
-        "_body",
+        "_delivery",
         "_done",
         "_drain",
-        "_endpoint",
         "_exchange",
         "_headers",
         "_parts",
+        "_sessions",
         "_size",
         "_status",
         "_streaming",
         "_tried",
-        "_variant",
-        "began",
+        "_waited",
+        "asked",
         "connection",
+        "deadline",
         "over",
         "sent_at",
         "slot",
+        "variant",
     )
 
     def __init__(
         self,
         exchange: Exchange,
-        endpoint: Endpoint,
-        account: str,
+        asked: Asked,
         variant: LiveVariant,
-        body: bytes,
-        began: float,
+        sessions: Sessions,
         done: Callable[[Invocation], None],
     ) -> None:
         self._exchange = exchange
-        self._endpoint = endpoint
-        self._account = account
-        self._variant = variant
-        self._body = body
+        self._delivery: Delivery = Events(exchange) if asked.streams else Plain(exchange)
+        self._sessions = sessions
         self._done = done
         self._tried: tuple[Slot, ...] = ()
         self._status = 0
@@ -68,8 +91,11 @@ class Invocation:
         self._size = 0
         self._streaming = False
         self._drain: asyncio.Task[None] | None = None
-        self.sent_at = began
-        self.began = began
+        self._waited = 0.0
+        self.asked = asked
+        self.variant = variant
+        self.sent_at = asked.began
+        self.deadline = asked.began + asked.seconds
         self.connection: ClientConnection | None = None
         self.slot: Slot | None = None
         self.over = False
@@ -77,44 +103,60 @@ class Invocation:
         variant.counters.invocations += 1
 
     def next_slot(self) -> Slot | None:
-        """Moves on to the least busy instance that was not tried yet."""
+        """Moves on to the next instance that was not tried yet; a session has only one."""
+        visit = self.asked.visit
         if self.slot is not None:
             self.slot.outstanding -= 1
             self._tried += (self.slot,)
-        self.slot = self._variant.pick(self._tried)
+        if visit is None or visit.slot is None:
+            self.slot = self.variant.pick(self._tried)
+        else:
+            self.slot = None if self._tried else visit.slot
         if self.slot is not None:
             self.slot.outstanding += 1
         return self.slot
 
     def send(self, connection: ClientConnection) -> bool:
-        """Sends the request to the container, unless it is over; the rest happens as the answer comes."""
+        """Sends the request to the container; the rest happens as the answer comes.
+
+        False if nothing was sent: the connection was closed, or the invocation is over.
+        """
         if self.over:
             return False
+        asked = self.asked
+        now = perf_counter()
+        if not connection.send(self, asked.head, asked.body):
+            return False
+        asked.body = b""  # it may be large, and the answer may take its time
         self.connection = connection
-        connection.begin(self, "POST")
-        self.sent_at = perf_counter()
-        head = answers.container_head(self._exchange.request.headers, len(self._body))
-        if len(self._body) <= 16 * 1024:
-            connection.transport.write(head + self._body)
-        else:
-            connection.transport.write(head)
-            connection.transport.write(self._body)
-        self._body = b""
+        self.sent_at = now
+        self.deadline = now + asked.seconds
         return True
 
-    def fail(self, error: ApiError) -> None:
-        """Ends it with an error, or by cutting the connection if the client has already got a part of the answer."""
+    def fail(self, error: ApiError, ending: ApiError | None = None) -> None:
+        """Ends it with an error; with ``ending`` if the client has already got a part of the answer."""
         self.over = True
         if self._streaming:
-            self._exchange.abort()
+            self._delivery.cut(ending or error)
         else:
             self._exchange.respond(*answers.error_answer(error))
         self._finish()
 
     def time_out(self) -> None:
+        """The container has taken too long, if it is not the client who keeps it waiting."""
+        if self._drain is not None:
+            return
         self._abandon()
-        self._variant.counters.errors_5xx += 1
-        self.fail(answers.timed_out(self._endpoint, self._account))
+        self.variant.counters.errors_5xx += 1
+        words = "The model failed to finish sending the response within the timeout period."
+        error = answers.timed_out(self.asked.endpoint, self.asked.account)
+        self.fail(error, answers.stream_error("ModelInvocationTimeExceeded", words))
+
+    def break_off(self) -> None:
+        """The router stops: a stream of events is told so. Any other answer has until the connections are cut."""
+        if self._streaming and self.asked.streams:
+            self._abandon()
+            self.fail(answers.stream_failure())
 
     # Receiver
 
@@ -128,9 +170,6 @@ class Invocation:
     def on_data(self, data: bytes) -> None:
         if self.over:
             return
-        if self._streaming:
-            self._exchange.write(data)
-            return
         self._size += len(data)
         if self._status < 300 or self._size <= answers.ERROR_BODY_BYTES:
             self._parts.append(data)
@@ -139,53 +178,77 @@ class Invocation:
         if self.over or not self._status or self._status >= 300:
             return
         if not self._streaming:
-            length = next((int(value) for name, value in self._headers if name == "content-length"), None)
-            if length is not None and length <= _WAIT_FOR_WHOLE:
+            length = answers.length_of(self._headers)
+            if self._delivery.waits(length):
+                return
+            headers = self._begin()
+            if headers is None:
                 return
             self._streaming = True
-            self._exchange.start(200, answers.success_headers(self._headers, self._variant.variant.name), length)
-            for part in self._parts:
-                self._exchange.write(part)
-            self._parts = []
+            self._delivery.start(headers, length)
+        self._pass()
         if self._drain is None and self._exchange.transport.get_write_buffer_size() > _UNSENT_MOST:
             self._drain = asyncio.get_running_loop().create_task(self._wait_for_client())
 
     def on_end(self) -> None:
         if self.over:
             return
-        self.over = True
         now = perf_counter()
-        counters = self._variant.counters
-        model = now - self.sent_at
-        counters.took(round(model * 1e6), round((now - self.began - model) * 1e6))
+        counters = self.variant.counters
+        model = now - self.sent_at - self._waited
+        counters.took(round(model * 1e6), round((now - self.asked.began - model) * 1e6))
         if self._status >= 300:
             if 400 <= self._status < 500:
                 counters.errors_4xx += 1
             else:
                 counters.errors_5xx += 1
             body = b"".join(self._parts) if self._size <= answers.ERROR_BODY_BYTES else None
-            error = answers.model_error(self._endpoint, self._account, self._status, body)
-            self._exchange.respond(*answers.error_answer(error))
-        elif self._streaming:
-            self._exchange.end()
+            self.fail(answers.model_error(self.asked.endpoint, self.asked.account, self._status, body))
+            return
+        if self._streaming:
+            self._pass()
+            self.over = True
+            self._delivery.end()
         else:
-            headers = answers.success_headers(self._headers, self._variant.variant.name)
-            self._exchange.respond(200, headers, self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+            headers = self._begin()
+            if headers is None:
+                return
+            self.over = True
+            self._delivery.whole(headers, self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
         self._finish()
 
     def on_lost(self, error: AnswerLost) -> None:
         if self.over:
             return
         self.connection = None
-        self._variant.counters.errors_5xx += 1
-        words = b"The model server closed the connection before its answer was whole."
-        self.fail(answers.model_error(self._endpoint, self._account, 0, words))
+        self.variant.counters.errors_5xx += 1
+        words = "The model server closed the connection before its answer was whole."
+        failure = answers.model_error(self.asked.endpoint, self.asked.account, 0, words.encode())
+        self.fail(failure, answers.stream_error("StreamBroken", words))
 
     # inside
 
+    def _begin(self) -> Headers | None:
+        """The headers for the client; None where there will be no such answer."""
+        headers = answers.success_headers(self._headers, self.variant.variant.name)
+        asked = self.asked
+        if asked.visit is None or self.slot is None:
+            return headers
+        try:
+            return self._sessions.outward(headers, asked.visit, asked.endpoint.arn, self.slot.instance)
+        except BadSession as error:
+            self._abandon()
+            self.fail(answers.model_error(asked.endpoint, asked.account, self._status, str(error).encode()))
+            return None
+
+    def _pass(self) -> None:
+        """What has arrived goes to the client."""
+        if self._parts:
+            self._delivery.part(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+            self._parts = []
+
     def _client_gone(self) -> None:
         if not self.over:
-            self.over = True
             self._abandon()
             self._finish()
 
@@ -209,6 +272,7 @@ class Invocation:
         connection = self.connection
         if connection is None:
             return
+        since = perf_counter()
         connection.transport.pause_reading()
         try:
             await self._exchange.drain()
@@ -216,5 +280,8 @@ class Invocation:
             return
         finally:
             self._drain = None
+            waited = perf_counter() - since
+            self._waited += waited
+            self.deadline += waited
             if not connection.transport.is_closing():
                 connection.transport.resume_reading()

@@ -1,4 +1,4 @@
-"""InvokeEndpoint, answered by the router itself: the hot path.
+"""InvokeEndpoint and InvokeEndpointWithResponseStream, answered by the router itself: the hot path.
 
 Everything happens in callbacks of two connections, the client's and the container's; a task exists only for a body that
 did not arrive at once and for a container without a spare connection.
@@ -12,98 +12,142 @@ from collections.abc import Callable, Coroutine
 from time import perf_counter
 
 from wildsage.core.arn import build
+from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
+from wildsage.core.invocations import InvocationLimits
 from wildsage.dataplane import answers
 from wildsage.dataplane.callers import Callers, Identity
-from wildsage.dataplane.invocation import Invocation
+from wildsage.dataplane.invocation import Asked, Invocation
+from wildsage.dataplane.shadows import Shadows
+from wildsage.dataplane.stateful import Sessions, Visit
 from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Table
 from wildsage.wire.http.client_connection import Pool, Unreachable
 from wildsage.wire.http.exchange import Exchange
-from wildsage.wire.http.messages import Body, BodyTooLarge, BytesBody, ClientGone
+from wildsage.wire.http.messages import Body, BytesBody, ClientGone
 
 log = logging.getLogger(__name__)
 
-_PREFIX, _SUFFIX = "/endpoints/", "/invocations"
+_PREFIX, _PLAIN, _STREAM = "/endpoints/", "/invocations", "/invocations-response-stream"
 _ACTION = "sagemaker:InvokeEndpoint"
 _HASHED_IN_PLACE = 512 * 1024  # hashing more than this would keep other requests waiting
+_MOST_HELD = 1024 * 1024 * 1024  # bytes of request bodies, of all that are under way
 
 
-def endpoint_of(exchange: Exchange) -> str | None:
-    """The endpoint's name if the request is an InvokeEndpoint."""
+def endpoint_of(exchange: Exchange) -> tuple[str, bool] | None:
+    """The endpoint's name and whether the answer shall be events, if the request is an invocation."""
     target = exchange.request.target
-    if not target.startswith(_PREFIX) or not target.endswith(_SUFFIX) or exchange.request.method != "POST":
+    if not target.startswith(_PREFIX) or exchange.request.method != "POST":
         return None
-    name = target[len(_PREFIX) : -len(_SUFFIX)]
-    return None if "/" in name or "?" in name else name
+    if target.endswith(_PLAIN):
+        name, streams = target[len(_PREFIX) : -len(_PLAIN)], False
+    elif target.endswith(_STREAM):
+        name, streams = target[len(_PREFIX) : -len(_STREAM)], True
+    else:
+        return None
+    return None if "/" in name or "?" in name else (name, streams)
 
 
 class Invocations:
     """Checks, routes and answers.
 
     ``elsewhere``: answers what only control can judge (sessions with policies of their own).
-    ``model_seconds``: how long a container may take ("60 seconds", API reference, InvokeEndpoint).
     """
 
     def __init__(
         self,
         table: Table,
-        callers: Callers,
+        clock: Clock,
         pool: Pool,
         elsewhere: Callable[[Exchange], None],
-        model_seconds: float = 60.0,
+        limits: InvocationLimits,
     ) -> None:
         self._table = table
-        self._callers = callers
+        self._callers = Callers(table, clock)
+        self._sessions = Sessions(lambda: table.master, clock.now)
         self._pool = pool
+        self._shadows = Shadows(pool, limits.seconds)
         self._elsewhere = elsewhere
-        self._model_seconds = model_seconds
+        self._limits = limits
+        self._held = 0
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[Invocation] = set()
-        self._timer = self._loop.call_later(min(1.0, model_seconds / 4), self._watch)
+        self._pace = min(1.0, limits.seconds / 4)
+        self._timer = self._loop.call_later(self._pace, self._watch)
 
-    def answer(self, exchange: Exchange, name: str) -> None:
+    def answer(self, exchange: Exchange, name: str, streams: bool) -> None:
         """Answers ``exchange``, now or later."""
         began = perf_counter()
         body = exchange.request.body
         if not isinstance(body, BytesBody):
-            self._spawn(self._gather(exchange, name, body, began))
+            self._spawn(self._gather(exchange, name, streams, body, began))
             return
         try:
-            self._invoke(exchange, name, body.data, self._callers.identify(exchange.request, body.data), began)
+            identity = self._callers.identify(exchange.request, body.data)
+            self._invoke(exchange, name, streams, body.data, identity, began)
         except ApiError as error:
             exchange.respond(*answers.error_answer(error))
 
+    def break_off(self) -> None:
+        """The router stops: ends the streams that can be ended in words."""
+        for invocation in list(self._running):
+            invocation.break_off()
+
     def close(self) -> None:
         self._timer.cancel()
+        self._shadows.close()
         for task in self._tasks:
             task.cancel()
 
-    async def _gather(self, exchange: Exchange, name: str, body: Body, began: float) -> None:
+    async def _gather(self, exchange: Exchange, name: str, streams: bool, body: Body, began: float) -> None:
+        """A body that did not arrive at once: read once the caller's key is known, and kept while there is room."""
         request = exchange.request
+        parts: list[bytes] = []
+        held = 0
         try:
-            if int(request.header("content-length") or 0) > answers.MOST_BYTES:
+            self._callers.known(request)
+            if int(request.header("content-length") or 0) > self._limits.payload:
                 raise answers.oversize()
-            data = await body.read(answers.MOST_BYTES)
+            async for part in body:
+                parts.append(part)
+                held += len(part)
+                self._held += len(part)
+                if held > self._limits.payload:
+                    raise answers.oversize()
+                if self._held > _MOST_HELD:
+                    raise answers.unavailable("Too many bytes are under way at the same time. Try your call again.")
+            data = b"".join(parts)
+            parts.clear()
             request.body = BytesBody(data)
             if len(data) > _HASHED_IN_PLACE:
                 identity = await asyncio.to_thread(self._callers.identify, request, data)
             else:
                 identity = self._callers.identify(request, data)
-            self._invoke(exchange, name, data, identity, began)
-        except BodyTooLarge:
-            exchange.respond(*answers.error_answer(answers.oversize()))
+            if self._invoke(exchange, name, streams, data, identity, began, held):
+                held = 0  # the invocation lets go of them
         except ApiError as error:
             exchange.respond(*answers.error_answer(error))
         except ClientGone:
             exchange.keep_alive = False
             exchange.respond(400, [], b"")
+        finally:
+            self._held -= held
 
-    def _invoke(self, exchange: Exchange, name: str, body: bytes, identity: Identity, began: float) -> None:
+    def _invoke(
+        self,
+        exchange: Exchange,
+        name: str,
+        streams: bool,
+        body: bytes,
+        identity: Identity,
+        began: float,
+        held: int = 0,
+    ) -> bool:
+        """Begins the invocation; False if it is control's. Raises ApiError."""
         if identity.restricted:
             self._elsewhere(exchange)
-            return
-        if len(body) > answers.MOST_BYTES:
+            return False
+        if len(body) > self._limits.payload:
             raise answers.oversize()
         live = self._table.endpoint(identity.region, name)
         arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
@@ -111,19 +155,45 @@ class Invocations:
             raise answers.denied(identity.arn, _ACTION, arn)
         if live is None:
             raise answers.not_found(name, self._table.account)
-        variant = _variant(live, exchange.request.header("x-amzn-sagemaker-target-variant"))
-        invocation = Invocation(exchange, live.endpoint, self._table.account, variant, body, began, self._done)
+        headers = exchange.request.headers
+        options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
+        visit, variant = self._place(live, options, streams) if options else (None, _by_weight(live))
+        head = answers.container_head(headers, len(body), streams, None if visit is None else visit.inward)
+        seconds = self._limits.stream_seconds if streams else self._limits.seconds
+        asked = Asked(live.endpoint, self._table.account, head, body, streams, seconds, began, visit, held)
+        invocation = Invocation(exchange, asked, variant, self._sessions, self._done)
         self._running.add(invocation)
-        slot = invocation.next_slot()
-        assert slot is not None  # a live variant has an instance
-        connection = self._pool.take(slot.instance.address)
-        if connection is not None:
-            invocation.send(connection)
-        else:
-            self._spawn(self._connect(invocation))
+        self._start(invocation)
+        if live.shadows and visit is None:
+            self._shadows.copy(live, head, body)
+        return True
+
+    def _place(self, live: LiveEndpoint, options: dict[str, str], streams: bool) -> tuple[Visit | None, LiveVariant]:
+        """The session and the variant that are asked for. Raises ValidationError."""
+        name = live.endpoint.name
+        answers.refuse_options(name, options, streams)
+        wanted = options.get("x-amzn-sagemaker-target-variant")
+        session = options.get("x-amzn-sagemaker-session-id")
+        visit = None
+        if session is not None:
+            visit = self._sessions.open(session, live)
+            if visit is None or (visit.variant and wanted not in (None, visit.variant.variant.name)):
+                raise answers.session_not_found(session, name)
+            if visit.variant is not None:
+                return visit, visit.variant
+        return visit, _by_weight(live) if wanted is None else _named(live, wanted)
 
     def _arn(self, region: str, name: str) -> str:
         return build("sagemaker", region, self._table.account, f"endpoint/{name.lower()}")
+
+    def _start(self, invocation: Invocation) -> None:
+        """Sends it over a kept connection, if there is one that is still open; else over a new one."""
+        slot = invocation.next_slot()
+        if slot is not None:
+            while (connection := self._pool.take(slot.instance.address)) is not None:
+                if invocation.send(connection):
+                    return
+        self._spawn(self._connect(invocation))
 
     async def _connect(self, invocation: Invocation) -> None:
         """Tries the variant's instances in turn until one can be reached."""
@@ -131,31 +201,35 @@ class Invocations:
             try:
                 connection = await self._pool.connect(slot.instance.address)
             except Unreachable as error:
-                if not slot.away:
+                if not slot.failures:
                     log.warning("instance %s: %s", slot.instance.id, error)
-                slot.away = True
+                slot.refused(perf_counter())
                 invocation.next_slot()
                 continue
-            slot.away = False
-            if not invocation.send(connection):
-                self._pool.give(connection)
-            return
+            slot.failures = 0
+            if invocation.send(connection):
+                return
+            if not connection.transport.is_closing():
+                self._pool.give(connection)  # the client has gone in the meantime
+                return
+            invocation.next_slot()
         if not invocation.over:
             invocation.fail(_none_ready())
 
     def _done(self, invocation: Invocation) -> None:
         """The invocation is over; its connection, if the answer was whole, serves the next."""
         self._running.discard(invocation)
+        self._held -= invocation.asked.held
         if invocation.connection is not None:
             self._pool.give(invocation.connection)
 
     def _watch(self) -> None:
         """Ends what has taken too long."""
-        limit = perf_counter() - self._model_seconds
+        now = perf_counter()
         for invocation in list(self._running):
-            if invocation.sent_at < limit:
+            if invocation.deadline < now:
                 invocation.time_out()
-        self._timer = self._loop.call_later(min(1.0, self._model_seconds / 4), self._watch)
+        self._timer = self._loop.call_later(self._pace, self._watch)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)
@@ -163,14 +237,17 @@ class Invocations:
         task.add_done_callback(self._tasks.discard)
 
 
-def _variant(live: LiveEndpoint, wanted: str | None) -> LiveVariant:
-    """The variant that answers: the one that is ``wanted``, or else one by weight."""
-    if wanted is None:
-        found = live.pick()
-    elif any(variant.name == wanted for variant in live.endpoint.variants):
-        found = live.named(wanted)
-    else:
+def _by_weight(live: LiveEndpoint) -> LiveVariant:
+    found = live.pick()
+    if found is None:
+        raise _none_ready()
+    return found
+
+
+def _named(live: LiveEndpoint, wanted: str) -> LiveVariant:
+    if all(variant.name != wanted for variant in live.endpoint.variants):
         raise answers.variant_not_found(wanted, live.endpoint.name)
+    found = live.named(wanted)
     if found is None:
         raise _none_ready()
     return found

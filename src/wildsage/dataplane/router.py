@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -10,8 +11,8 @@ import time
 from dataclasses import asdict
 
 from wildsage.core.clock import Clock, SystemClock
+from wildsage.core.invocations import InvocationLimits
 from wildsage.core.settings import DataDir
-from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.door import Door
 from wildsage.dataplane.forwarding import Forwarding
 from wildsage.dataplane.handover import Sender
@@ -34,7 +35,7 @@ class Router:
         data: DataDir,
         listener: socket.socket,
         number: int = 0,
-        model_seconds: float = 60.0,
+        limits: InvocationLimits = InvocationLimits(),  # noqa: B008 - frozen
         patience: float = 5.0,
     ) -> None:
         self.table = Table()
@@ -49,7 +50,7 @@ class Router:
         self._forward = Handling(Forwarding(client, control, clock, patience), cancel_when_gone=True)
         self._forward_s3 = Handling(Forwarding(client, control, clock, patience, objects), cancel_when_gone=True)
         self._hand_over = Sender(data.objects_door)
-        self._invocations = Invocations(self.table, Callers(self.table, clock), pool, self._forward, model_seconds)
+        self._invocations = Invocations(self.table, clock, pool, self._forward, limits)
         self._tunnels = Tunnels(self.home)
         self._client = client
         self._server = Server(self._on_request, Limits())
@@ -71,7 +72,9 @@ class Router:
     async def close(self, grace: float = 5.0) -> None:
         if self._door is not None:
             self._door.close()
+        breaking = asyncio.get_running_loop().call_later(grace * 0.8, self._invocations.break_off)
         await self._server.close(grace)
+        breaking.cancel()
         await self._forward.close()
         await self._forward_s3.close()
         await self._pushes.close()
@@ -89,9 +92,9 @@ class Router:
             half.rename(half.with_suffix(".json"))
 
     def _on_request(self, exchange: Exchange) -> None:
-        name = endpoint_of(exchange)
-        if name is not None:
-            self._invocations.answer(exchange, name)
+        invoked = endpoint_of(exchange)
+        if invoked is not None:
+            self._invocations.answer(exchange, *invoked)
         elif exchange.request.method == "CONNECT":
             self._tunnels.answer(exchange)
         elif _is_s3(exchange) and self._hand_over.answers():

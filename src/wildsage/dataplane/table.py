@@ -6,11 +6,12 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from wildsage.access.patterns import expression
 from wildsage.core.latencies import bucket
-from wildsage.core.routes import Endpoint, Instance, Key, ObjectGrant, Permission, Routes, Variant, endpoint_key
-from wildsage.dataplane.choice import by_weight, least_busy
+from wildsage.core.routes import RANDOM, Endpoint, Instance, Key, ObjectGrant, Permission, Routes, Variant, endpoint_key
+from wildsage.dataplane.choice import away_seconds, by_weight, copied, least_busy
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
@@ -22,6 +23,7 @@ class Counters:
 
     ``model``, ``overhead``: how many there were in each bucket of ``core.latencies``.
     ``errors_4xx``/``errors_5xx``: answers of the container with such a status; ``overhead_us``: time in the router.
+    ``dropped``: copies for a shadow variant that it was too busy for, or could not be reached for.
     """
 
     invocations: int = 0
@@ -29,6 +31,7 @@ class Counters:
     errors_5xx: int = 0
     model_us: int = 0
     overhead_us: int = 0
+    dropped: int = 0
     model: dict[int, int] = field(default_factory=dict)
     overhead: dict[int, int] = field(default_factory=dict)
 
@@ -44,11 +47,24 @@ class Counters:
 
 @dataclass(slots=True)
 class Slot:
-    """An instance and the requests it is working on. ``away``: it could not be reached the last time."""
+    """An instance and the requests it is working on.
+
+    ``failures``: how often in a row it could not be reached; until ``away_until`` (``perf_counter``) it is passed over.
+    """
 
     instance: Instance
     outstanding: int = 0
-    away: bool = False
+    failures: int = 0
+    away_until: float = 0.0
+
+    def refused(self, now: float) -> None:
+        """It could not be reached."""
+        self.failures += 1
+        self.away_until = now + away_seconds(self.failures)
+
+    def asked_again(self, now: float) -> None:
+        """One request finds out whether it is back; others wait for what it learns."""
+        self.away_until = now + away_seconds(self.failures)
 
 
 @dataclass(slots=True)
@@ -61,24 +77,43 @@ class LiveVariant:
     turn: int = 0
 
     def pick(self, tried: Sequence[Slot] = ()) -> Slot | None:
-        """The least busy instance that was not tried yet."""
-        slots = self.slots if not tried else [slot for slot in self.slots if slot not in tried]
+        """The least busy instance (or any, as its RoutingConfig says) that was not tried yet and is not away.
+
+        Where all are away, one that is: it may be back, and nobody else could answer.
+        """
+        slots = self.slots if not tried else [slot for slot in self.slots if not any(slot is each for each in tried)]
         if not slots:
             return None
+        slot = self._choose(slots)
+        if slot.failures:
+            now = perf_counter()
+            if slot.away_until > now:
+                slot = self._choose([each for each in slots if each.away_until <= now] or slots)
+            if slot.failures:
+                slot.asked_again(now)
+        return slot
+
+    def _choose(self, slots: Sequence[Slot]) -> Slot:
+        if len(slots) == 1:
+            return slots[0]
+        if self.variant.routing == RANDOM:
+            return slots[random.randrange(len(slots))]
         self.turn += 1
-        return slots[0] if len(slots) == 1 else slots[least_busy(slots, self.turn)]
+        return slots[least_busy(slots, self.turn)]
 
 
 @dataclass(slots=True)
 class LiveEndpoint:
     """An endpoint in service. ``variants``: those with an instance; ``weights`` belong to them, in order.
 
-    There are none while its instances are being replaced, as after a restart of the machine.
+    There are none while its instances are being replaced, as after a restart of the machine. ``shadows``: with the part
+    of the requests that each gets a copy of, from 0 to 1.
     """
 
     endpoint: Endpoint
     variants: list[LiveVariant]
     weights: list[float]
+    shadows: list[tuple[LiveVariant, float]]
 
     def pick(self) -> LiveVariant | None:
         """A variant by weight; None where no variant with an instance has any."""
@@ -151,8 +186,8 @@ class Table:
             for key, endpoint in routes.endpoints.items()
             if endpoint.status in _SERVING and endpoint.variants
         }
-        left = (slot for address, slot in self._slots.items() if slots.get(address) is not slot)
-        self._leaving = [slot for slot in (*self._leaving, *left) if slot.outstanding]
+        known = (*self._leaving, *self._slots.values())
+        self._leaving = [slot for slot in known if slot.outstanding and slots.get(slot.instance.address) is not slot]
         rules = {principal: _rule(permission) for principal, permission in routes.permissions.items()}
         self._grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         self.version, self.account, self.master = routes.version, routes.account, master
@@ -196,21 +231,26 @@ class Table:
         return busy
 
     def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot]) -> LiveEndpoint:
-        variants = [
-            LiveVariant(
-                variant,
-                [self._slot(instance, slots) for instance in variant.instances],
-                self._counters.setdefault((key, variant.name), Counters()),
-            )
-            for variant in endpoint.variants
-            if variant.instances
-        ]
-        return LiveEndpoint(endpoint, variants, [live.variant.weight for live in variants])
+        def living(variants: Sequence[Variant]) -> list[LiveVariant]:
+            return [
+                LiveVariant(
+                    variant,
+                    [self._slot(instance, slots) for instance in variant.instances],
+                    self._counters.setdefault((key, variant.name), Counters()),
+                )
+                for variant in variants
+                if variant.instances
+            ]
+
+        variants = living(endpoint.variants)
+        total = sum(variant.weight for variant in endpoint.variants)
+        shadows = [(live, copied(live.variant.weight, total)) for live in living(endpoint.shadows)]
+        return LiveEndpoint(endpoint, variants, [live.variant.weight for live in variants], shadows)
 
     def _slot(self, instance: Instance, slots: dict[str, Slot]) -> Slot:
         """The slot of an address goes on across versions, so that what is under way stays counted."""
-        old = self._slots.get(instance.address)
-        slot = old if old is not None and old.instance == instance else Slot(instance)
+        known = (slots.get(instance.address), self._slots.get(instance.address), *self._leaving)
+        slot = next((old for old in known if old is not None and old.instance == instance), None) or Slot(instance)
         slots[instance.address] = slot
         return slot
 

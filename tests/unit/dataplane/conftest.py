@@ -12,9 +12,12 @@ import pytest
 import uvloop
 from tests.unit.dataplane.plant import ACCOUNT, MASTER, ROOT, USER, Plant
 
+from wildsage.core.invocations import InvocationLimits
 from wildsage.core.routes import Key, Permission, Routes
 from wildsage.core.settings import DataDir
 from wildsage.dataplane.router import Router
+
+LIMITS = InvocationLimits(seconds=0.5, stream_seconds=2.0)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -30,7 +33,7 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
         "AKIAUSER": Key("user-secret", USER, "AIDAUSER", USER),
     }
     routes = Routes(int(time.time()), ACCOUNT, MASTER.hex(), keys, {ROOT: Permission(("*",))})
-    router = Router(data, socket.create_server(("127.0.0.1", 0)), model_seconds=0.5, patience=1.0)
+    router = Router(data, socket.create_server(("127.0.0.1", 0)), limits=LIMITS, patience=1.0)
     await router.start()
     plant = Plant(router, data, routes)
     yield plant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,13 +32,14 @@ def endpoint(name: str, *variants: Variant, status: str = "InService") -> Endpoi
 
 @dataclass
 class Plant:
-    """The router under test and what stands around it."""
+    """The router under test and what stands around it. ``turns``: by which a client tells a model to go on."""
 
     router: Router
     data: DataDir
     routes: Routes
     client: Client = field(default_factory=Client)
     servers: list[Server] = field(default_factory=list)
+    turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     @property
     def url(self) -> str:

@@ -17,6 +17,9 @@ from wildsage.wire.http import heads
 from wildsage.wire.http.messages import Headers
 from wildsage.wire.http.streams import write_at_once
 
+_HEAD_MOST = 256 * 1024
+_JOIN_LIMIT = 16 * 1024  # up to here a copy costs less than one more system call
+
 
 class Unreachable(ConnectionError):
     """No connection could be made; nothing was sent."""
@@ -63,6 +66,7 @@ class ClientConnection(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._head_only = False
+        self._head_size = 0
         self._interim = False
         self._framed = False
         self._headers: Headers = []
@@ -74,6 +78,28 @@ class ClientConnection(asyncio.Protocol):
         """The next answer, to a ``method`` request, is ``receiver``'s."""
         self._receiver = receiver
         self._head_only = method == "HEAD"
+        self._head_size = 0
+
+    def send(self, receiver: Receiver, head: bytes, body: bytes) -> bool:
+        """Writes a whole POST; False, and nothing was sent, if the connection turns out closed by the other side.
+
+        What is written leaves at once, or else the system says that nobody will read it.
+        """
+        self.begin(receiver, "POST")
+        transport = self.transport
+        transport.write(head + body if len(body) <= _JOIN_LIMIT else head)
+        if transport.is_closing():
+            self.forsake()
+            return False
+        if len(body) > _JOIN_LIMIT:
+            transport.write(body)
+        return True
+
+    def forsake(self) -> None:
+        """Nobody waits for the answer any more; the connection cannot be used again."""
+        self._receiver = None
+        self.reusable = False
+        self.transport.abort()
 
     async def drain(self) -> None:
         """Waits while the other side reads more slowly than we write."""
@@ -109,12 +135,13 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.reusable = False
-            self.transport.abort()
-            receiver, self._receiver = self._receiver, None
-            if receiver is not None:
-                receiver.on_lost(AnswerLost(f"{self.address} answered with what is not HTTP: {error}"))
+            self._give_up(f"{self.address} answered with what is not HTTP: {error}")
             return
+        if self._in_head and self._receiver is not None:
+            self._head_size += len(data)
+            if self._head_size > _HEAD_MOST:
+                self._give_up(f"{self.address} answered with a head without end")
+                return
         if self._receiver is not None:
             self._receiver.on_pause()
 
@@ -165,6 +192,13 @@ class ClientConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if not self._interim and self._parser is not None and self._receiver is not None:
             self._end(self._parser.should_keep_alive())
+
+    def _give_up(self, words: str) -> None:
+        self.reusable = False
+        self.transport.abort()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.on_lost(AnswerLost(words))
 
     def _end(self, keep: bool) -> None:
         self.reusable = keep and self.reusable and not self.transport.is_closing()

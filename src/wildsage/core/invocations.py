@@ -1,0 +1,46 @@
+"""Settings of invocations: how much an endpoint may be sent, and how long its model may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wildsage.core.errors import SettingsError
+
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationLimits:
+    """``payload``: bytes of a request. ``seconds``, ``stream_seconds``: until an answer, or a streamed one, is whole.
+
+    "Real-time inference can support payload sizes up to 25 MB and processing times of 60 seconds for regular responses
+    and 8 minutes for streaming responses" (Developer Guide, "Inference options").
+    """
+
+    payload: int = 25 * _MB
+    seconds: float = 60.0
+    stream_seconds: float = 480.0
+
+
+def invocation_limits(environ: Mapping[str, str]) -> InvocationLimits:
+    """WILDSAGE_INVOKE_MB, WILDSAGE_INVOKE_SECONDS and WILDSAGE_INVOKE_STREAM_SECONDS."""
+    found = InvocationLimits()
+    return InvocationLimits(
+        payload=int(_number(environ, "WILDSAGE_INVOKE_MB", found.payload / _MB, 1024) * _MB),
+        seconds=_number(environ, "WILDSAGE_INVOKE_SECONDS", found.seconds, 86400),
+        stream_seconds=_number(environ, "WILDSAGE_INVOKE_STREAM_SECONDS", found.stream_seconds, 86400),
+    )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, most: float) -> float:
+    text = environ.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= most:
+        raise SettingsError(f"{name} must be a number above 0 and up to {most:g}, not {text!r}")
+    return value
