@@ -6,7 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 ENVIRONMENTS := sdk2 sdk3 s3clients moto training tensorflow
 # A file's tests stay together and in order, since they share what is costly to make.
-PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 .PHONY: demo test everything debian lint types unit coverage bench clean $(ENVIRONMENTS)
 
