@@ -71,6 +71,7 @@ from wildsage.services.s3.service import SERVICE as S3
 from wildsage.services.s3.upstream.forwarder import Forwarder
 from wildsage.services.s3.upstream.service import in_front_of
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
+from wildsage.services.sagemaker.endpoints.errands import Errands
 from wildsage.services.sagemaker.endpoints.instances import Instances
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
@@ -139,6 +140,7 @@ class Control:
     routes: RoutePublisher
     engine: Engine
     attendants: Attendants
+    errands: Errands
     client: Client
     objects: LocalObjects
     forwarder: Forwarder | None
@@ -163,6 +165,7 @@ class Control:
 
     async def close(self) -> None:
         """Keeps what was accepted; containers go on."""
+        await self.errands.close()
         await self.attendants.close()
         await self.audit.flush()
         self.client.close()
@@ -177,17 +180,19 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
     return {"sandbox": Sandbox(hidden=[settings.data.root])}
 
 
-def controllers(platform: Platform, routes: RoutePublisher, attendants: Attendants) -> Sequence[Controller]:
+def controllers(
+    platform: Platform, routes: RoutePublisher, attendants: Attendants, errands: Errands, routers: Routers
+) -> Sequence[Controller]:
     """Every controller."""
     runtime = platform.runtimes["sandbox"]
     folder = environments_folder(os.environ, platform.settings.data)
     requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
     images = Images(Environments(folder, os.environ), pip_settings(os.environ), requirements)
-    hosts = Instances(platform, runtime, images, attendants)
+    hosts = Instances(platform, runtime, images, attendants, routers)
     return (
         TrainingController(platform, runtime, images, attendants),
         ProcessingController(platform, runtime, images, attendants),
-        EndpointController(platform, hosts, routes),
+        EndpointController(platform, hosts, errands, routes),
     )
 
 
@@ -233,9 +238,10 @@ async def compose(settings: Settings, reset: Reset | None = None) -> Control:
     calls.door = door
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, snapshot.push)
-    engine = Engine(platform, controllers(platform, routes, attendants))
-    Traffic(platform, Routers(settings.data, client), routes.endpoints)
-    return Control(platform, door, audit, snapshot, routes, engine, attendants, client, objects, forwarder)
+    routers, errands = Routers(settings.data, client), Errands()
+    engine = Engine(platform, controllers(platform, routes, attendants, errands, routers))
+    Traffic(platform, routers, routes.endpoints)
+    return Control(platform, door, audit, snapshot, routes, engine, attendants, errands, client, objects, forwarder)
 
 
 class Process:

@@ -98,6 +98,14 @@ class Hosting:
         assert route is not None
         return await ask(route.variants[0].instances[0].address, data)
 
+    async def left(self, count: int) -> None:
+        """Waits until there are no more instances than that, starting or ending ones included."""
+        async with asyncio.timeout(120):
+            while True:
+                if len(self.folders()) <= count:
+                    return
+                await asyncio.sleep(0.02)
+
     def folders(self) -> list[str]:
         return sorted(path.name for path in Path(self.server.data.instances).iterdir())
 

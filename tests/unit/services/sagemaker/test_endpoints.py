@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.unit.services.sagemaker.conftest import BUCKET, Server, archive
@@ -141,11 +142,7 @@ async def test_an_update_switches_to_the_new_fleet_and_takes_the_old_one_away(ho
     described = await hosting.until("changing", "InService")
     assert described["EndpointConfigName"] == "tripled"
     assert await hosting.invoke("changing", [1]) == [3.0]
-    async with asyncio.timeout(120):
-        while True:
-            if len(hosting.folders()) == 1:
-                break
-            await asyncio.sleep(0.02)
+    await hosting.left(1)
 
 
 async def test_an_update_that_fails_leaves_the_old_fleet_in_service(hosting: Hosting) -> None:
@@ -229,3 +226,81 @@ async def test_inference_code_of_its_own_is_staged(server: Server, hosting: Host
     await hosting.endpoint("bare")
     await hosting.until("bare", "InService", "Failed")
     assert await hosting.invoke("bare", [1]) == [5.0]
+
+
+async def test_an_endpoint_with_a_shadow_and_settings_of_its_variants(hosting: Hosting) -> None:
+    await hosting.model("settings")
+    variant = {
+        "VariantName": "main",
+        "ModelName": "settings",
+        "InstanceType": "ml.t2.medium",
+        "InitialInstanceCount": 1,
+        "RoutingConfig": {"RoutingStrategy": "RANDOM"},
+        "ManagedInstanceScaling": {"Status": "ENABLED", "MinInstanceCount": 1, "MaxInstanceCount": 2},
+        "ModelDataDownloadTimeoutInSeconds": 600,
+    }
+    shadow = {**variant, "VariantName": "shadow", "InitialVariantWeight": 0.5}
+    await hosting.call(
+        "CreateEndpointConfig",
+        EndpointConfigName="settings",
+        ProductionVariants=[variant],
+        ShadowProductionVariants=[shadow],
+    )
+    await hosting.endpoint("settings")
+    described = await hosting.until("settings", "InService", "Failed")
+    assert described["EndpointStatus"] == "InService", described
+    assert "PendingDeploymentSummary" not in described
+    (shown,) = described["ShadowProductionVariants"]
+    assert (shown["VariantName"], shown["CurrentWeight"], shown["CurrentInstanceCount"]) == ("shadow", 0.5, 1)
+    assert described["ProductionVariants"][0]["RoutingConfig"] == {"RoutingStrategy": "RANDOM"}
+    route = await hosting.route("settings")
+    assert route is not None
+    assert [(each.name, each.routing, len(each.instances)) for each in route.variants] == [("main", "RANDOM", 1)]
+    assert [(each.name, each.weight, len(each.instances)) for each in route.shadows] == [("shadow", 0.5, 1)]
+    with pytest.raises(ApiError, match="lies outside the MinInstanceCount and MaxInstanceCount"):
+        await hosting.call(
+            "UpdateEndpointWeightsAndCapacities",
+            EndpointName="settings",
+            DesiredWeightsAndCapacities=[{"VariantName": "main", "DesiredInstanceCount": 3}],
+        )
+
+
+async def test_scaling_out_leaves_the_others_alone_and_scaling_in_too(hosting: Hosting) -> None:
+    await hosting.up("wide")
+
+    async def scale(count: int) -> set[str]:
+        await hosting.call(
+            "UpdateEndpointWeightsAndCapacities",
+            EndpointName="wide",
+            DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": count}],
+        )
+        described = await hosting.until("wide", "InService")
+        (variant,) = described["ProductionVariants"]
+        assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (count, count)
+        route = await hosting.route("wide")
+        assert route is not None
+        return {each.id for each in route.variants[0].instances}
+
+    one = await scale(1)
+    three = await scale(3)
+    assert one < three
+    assert await scale(1) == one
+    await hosting.left(1)
+
+
+async def test_an_ill_instance_is_replaced(server: Server, hosting: Hosting) -> None:
+    """It runs, and nobody can reach it."""
+    await hosting.up("cut-off")
+    found = await server.settled(ENDPOINT, "cut-off", "InService")
+    (instance,) = fleet.load(found.state).of(fleet.SERVING)
+    await asyncio.to_thread(Path(instance.address.removeprefix("unix:")).unlink)
+    async with asyncio.timeout(120):
+        while True:
+            route = await hosting.route("cut-off")
+            assert route is not None
+            serving = route.variants[0].instances
+            if serving and serving[0].id != instance.id:
+                break
+            await asyncio.sleep(0.02)
+    assert await hosting.invoke("cut-off", [2]) == [4.0]
+    await hosting.left(1)

@@ -1,4 +1,4 @@
-"""The pure parts: paths, archives, layouts, statuses, fleets."""
+"""The pure parts: paths, archives, layouts, statuses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import random
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ import pytest
 from wildsage.core import trees
 from wildsage.core.errors import ClientFault, Unsupported
 from wildsage.runtimes.base import Inspection, Phase
-from wildsage.services.sagemaker.endpoints import fleet
-from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State, Variant
 from wildsage.services.sagemaker.instance import archives, faults, places, reasons
 from wildsage.services.sagemaker.instance.accepted import ANY, refuse_beyond
 from wildsage.services.sagemaker.training import layout, rules
@@ -228,85 +225,3 @@ def test_failure_reasons_fit_and_keep_their_end() -> None:
     assert reason.startswith("AlgorithmError: xxx")
     assert reason.endswith(", exit code: 3")
     assert reasons.of_container(found, "", ["a", "b"], "", "training") == "AlgorithmError: a\nb, exit code: 3"
-
-
-MODEL = {"PrimaryContainer": {"Image": "image"}}
-
-
-def variant(name: str, count: int = 1, weight: float = 1.0) -> Variant:
-    return Variant(name, weight, count, {}, MODEL)
-
-
-def serving(number: int, *variants: Variant) -> State:
-    state = State(Fleet(number, f"config-{number}", 0.0, variants), None, {})
-    for each in variants:
-        for index in range(each.count):
-            state.put(Instance(f"{number}-{each.name}-{index}", number, each.name, fleet.SERVING))
-    fleet.switch(state)
-    state.unpublished = False
-    return state
-
-
-def test_a_fleet_is_complete_when_every_wanted_instance_serves() -> None:
-    state = State(Fleet(1, "c", 0.0, (variant("a", 2),)), None, {})
-    assert len(fleet.missing(state)) == 2
-    state.put(Instance("i-1", 1, "a", fleet.SERVING))
-    state.put(Instance("i-2", 1, "a", fleet.LAUNCHED))
-    assert (fleet.missing(state), fleet.complete(state)) == ([], False)
-    state.put(Instance("i-2", 1, "a", fleet.SERVING))
-    assert fleet.complete(state)
-
-
-def test_a_switch_retires_what_the_target_does_not_want() -> None:
-    state = serving(1, variant("a", 2))
-    state.target = Fleet(2, "next", 0.0, (variant("a"),))
-    state.put(Instance("new", 2, "a", fleet.SERVING))
-    fleet.switch(state)
-    assert [each.id for each in state.routed("a")] == ["new"]
-    assert [each.id for each in state.of(fleet.RETIRED)] == ["1-a-0", "1-a-1"]
-
-
-def test_a_smaller_fleet_keeps_its_oldest_instances() -> None:
-    state = serving(1, variant("a", 3))
-    state.target = replace(state.target, variants=(variant("a", 1),))
-    assert fleet.complete(state)
-    fleet.switch(state)
-    assert [each.id for each in state.routed("a")] == ["1-a-0"]
-
-
-def test_giving_up_returns_to_the_fleet_that_serves() -> None:
-    state = serving(1, variant("a"))
-    state.target = Fleet(2, "next", 0.0, (variant("a"),))
-    state.put(Instance("new", 2, "a", fleet.LAUNCHED))
-    fleet.give_up(state, "no")
-    assert (state.target.number, state.failed) == (1, "")
-    assert [each.id for each in state.of(fleet.RETIRED)] == ["new"]
-    first = State(Fleet(1, "c", 0.0, (variant("a"),)), None, {"x": Instance("x", 1, "a", fleet.LAUNCHED)})
-    fleet.give_up(first, "no")
-    assert first.failed == "no"
-
-
-def test_instances_that_keep_dying_are_replaced_more_and_more_slowly() -> None:
-    state = serving(1, variant("a"))
-    for _ in range(4):
-        (instance,) = state.of(fleet.SERVING)
-        fleet.lost(state, instance, now=10.0)
-        state.put(replace(instance, stage=fleet.SERVING, since=10.0))
-    assert state.failures == 4
-    assert [fleet.back_off(failures) for failures in (0, 1, 2, 3, 20)] == [0.0, 0.0, 1.0, 2.0, 60.0]
-    fleet.lost(state, state.of(fleet.SERVING)[0], now=200.0)
-    assert state.failures == 1
-
-
-def test_retained_properties() -> None:
-    old = Fleet(1, "a", 0.0, (variant("a", 4, 7.0),))
-    new = Fleet(2, "b", 0.0, (variant("a", 1, 1.0), variant("b")))
-    kept = fleet.retained(old, new, frozenset())
-    assert [(each.weight, each.count) for each in kept.variants] == [(7.0, 4), (1.0, 1)]
-    kept = fleet.retained(old, new, frozenset({"DesiredInstanceCount"}))
-    assert (kept.variants[0].weight, kept.variants[0].count) == (7.0, 1)
-
-
-def test_the_state_of_an_endpoint_survives_the_store() -> None:
-    state = serving(1, variant("a", 2))
-    assert fleet.load(json.loads(json.dumps(fleet.dump(state)))) == state

@@ -299,7 +299,7 @@ async def test_models_and_configurations_have_aws_words_for_taken_and_missing_na
     ("changes", "words"),
     [
         ({"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}, "ServerlessConfig"),
-        ({"ManagedInstanceScaling": {"Status": "ENABLED"}}, "ManagedInstanceScaling"),
+        ({"CoreDumpConfig": {"DestinationS3Uri": "s3://bucket/dumps"}}, "CoreDumpConfig"),
     ],
 )
 async def test_variants_of_later_kinds_are_refused_by_name(server: Server, changes: dict[str, Any], words: str) -> None:

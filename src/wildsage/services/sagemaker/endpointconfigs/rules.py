@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from wildsage.core.errors import ValidationError
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.store.codec import Document
@@ -18,12 +20,14 @@ _VARIANT: Tree = {
     "ModelDataDownloadTimeoutInSeconds": None,
     "ContainerStartupHealthCheckTimeoutInSeconds": None,
     "RoutingConfig": {"RoutingStrategy": ("LEAST_OUTSTANDING_REQUESTS", "RANDOM")},
+    "ManagedInstanceScaling": {"Status": None, "MinInstanceCount": None, "MaxInstanceCount": None},
     "InferenceAmiVersion": None,
 }
 
 _ACCEPTED: Tree = {
     "EndpointConfigName": None,
     "ProductionVariants": _VARIANT,
+    "ShadowProductionVariants": _VARIANT,
     "Tags": None,
     "ExecutionRoleArn": None,
     "VpcConfig": ANY,
@@ -34,21 +38,51 @@ _ACCEPTED: Tree = {
 def check(request: Document) -> None:
     """Raises ValidationError in AWS's words, Unsupported for what is not run yet."""
     refuse_beyond(request, _ACCEPTED)
-    names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+    production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants") or []
+    names = [variant["VariantName"] for variant in (*production, *shadows)]
     for name in names:
         if names.count(name) > 1:
             raise ValidationError(f"Production variant names must be unique, but found duplicate name: {name}")
-    for variant in request["ProductionVariants"]:
-        for field in ("ModelName", "InstanceType", "InitialInstanceCount"):
-            if not variant.get(field):
-                raise ValidationError(f"{field} is required for production variant {variant['VariantName']}.")
+    if shadows and (len(production) > 1 or len(shadows) > 1):
+        raise ValidationError(
+            "If you use ShadowProductionVariants, you can only specify one variant for ProductionVariants and one "
+            "variant for ShadowProductionVariants."
+        )
+    for variant in (*production, *shadows):
+        _check_variant(variant)
+
+
+def _check_variant(variant: Document) -> None:
+    name = variant["VariantName"]
+    for field in ("ModelName", "InstanceType", "InitialInstanceCount"):
+        if not variant.get(field):
+            raise ValidationError(f"{field} is required for production variant {name}.")
+    least, most = bounds(variant)
+    if not least <= most:
+        raise ValidationError(
+            f"ManagedInstanceScaling of production variant {name}: MinInstanceCount {least} is greater than "
+            f"MaxInstanceCount {most:g}."
+        )
+    if not least <= variant["InitialInstanceCount"] <= most:
+        raise ValidationError(
+            f"InitialInstanceCount of production variant {name} must lie between MinInstanceCount and MaxInstanceCount "
+            "of its ManagedInstanceScaling."
+        )
+
+
+def bounds(variant: Document) -> tuple[int, float]:
+    """How few and how many instances ManagedInstanceScaling leaves a variant."""
+    scaling = variant.get("ManagedInstanceScaling") or {}
+    if scaling.get("Status") != "ENABLED":
+        return 0, math.inf
+    return scaling.get("MinInstanceCount", 0), scaling.get("MaxInstanceCount", math.inf)
 
 
 def complete(request: Document) -> Document:
-    """The document as Describe shows it: AWS fills in the weight."""
-    variants = [{"InitialVariantWeight": DEFAULT_WEIGHT, **each} for each in request["ProductionVariants"]]
-    return {
-        **request,
-        "ProductionVariants": variants,
-        "EnableNetworkIsolation": bool(request.get("EnableNetworkIsolation")),
+    """The document as Describe shows it: AWS fills in the weights."""
+    filled = {
+        member: [{"InitialVariantWeight": DEFAULT_WEIGHT, **each} for each in request[member]]
+        for member in ("ProductionVariants", "ShadowProductionVariants")
+        if request.get(member)
     }
+    return {**request, **filled, "EnableNetworkIsolation": bool(request.get("EnableNetworkIsolation"))}

@@ -1,30 +1,34 @@
 """Brings an endpoint from what is to what was wished, one step at a time.
 
-Every step does one kind of thing to all instances that wait for it, and what it did is in the store before the next
-begins; so a step that was cut off is repeated, and after a restart running instances are found by their handles.
+A step ends as soon as anything has happened, and that is in the store before the next begins; so a step that was cut
+off is repeated, and after a restart running instances are found by their handles. What becomes of the endpoint is
+decided by the pure functions of ``moves`` and ``rollout``; what is done to instances is in ``instances``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 
-from wildsage.core.errors import InternalFault, JobFault, RuntimeRefused
+from wildsage.core.errors import ApiError, InternalFault, JobFault, RuntimeRefused
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
-from wildsage.services.sagemaker.endpoints import fleet
-from wildsage.services.sagemaker.endpoints.fleet import Instance, State, Variant
+from wildsage.services.sagemaker.endpoints import alarms, fleet, moves, summaries
+from wildsage.services.sagemaker.endpoints import rollout as rollouts
+from wildsage.services.sagemaker.endpoints.errands import Errand, Errands
+from wildsage.services.sagemaker.endpoints.fleet import Instance, State
 from wildsage.services.sagemaker.endpoints.instances import Instances
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.endpoints.operations import DELETE
+from wildsage.services.sagemaker.endpoints.rollout import Rollout
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.instance import faults
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
 _REASON_LIMIT = 1024
-Act = Callable[[Instance, Variant], Awaitable[Instance]]
+_ON_THE_WAY = ("Creating", "Updating", "RollingBack")
 
 
 class EndpointController:
@@ -32,154 +36,187 @@ class EndpointController:
 
     kind = ENDPOINT.name
 
-    def __init__(self, platform: Platform, instances: Instances, routes: RoutePublisher) -> None:
+    def __init__(self, platform: Platform, instances: Instances, errands: Errands, routes: RoutePublisher) -> None:
         self._platform = platform
         self._instances = instances
+        self._errands = errands
         self._routes = routes
 
     async def step(self, resource: Resource) -> Step:
         state = fleet.load(resource.state)
         if resource.wish == DELETE:
             await self._routes.publish()
-            await self._dispose(resource, state, list(state.instances.values()))
+            await self._dispose_of_all(resource, state)
             return Step(resource.phase, resource.status, resource.state, gone=True)
         if resource.phase == "Failed":
             return Step(resource.phase, resource.status, resource.state)
         if state.failed:
-            await self._dispose(resource, state, state.of(fleet.RETIRED))
-            return self._keep(resource, state, "Failed", state.failed)
+            await self._dispose_of_all(resource, state)
+            state.instances.clear()
+            return _keep(resource, state, "Failed", state.failed)
         if state.unpublished:
             return await self._publish(resource, state)
         return await self._advance(resource, state)
 
     def give_up(self, resource: Resource, reason: str) -> Step | None:
         """A fleet on its way up is given up; one that serves is looked after for as often as it takes."""
-        state = fleet.load(resource.state)
-        if resource.wish == DELETE or state.failed or state.serving == state.target:
+        state, now = fleet.load(resource.state), self._platform.clock.now()
+        if resource.wish == DELETE or state.failed or (state.settled and state.rollout is None):
             return None
-        fleet.give_up(state, reason)
-        return self._keep(resource, state, "InService" if state.serving is not None else resource.phase, reason)
+        if state.rollout is not None:
+            if state.rollout.reason:
+                return None
+            state.rollout = rollouts.turned_back(state.rollout, state.target.counts, reason, now)
+            return _keep(resource, state, resource.phase)
+        phase, reason = _given_up(resource, state, reason, now)
+        return _keep(resource, state, phase, reason)
 
     async def _publish(self, resource: Resource, state: State) -> Step:
         """Routers hear of it; a fleet that serves is in service only after they did."""
         await self._routes.publish()
         state.unpublished = False
-        settled = state.serving == state.target and resource.phase in ("Creating", "Updating")
-        return self._keep(resource, state, "InService" if settled else resource.phase)
+        settled = state.settled and state.rollout is None and resource.phase in _ON_THE_WAY
+        return _keep(resource, state, "InService" if settled else resource.phase)
 
     async def _advance(self, resource: Resource, state: State) -> Step:
+        now, look = self._platform.clock.now(), None
+        if state.rollout is not None:
+            step, look = await self._roll(resource, state, state.rollout)
+            if step is not None:
+                return step
+        elif moves.settle(state):
+            moves.switch(state, now)
+            return _keep(resource, state, resource.phase)
+        missing = moves.missing(state)
+        if moves.retire_surplus(state, now) or missing:
+            wait = moves.back_off(state.failures)
+            for number, variant in missing:
+                state.put(Instance(_instance_id(), number, variant, not_before=now + wait))
+            return _keep(resource, state, resource.phase)
+        return await self._watch(resource, state, look)
+
+    async def _in_alarm(self, resource: Resource, state: State, rollout: Rollout) -> tuple[str, ...]:
+        """Those of the update's alarms that are in ALARM; raises ApiError or JobFault if they cannot be read."""
+        names = rollouts.policy_of(rollout.policy).alarms
+        if rollout.reason or not names:
+            return ()
+        found = await alarms.states(self._platform, resource.key.region, state.target, names)
+        return tuple(name for name in names if found.get(name) == "ALARM")
+
+    async def _roll(self, resource: Resource, state: State, rollout: Rollout) -> tuple[Step | None, float | None]:
+        """One step of an update to another fleet; or, if nothing moves, when to look again."""
         now = self._platform.clock.now()
-        if fleet.complete(state) and state.serving != state.target:
-            fleet.switch(state)
-            return self._keep(resource, state, resource.phase)
-        missing = fleet.missing(state)
-        if missing:
-            wait = fleet.back_off(state.failures)
-            for variant in missing:
-                state.put(Instance(_instance_id(), state.target.number, variant.name, not_before=now + wait))
-            return self._keep(resource, state, resource.phase)
-        ready = [each for each in state.of(fleet.PLANNED) if each.not_before <= now]
-        if ready:
-            return await self._each(resource, state, ready, lambda i, v: self._instances.fill(resource.key, i, v))
-        filled = state.of(fleet.FILLED)
-        if filled:
-            return await self._each(resource, state, filled, lambda i, v: self._instances.launch(resource.key, i, v))
-        retired = state.of(fleet.RETIRED)
-        if retired:
-            await self._dispose(resource, state, retired)
-            return self._keep(resource, state, resource.phase)
-        return await self._watch(resource, state)
-
-    async def _each(self, resource: Resource, state: State, instances: Sequence[Instance], act: Act) -> Step:
-        """Does one thing to several instances at once."""
-
-        async def attempt(instance: Instance) -> Instance | JobFault:
-            variant = state.variant_of(instance)
-            if variant is None:
-                return InternalFault(f"InternalServerError: variant {instance.variant} is no longer known")
-            try:
-                return await act(instance, variant)
-            except JobFault as fault:
-                return fault
-            except RuntimeRefused as refusal:
-                return InternalFault(str(refusal))
-            except OSError as error:
-                return faults.of_disk(error, f"preparing an instance of variant {instance.variant}")
-
-        results = await asyncio.gather(*map(attempt, instances))
-        phase, reason = resource.phase, ""
-        for instance, result in zip(instances, results, strict=True):
-            if isinstance(result, JobFault):
-                phase, reason = self._failed(resource, state, instance, result)
-            elif state.instances[instance.id].stage != fleet.RETIRED:
-                state.put(result)
-        return self._keep(resource, state, phase, reason)
-
-    def _failed(self, resource: Resource, state: State, instance: Instance, fault: JobFault) -> tuple[str, str]:
-        """An instance did not come up; the phase and the FailureReason that follow."""
-        if resource.phase == "InService":
-            fleet.lost(state, instance, self._platform.clock.now())
-            return resource.phase, ""
-        fleet.give_up(state, str(fault))
-        return ("InService" if state.serving is not None else resource.phase), str(fault)
-
-    async def _watch(self, resource: Resource, state: State) -> Step:
-        """Waits until a starting instance serves or fails, a serving one ends, or one is due to be replaced."""
-        for each in state.of(fleet.LAUNCHED, fleet.SERVING):
-            self._instances.attend(resource.key, each, state.variant_of(each))
-        tasks: dict[asyncio.Task[object], Instance] = {}
-        for each in state.of(fleet.LAUNCHED):
-            tasks[asyncio.create_task(self._instances.started(resource.key, each))] = each
-        for each in state.of(fleet.SERVING):
-            tasks[asyncio.create_task(self._instances.ended(each))] = each
-        now = self._platform.clock.now()
-        alarms = [
-            asyncio.create_task(self._platform.clock.sleep(max(each.not_before - now, 0.0)))
-            for each in state.of(fleet.PLANNED)
-        ]
         try:
-            await asyncio.wait([*tasks, *alarms], return_when=asyncio.FIRST_COMPLETED)
-            done = [(task, each) for task, each in tasks.items() if task.done()]
-        finally:
-            for task in (*tasks, *alarms):
-                task.cancel()
-            await asyncio.gather(*tasks, *alarms, return_exceptions=True)
-        phase, reason = resource.phase, ""
-        for task, each in done:
-            phase, reason = self._observed(resource, state, each, task) or (phase, reason)
-        return self._keep(resource, state, phase, reason)
+            in_alarm = await self._in_alarm(resource, state, rollout)
+        except (ApiError, JobFault) as error:
+            reason = f"The update was rolled back: its CloudWatch alarms cannot be read: {error}"
+            state.rollout = rollouts.turned_back(rollout, state.target.counts, reason, now)
+            state.unpublished = True
+            return _keep(resource, state, resource.phase), None
+        end, look = moves.advance(state, rollout, in_alarm, now)
+        if end is None and state.rollout == rollout:
+            return None, look
+        return _keep(resource, state, resource.phase, rollout.reason if end is rollouts.End.UNDONE else ""), None
 
-    def _observed(
-        self, resource: Resource, state: State, instance: Instance, task: asyncio.Task[object]
-    ) -> tuple[str, str] | None:
-        """Takes up what became of one instance; the phase and FailureReason if they change."""
-        if instance.stage == fleet.SERVING:
-            fleet.lost(state, instance, self._platform.clock.now())
-            return None
-        error = task.exception()
-        if error is None:
-            state.put(task.result())  # type: ignore[arg-type]
-            state.unpublished = state.unpublished or state.serving == state.target
-            return None
-        if not isinstance(error, JobFault):
-            raise error
-        return self._failed(resource, state, instance, error)
-
-    async def _dispose(self, resource: Resource, state: State, instances: Sequence[Instance]) -> None:
-        await asyncio.gather(
-            *(self._instances.dispose(resource.key, each, state.variant_of(each)) for each in instances)
+    async def _watch(self, resource: Resource, state: State, look: float | None) -> Step:
+        """Waits until something has become of an instance, or until it is time to look again."""
+        clock = self._platform.clock
+        key = resource.key
+        errands = await self._errands.current(
+            key, state.instances, lambda instance: self._instances.next(key, instance, state.variant_of(instance))
         )
-        for each in instances:
-            del state.instances[each.id]
+        async with AsyncExitStack() as stack:
+            waited: set[asyncio.Task[None]] = set()
+            if look is not None or not errands:
+                alarm = asyncio.create_task(clock.sleep(3600.0 if look is None else max(look - clock.now(), 0.0)))
+                stack.push_async_callback(_cancelled, alarm)
+                waited.add(alarm)
+            await asyncio.wait({*errands.values(), *waited}, return_when=asyncio.FIRST_COMPLETED)
+        phase, reason = resource.phase, ""
+        for name, errand in errands.items():
+            if errand.done():
+                phase, reason = self._observed(resource, state, state.instances[name], errand) or (phase, reason)
+        return _keep(resource, state, phase, reason)
 
-    def _keep(self, resource: Resource, state: State, phase: str, reason: str = "") -> Step:
-        status: Document = {**resource.status, "EndpointConfigName": (state.serving or state.target).config}
-        summaries = fleet.summaries(state)
-        if summaries:
-            status["ProductionVariants"] = summaries
-        if reason:
-            status["FailureReason"] = reason[:_REASON_LIMIT]
-        return Step(phase, status, fleet.dump(state), after=None if phase == "Failed" else 0)
+    def _observed(self, resource: Resource, state: State, instance: Instance, errand: Errand) -> tuple[str, str] | None:
+        """Takes up what became of one instance; the phase and FailureReason if they change."""
+        now = self._platform.clock.now()
+        if state.instances[instance.id] != instance:
+            return None  # what became of another has retired it meanwhile
+        error = errand.exception()
+        if error is None:
+            found: Instance | None = errand.result()
+            if found is None:
+                del state.instances[instance.id]
+            elif instance.stage == fleet.SERVING:
+                moves.lost(state, instance, now, ill=found.stage == fleet.RETIRED)
+            else:
+                state.put(found)
+                state.unpublished = state.unpublished or (found.stage == fleet.SERVING and bool(state.serving))
+            return None
+        self._errands.forget(resource.key, instance.id)
+        if instance.stage not in (fleet.PLANNED, fleet.FILLED, fleet.LAUNCHED):
+            raise error
+        return _failed(resource, state, instance, _fault(error, instance), now)
+
+    async def _dispose_of_all(self, resource: Resource, state: State) -> None:
+        await self._errands.end(resource.key)
+        everything = state.instances.values()
+        await asyncio.gather(
+            *(self._instances.dispose(resource.key, each, state.variant_of(each)) for each in everything)
+        )
+
+
+def _failed(resource: Resource, state: State, instance: Instance, fault: JobFault, now: float) -> tuple[str, str]:
+    """An instance did not come up; the phase and the FailureReason that follow."""
+    rollout = state.rollout
+    if rollout is not None:
+        if instance.fleet == state.target.number:
+            state.rollout = rollouts.turned_back(rollout, state.target.counts, str(fault), now)
+            moves.lost(state, instance, now)
+            return resource.phase, ""
+        if rollout.reason and not rollout.on:
+            moves.lost(state, instance, now)
+            moves.stuck(state, rollout, now)
+            return "UpdateRollbackFailed", f"{rollout.reason} The rollback failed too: {fault}"
+    elif not state.settled:
+        moves.lost(state, instance, now)
+        return _given_up(resource, state, str(fault), now)
+    moves.lost(state, instance, now)
+    return resource.phase, ""
+
+
+def _given_up(resource: Resource, state: State, reason: str, now: float) -> tuple[str, str]:
+    """A target without a rollout did not come up."""
+    if not state.serving:
+        moves.give_up_first(state, reason, now)
+        return resource.phase, reason
+    moves.withdraw(state, now)
+    return "RollingBack", reason
+
+
+def _fault(error: BaseException, instance: Instance) -> JobFault:
+    """As a FailureReason; raises what is nothing foreseen."""
+    if isinstance(error, JobFault):
+        return error
+    if isinstance(error, RuntimeRefused):
+        return InternalFault(str(error))
+    if isinstance(error, OSError):
+        return faults.of_disk(error, f"preparing an instance of variant {instance.variant}")
+    raise error
+
+
+def _keep(resource: Resource, state: State, phase: str, reason: str = "") -> Step:
+    status: Document = {name: value for name, value in resource.status.items() if name not in summaries.FIELDS}
+    status |= {"EndpointConfigName": (state.current or state.target).config, **summaries.described(state)}
+    if reason:
+        status["FailureReason"] = reason[:_REASON_LIMIT]
+    return Step(phase, status, fleet.dump(state), after=None if phase == "Failed" else 0)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _instance_id() -> str:

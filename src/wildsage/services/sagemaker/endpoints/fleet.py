@@ -1,44 +1,52 @@
-"""What an endpoint wants and what it has, as pure data and functions of it.
+"""What an endpoint wants and what it has, as pure data.
 
 An endpoint's ``state``:
     target     the fleet that is wished, written by operations: see ``Fleet``
-    serving    the fleet that requests go to; absent until the first is up
-    instances  id → Instance: everything that exists or shall exist
-    failures   how often in a row an instance of the serving fleet had to be replaced
+    serving    what requests go to: one fleet, several only after a rollback that failed; none until the first is up
+    rollout    how far the way from there to a target of another number is; absent unless it is under way
+    former     fleets that have nothing but instances that are to go
+    instances  everything that exists or shall exist
+    failures   how often in a row an instance of a serving fleet had to be replaced
     unpublished  whether routers have yet to hear of what is here
     failed     why the first fleet did not come up: everything is to be taken away
 
 Each instance goes its way: planned (an id, nothing else), filled (its folder is there), launched (its process is),
-serving (it answered /ping), retired (no request goes there any more: to be stopped and forgotten).
+serving (it answered /ping), retired (no request goes there any more, and those there are finished), ending (to be
+stopped and forgotten).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from wildsage.core.routes import LEAST_OUTSTANDING
+from wildsage.services.sagemaker.endpoints.rollout import Place, Rollout
 from wildsage.services.sagemaker.models.rules import container_of
 from wildsage.store.codec import Document
 
-PLANNED, FILLED, LAUNCHED, SERVING, RETIRED = "planned", "filled", "launched", "serving", "retired"
+PLANNED, FILLED, LAUNCHED, SERVING = "planned", "filled", "launched", "serving"
+RETIRED, ENDING = "retired", "ending"
 STARTUP_TIMEOUT = 480.0
 """Seconds a container may take to its first healthy answer where the variant does not say."""
-
-_FIRST_BACK_OFF = 0.5
-_LAST_BACK_OFF = 60.0
-_STEADY_SECONDS = 60.0
+DOWNLOAD_TIMEOUT = 3600.0
+"""Seconds its model may take to be downloaded and extracted where the variant does not say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A production variant with the model it had when the endpoint was made; both may be deleted since."""
+    """A variant with the model it had when the endpoint was made; both may be deleted since.
+
+    ``shadow``: it gets copies of requests, and nobody sees its answers.
+    """
 
     name: str
     weight: float
     count: int
     document: Document
     model: Document
+    shadow: bool = False
 
     @property
     def image(self) -> str:
@@ -47,6 +55,14 @@ class Variant:
     @property
     def startup_timeout(self) -> float:
         return float(self.document.get("ContainerStartupHealthCheckTimeoutInSeconds") or STARTUP_TIMEOUT)
+
+    @property
+    def download_timeout(self) -> float:
+        return float(self.document.get("ModelDataDownloadTimeoutInSeconds") or DOWNLOAD_TIMEOUT)
+
+    @property
+    def routing(self) -> str:
+        return str((self.document.get("RoutingConfig") or {}).get("RoutingStrategy") or LEAST_OUTSTANDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +80,30 @@ class Fleet:
     def variant(self, name: str) -> Variant | None:
         return next((each for each in self.variants if each.name == name), None)
 
+    @property
+    def production(self) -> tuple[Variant, ...]:
+        return tuple(each for each in self.variants if not each.shadow)
+
+    @property
+    def counts(self) -> dict[Place, int]:
+        """How many instances it has when it is whole."""
+        return {(self.number, each.name): each.count for each in self.variants if each.count}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A fleet and its part of the requests, relative to that of the others that serve."""
+
+    fleet: Fleet
+    share: float = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One container. Epoch seconds: ``not_before`` its start, ``deadline`` for its first healthy answer, ``since``."""
+    """One container. Epoch seconds: ``not_before`` its start, ``since`` it serves.
+
+    ``deadline``: for its first healthy answer; of a retired one for its last answer, of an ending one for its end.
+    """
 
     id: str
     fleet: int
@@ -79,17 +115,33 @@ class Instance:
     deadline: float = 0.0
     since: float = 0.0
 
+    @property
+    def place(self) -> Place:
+        return self.fleet, self.variant
+
 
 @dataclass(slots=True)
 class State:
     """The whole, as the controller works with it."""
 
     target: Fleet
-    serving: Fleet | None
-    instances: dict[str, Instance]
+    serving: tuple[Part, ...] = ()
+    instances: dict[str, Instance] = field(default_factory=dict)
+    rollout: Rollout | None = None
+    former: tuple[Fleet, ...] = ()
     failures: int = 0
     unpublished: bool = False
     failed: str = ""
+
+    @property
+    def current(self) -> Fleet | None:
+        """The fleet whose configuration the endpoint has."""
+        return self.serving[0].fleet if self.serving else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is wished but what serves."""
+        return self.current == self.target
 
     def of(self, *stages: str) -> list[Instance]:
         return [each for each in self.instances.values() if each.stage in stages]
@@ -97,26 +149,38 @@ class State:
     def put(self, instance: Instance) -> None:
         self.instances[instance.id] = instance
 
+    def fleets(self) -> Iterator[Fleet]:
+        """All that are known."""
+        yield self.target
+        for part in self.serving:
+            yield part.fleet
+        yield from self.former
+
     def variant_of(self, instance: Instance) -> Variant | None:
-        """The variant an instance was planned for; None for a retired one whose fleet is no longer known."""
-        for fleet in (self.target, self.serving):
-            if fleet is not None and fleet.number == instance.fleet:
-                return fleet.variant(instance.variant)
+        """The variant an instance was planned for."""
+        for fleet in self.fleets():
+            if fleet.number == instance.fleet and (found := fleet.variant(instance.variant)) is not None:
+                return found
         return None
 
-    def routed(self, variant: str) -> list[Instance]:
-        """The instances that answer for a variant of the serving fleet."""
-        number = None if self.serving is None else self.serving.number
-        return [each for each in self.of(SERVING) if (each.fleet, each.variant) == (number, variant)]
+    def serving_at(self, place: Place) -> list[Instance]:
+        """The instances of a variant that answer."""
+        return [each for each in self.of(SERVING) if each.place == place]
+
+    def next_number(self) -> int:
+        """Of a fleet that no instance is of yet."""
+        return 1 + max([*(fleet.number for fleet in self.fleets()), *(each.fleet for each in self.instances.values())])
 
 
 def load(document: Document) -> State:
     """From a resource's ``state``."""
-    serving = document["serving"]
+    rollout = document["rollout"]
     return State(
         target=_fleet(document["target"]),
-        serving=None if serving is None else _fleet(serving),
+        serving=tuple(Part(_fleet(part["fleet"]), part["share"]) for part in document["serving"]),
         instances={each["id"]: Instance(**each) for each in document["instances"]},
+        rollout=None if rollout is None else Rollout(**rollout),
+        former=tuple(map(_fleet, document["former"])),
         failures=document["failures"],
         unpublished=document["unpublished"],
         failed=document["failed"],
@@ -124,11 +188,14 @@ def load(document: Document) -> State:
 
 
 def dump(state: State) -> Document:
-    """The inverse of ``load``."""
+    """The inverse of ``load``; fleets of which nothing is left are left out."""
+    there = {each.fleet for each in state.instances.values()}
     return {
         "target": asdict(state.target),
-        "serving": None if state.serving is None else asdict(state.serving),
+        "serving": [asdict(part) for part in state.serving],
         "instances": [asdict(each) for each in state.instances.values()],
+        "rollout": None if state.rollout is None else asdict(state.rollout),
+        "former": [asdict(fleet) for fleet in state.former if fleet.number in there],
         "failures": state.failures,
         "unpublished": state.unpublished,
         "failed": state.failed,
@@ -139,69 +206,6 @@ def _fleet(document: Document) -> Fleet:
     return Fleet(**{**document, "variants": tuple(Variant(**variant) for variant in document["variants"])})
 
 
-def _there(state: State, variant: Variant) -> list[Instance]:
-    """The instances of a variant of the target, oldest first."""
-    return [
-        each
-        for each in state.of(PLANNED, FILLED, LAUNCHED, SERVING)
-        if (each.fleet, each.variant) == (state.target.number, variant.name)
-    ]
-
-
-def missing(state: State) -> list[Variant]:
-    """A variant for each instance that the target wants and that is not there yet."""
-    return [variant for variant in state.target.variants for _ in range(variant.count - len(_there(state, variant)))]
-
-
-def complete(state: State) -> bool:
-    """Whether as many instances of the target serve as it wants."""
-    return all(
-        sum(each.stage == SERVING for each in _there(state, variant)) >= variant.count
-        for variant in state.target.variants
-    )
-
-
-def switch(state: State) -> None:
-    """Requests go to the target from now on; what it does not want is retired. Counts only when complete."""
-    wanted = {
-        each.id
-        for variant in state.target.variants
-        for each in sorted(_there(state, variant), key=lambda one: one.stage != SERVING)[: variant.count]
-    }
-    _retire(state, [each for each in state.instances.values() if each.id not in wanted])
-    state.serving = state.target
-    state.failures = 0
-    state.unpublished = True
-
-
-def give_up(state: State, reason: str) -> None:
-    """The target did not come up: back to the fleet that serves, or, without one, the end."""
-    if state.serving is None:
-        state.failed = reason
-        _retire(state, list(state.instances.values()))
-        return
-    state.target = state.serving
-    keep = {each.id for variant in state.target.variants for each in _there(state, variant) if each.stage == SERVING}
-    _retire(state, [each for each in state.instances.values() if each.id not in keep])
-
-
-def lost(state: State, instance: Instance, now: float) -> None:
-    """An instance of a serving fleet is down: it is retired, and another will be planned in its place."""
-    state.failures = 1 if now - instance.since > _STEADY_SECONDS else state.failures + 1
-    _retire(state, [instance])
-    state.unpublished = True
-
-
-def _retire(state: State, instances: Iterable[Instance]) -> None:
-    for each in instances:
-        state.put(replace(each, stage=RETIRED))
-
-
-def back_off(failures: int) -> float:
-    """Seconds until an instance that went down is replaced, given how often in a row that happened."""
-    return min(_FIRST_BACK_OFF * 2.0 ** min(failures - 1, 10), _LAST_BACK_OFF) if failures > 1 else 0.0
-
-
 def retained(old: Fleet, new: Fleet, excluded: frozenset[str]) -> Fleet:
     """``new`` with weights and counts of ``old`` (UpdateEndpoint's RetainAllVariantProperties)."""
 
@@ -209,31 +213,10 @@ def retained(old: Fleet, new: Fleet, excluded: frozenset[str]) -> Fleet:
         before = old.variant(variant.name)
         if before is None:
             return variant
-        weight = variant.weight if "DesiredWeight" in excluded else before.weight
-        count = variant.count if "DesiredInstanceCount" in excluded else before.count
-        return replace(variant, weight=weight, count=count)
+        return replace(
+            variant,
+            weight=variant.weight if "DesiredWeight" in excluded else before.weight,
+            count=variant.count if "DesiredInstanceCount" in excluded else before.count,
+        )
 
     return replace(new, variants=tuple(map(keep, new.variants)))
-
-
-def summaries(state: State) -> list[Document]:
-    """DescribeEndpoint's ProductionVariants; none until a fleet serves."""
-    if state.serving is None:
-        return []
-    found = []
-    made = state.serving.made
-    same = state.serving.number == state.target.number
-    for variant in state.serving.variants:
-        desired = (state.target.variant(variant.name) if same else None) or variant
-        image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": made}
-        found.append(
-            {
-                "VariantName": variant.name,
-                "DeployedImages": [image],
-                "CurrentWeight": variant.weight,
-                "DesiredWeight": desired.weight,
-                "CurrentInstanceCount": len(state.routed(variant.name)),
-                "DesiredInstanceCount": desired.count,
-            }
-        )
-    return found

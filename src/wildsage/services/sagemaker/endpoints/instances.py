@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wildsage.core import trees
-from wildsage.core.errors import JobFault, RuntimeRefused
+from wildsage.core.errors import ClientFault, InternalFault, JobFault, RuntimeRefused
 from wildsage.images.uris import Role
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
@@ -21,20 +21,21 @@ from wildsage.services.sagemaker.endpoints import fleet, launch, modeldata
 from wildsage.services.sagemaker.endpoints.fleet import Instance, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, LOG_GROUPS, log_group
 from wildsage.services.sagemaker.endpoints.launch import Placement
+from wildsage.services.sagemaker.endpoints.moves import STOP_GRACE, ending
+from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.instance import roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source
 from wildsage.services.sagemaker.instance.gauges import Measured
-from wildsage.services.sagemaker.instance.health import until_healthy
+from wildsage.services.sagemaker.instance.health import Patience, until_healthy, until_ill
 from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.store.resources import Key
 
-STOP_GRACE = 30.0
-"""Seconds between SIGTERM and SIGKILL (Developer Guide, "How SageMaker Runs Your Inference Image")."""
-
 _TAIL_LINES = 12
+_DRAIN_FIRST_WAIT = 0.05
+_DRAIN_LONGEST_WAIT = 1.0
 
 
 class NotHealthy(JobFault):
@@ -44,11 +45,15 @@ class NotHealthy(JobFault):
 class Instances:
     """The hands of the endpoint controller."""
 
-    def __init__(self, platform: Platform, runtime: Runtime, images: Images, attendants: Attendants) -> None:
+    def __init__(
+        self, platform: Platform, runtime: Runtime, images: Images, attendants: Attendants, routers: Routers
+    ) -> None:
         self._platform = platform
         self._runtime = runtime
         self._images = images
         self._attendants = attendants
+        self._routers = routers
+        self._patience = Patience()
 
     def _directory(self, instance: Instance) -> Path:
         return self._platform.settings.data.instances / f"host-{instance.id}"
@@ -69,6 +74,31 @@ class Instances:
     def _place(self, endpoint: Key, instance: Instance, variant: Variant) -> Placement:
         return Placement(ENDPOINT.arn(endpoint), endpoint.region, instance, variant, self._directory(instance))
 
+    async def next(self, endpoint: Key, instance: Instance, variant: Variant | None) -> Instance | None:
+        """The instance as it is once something has become of it; None: nothing is left of it.
+
+        Raises JobFault, RuntimeRefused or OSError if it does not come up. ``variant`` is None if that is not known any
+        more, which does not matter for one that is to go.
+        """
+        if instance.stage == fleet.ENDING:
+            await self.dispose(endpoint, instance, variant)
+            return None
+        if instance.stage in (fleet.LAUNCHED, fleet.SERVING, fleet.RETIRED):
+            self._attendants.attend(self._source(endpoint, instance, variant))
+        if instance.stage == fleet.RETIRED:
+            await self.drained(instance)
+            return ending(instance, self._platform.clock.now())
+        if instance.stage == fleet.SERVING:
+            return replace(instance, stage=fleet.RETIRED if await self.ill(instance) else fleet.ENDING)
+        if instance.stage == fleet.LAUNCHED:
+            return await self.started(endpoint, instance)
+        if variant is None:
+            raise InternalFault(f"InternalServerError: variant {instance.variant} is no longer known")
+        if instance.stage == fleet.FILLED:
+            return await self.launch(endpoint, instance, variant)
+        await self._platform.clock.sleep(instance.not_before - self._platform.clock.now())
+        return await self.fill(endpoint, instance, variant)
+
     async def fill(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """The image is at hand, the model and its code lie in the instance's folder. Raises JobFault, OSError."""
         stream = self._stream(endpoint, instance)
@@ -83,7 +113,12 @@ class Instances:
             await logstreams.announce(self._platform, stream, text, once=f"notice/{instance.id}")
         caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
         transfers = Transfers(self._platform.calls, caller, endpoint.region)
-        await modeldata.fill(self._place(endpoint, instance, variant), transfers)
+        filling = modeldata.fill(self._place(endpoint, instance, variant), transfers)
+        if await _first(filling, self._platform.clock.sleep(variant.download_timeout)) == 1:
+            raise ClientFault(
+                f"The model data of production variant {variant.name} was not downloaded and extracted within "
+                f"{variant.download_timeout:g} seconds (ModelDataDownloadTimeoutInSeconds)."
+            )
         return replace(instance, stage=fleet.FILLED)
 
     async def launch(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
@@ -101,10 +136,6 @@ class Instances:
             deadline=self._platform.clock.now() + variant.startup_timeout,
         )
 
-    def attend(self, endpoint: Key, instance: Instance, variant: Variant | None) -> None:
-        """Its output goes to its log stream from now on, and what it uses is measured."""
-        self._attendants.attend(self._source(endpoint, instance, variant))
-
     async def started(self, endpoint: Key, instance: Instance) -> Instance:
         """Returns once a launched instance serves; raises NotHealthy once it is clear that it will not."""
         ending = self._runtime.wait(instance.handle)
@@ -116,9 +147,24 @@ class Instances:
         found = await self._runtime.inspect(instance.handle)
         raise NotHealthy(await self._reason(endpoint, instance, found))
 
-    async def ended(self, instance: Instance) -> Inspection:
-        """Returns once an instance is no longer running."""
-        return await self._runtime.wait(instance.handle)
+    async def ill(self, instance: Instance) -> bool:
+        """Returns once a serving instance is not well any more; False if it has ended."""
+        ill = until_ill(self._platform.clock, instance.address, self._patience)
+        return await _first(self._runtime.wait(instance.handle), ill) == 1
+
+    async def drained(self, instance: Instance) -> None:
+        """Returns once routers, which send nothing there any more, have nothing under way there, or at its deadline."""
+        clock, wait, idle = self._platform.clock, _DRAIN_FIRST_WAIT, 0
+        ending = asyncio.ensure_future(self._runtime.wait(instance.handle))
+        try:
+            while idle < 2 and not ending.done() and clock.now() < instance.deadline:
+                # Twice in a row: a router that does not answer at once counts as idle.
+                idle = 0 if (await self._routers.underway()).get(instance.address) else idle + 1
+                await clock.sleep(_DRAIN_FIRST_WAIT if idle else wait)
+                wait = min(2 * wait, _DRAIN_LONGEST_WAIT)
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
 
     async def _reason(self, endpoint: Key, instance: Instance, found: Inspection) -> str:
         words = (
@@ -136,13 +182,15 @@ class Instances:
         return f"{words} {how} Its log ends: " + "\n".join(log)
 
     async def dispose(self, endpoint: Key, instance: Instance, variant: Variant | None) -> None:
-        """Nothing of it is left but its log, whatever stage it was in."""
+        """Nothing of it is left but its log, whatever stage it was in. It is killed at its deadline, if it has one."""
+        left = instance.deadline - self._platform.clock.now()
+        grace = min(max(left, 0.0), STOP_GRACE) if instance.stage == fleet.ENDING else STOP_GRACE
         if not instance.handle and variant is not None and self._directory(instance).exists():
             # It may have been launched just before the handle could be kept; launching again finds out.
             with suppress(JobFault, RuntimeRefused):
                 instance = await self.launch(endpoint, instance, variant)
         if instance.handle:
-            await self._runtime.stop(instance.handle, STOP_GRACE)
+            await self._runtime.stop(instance.handle, grace)
             if (self._directory(instance) / "log").exists():
                 await self._attendants.finished(self._source(endpoint, instance))
             await self._runtime.remove(instance.handle)

@@ -16,6 +16,7 @@ ENDPOINT = Kind(
     exists=lambda arn: ValidationError(f'Cannot create already existing endpoint "{arn}".'),
     list_member="Endpoints",
     summary=("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus"),
+    hidden=frozenset({"Tags", "DeploymentConfig"}),
 )
 
 

@@ -9,9 +9,10 @@ from wildsage.kit.context import Context
 from wildsage.kit.declared import described, listed
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
-from wildsage.services.sagemaker.endpoints import fleet, rules
+from wildsage.services.sagemaker.endpoints import alarms, deployment, fleet, moves, rules, summaries
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
+from wildsage.services.sagemaker.endpoints.rollout import policy_of
 from wildsage.services.sagemaker.models.kind import MODEL
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
@@ -26,17 +27,19 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
     """The configuration and its models as they are now; later changes of either do not reach a running endpoint."""
     config = await crud.fetch(ctx, ENDPOINT_CONFIG, config_name)
     variants = []
-    for document in config.spec["ProductionVariants"]:
-        model = await crud.fetch(ctx, MODEL, document["ModelName"])
-        variants.append(
-            Variant(
-                name=document["VariantName"],
-                weight=float(document["InitialVariantWeight"]),
-                count=document["InitialInstanceCount"],
-                document=document,
-                model=model.spec,
+    for member in ("ProductionVariants", "ShadowProductionVariants"):
+        for document in config.spec.get(member) or ():
+            model = await crud.fetch(ctx, MODEL, document["ModelName"])
+            variants.append(
+                Variant(
+                    name=document["VariantName"],
+                    weight=float(document["InitialVariantWeight"]),
+                    count=document["InitialInstanceCount"],
+                    document=document,
+                    model=model.spec,
+                    shadow=member == "ShadowProductionVariants",
+                )
             )
-        )
     return Fleet(number, config_name, ctx.now, tuple(variants))
 
 
@@ -44,29 +47,60 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
 async def create_endpoint(ctx: Context, request: Document) -> Document:
     rules.check_create(request)
     target = await _fleet_of(ctx, request["EndpointConfigName"], 1)
-    state = fleet.dump(State(target, None, {}))
-    created = await crud.create(ctx, ENDPOINT, request, phase="Creating", state=state, due=True)
+    policy = request.get("DeploymentConfig")
+    await _check_deployment(ctx, policy, target)
+    state = State(target)
+    status = {"LastDeploymentConfig": policy} if policy else {}
+    created = await crud.create(
+        ctx,
+        ENDPOINT,
+        request,
+        phase="Creating",
+        status=status | summaries.described(state),
+        state=fleet.dump(state),
+        due=True,
+    )
     return {"EndpointArn": ENDPOINT.arn(created.key)}
+
+
+async def _check_deployment(ctx: Context, policy: Document | None, target: Fleet) -> None:
+    """Raises ValidationError for a DeploymentConfig that cannot be followed."""
+    if policy:
+        deployment.check(policy, target)
+        await alarms.check(ctx.platform, ctx.region, target, policy_of(policy).alarms)
 
 
 @operation("UpdateEndpoint")
 async def update_endpoint(ctx: Context, request: Document) -> Document:
     rules.check_update(request)
-    arn = ENDPOINT.arn((await crud.fetch(ctx, ENDPOINT, request["EndpointName"])).key)
+    found = await crud.fetch(ctx, ENDPOINT, request["EndpointName"])
+    arn = ENDPOINT.arn(found.key)
+    rules.check_changeable(found.phase, arn)
     wanted = await _fleet_of(ctx, request["EndpointConfigName"], 0)
-    excluded = frozenset(each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties") or ())
+    policy = request.get("DeploymentConfig")
+    if not policy and request.get("RetainDeploymentConfig"):
+        policy = found.status.get("LastDeploymentConfig")
+    await _check_deployment(ctx, policy, _retaining(request, fleet.load(found.state), wanted))
 
     def change(endpoint: Resource) -> None:
         rules.check_changeable(endpoint.phase, arn)
         state = fleet.load(endpoint.state)
-        target = replace(wanted, number=state.target.number + 1)
-        if request.get("RetainAllVariantProperties"):
-            target = fleet.retained(state.target, target, excluded)
-        state.target = target
+        moves.begin(state, _retaining(request, state, wanted), policy or {}, ctx.now)
         _begin_update(endpoint, state)
+        if policy:
+            endpoint.status["LastDeploymentConfig"] = policy
 
     await crud.edit(ctx, ENDPOINT, request["EndpointName"], change)
     return {"EndpointArn": arn}
+
+
+def _retaining(request: Document, state: State, wanted: Fleet) -> Fleet:
+    """The next fleet, with the capacities and weights of the last where that is asked for."""
+    target = replace(wanted, number=state.next_number())
+    if not request.get("RetainAllVariantProperties"):
+        return target
+    excluded = request.get("ExcludeRetainedVariantProperties") or ()
+    return fleet.retained(state.target, target, frozenset(each["VariantPropertyType"] for each in excluded))
 
 
 @operation("UpdateEndpointWeightsAndCapacities")
@@ -83,7 +117,7 @@ async def update_endpoint_weights_and_capacities(ctx: Context, request: Document
         )
 
     def change(endpoint: Resource) -> None:
-        rules.check_changeable(endpoint.phase, arn)
+        rules.check_adjustable(endpoint.phase, arn)
         state = fleet.load(endpoint.state)
         rules.check_capacities(request, state.target)
         state.target = replace(state.target, variants=tuple(map(adjust, state.target.variants)))
@@ -95,8 +129,11 @@ async def update_endpoint_weights_and_capacities(ctx: Context, request: Document
 
 def _begin_update(endpoint: Resource, state: State) -> None:
     endpoint.phase = "Updating"
+    state.unpublished = True  # even if nothing changes, it is in service again only once routers were told
     endpoint.state = fleet.dump(state)
-    endpoint.status = {name: value for name, value in endpoint.status.items() if name != "FailureReason"}
+    hidden = (*summaries.FIELDS, "FailureReason")
+    kept = {name: value for name, value in endpoint.status.items() if name not in hidden}
+    endpoint.status = kept | summaries.described(state)
 
 
 @operation("DeleteEndpoint")

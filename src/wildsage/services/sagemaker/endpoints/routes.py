@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from wildsage.core import routes
 from wildsage.kit.context import Platform
-from wildsage.services.sagemaker.endpoints import fleet
+from wildsage.services.sagemaker.endpoints import fleet, moves
+from wildsage.services.sagemaker.endpoints.fleet import Fleet, State
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
 from wildsage.store.resources import Resource
 
@@ -19,22 +20,44 @@ def endpoint_of(resource: Resource) -> routes.Endpoint:
     An endpoint whose first fleet is up counts as InService, though it says so only once routers know of it.
     """
     state = fleet.load(resource.state)
-    variants = () if state.serving is None else state.serving.variants
+    found = [
+        (variant.shadow, _route(state, part, share, variant.name))
+        for part, share in _sides(state)
+        for variant in part.variants
+    ]
     return routes.Endpoint(
         name=resource.key.name,
         region=resource.key.region,
         arn=ENDPOINT.arn(resource.key),
-        status="InService" if resource.phase == "Creating" and variants else resource.phase,
-        config="" if state.serving is None else state.serving.config,
+        status="InService" if resource.phase == "Creating" and found else resource.phase,
+        config="" if state.current is None else state.current.config,
         log_group=log_group(resource.key.name),
-        variants=tuple(
-            routes.Variant(
-                variant.name,
-                variant.weight,
-                tuple(routes.Instance(each.id, each.address) for each in state.routed(variant.name)),
-            )
-            for variant in variants
-        ),
+        variants=tuple(route for shadow, route in found if not shadow),
+        shadows=tuple(route for shadow, route in found if shadow),
+    )
+
+
+def _sides(state: State) -> Iterator[tuple[Fleet, float]]:
+    """The fleets that requests go to, and which part of them; the only one of an endpoint has 1."""
+    taken = 0.0 if state.rollout is None else moves.plan_of(state, state.rollout).share
+    for part in state.serving:
+        if taken < 1:
+            yield part.fleet, part.share * (1 - taken)
+    if taken > 0:
+        yield state.target, taken
+
+
+def _route(state: State, side: Fleet, share: float, name: str) -> routes.Variant:
+    """One variant of one fleet. Where two fleets serve, the weights of each add up to its part of the requests."""
+    variant = side.variant(name)
+    assert variant is not None
+    whole = sum(each.weight for each in side.production)
+    return routes.Variant(
+        name=variant.name,
+        weight=variant.weight if share == 1 or not whole else share * variant.weight / whole,
+        instances=tuple(routes.Instance(each.id, each.address) for each in state.serving_at((side.number, name))),
+        routing=variant.routing,
+        share=share,
     )
 
 

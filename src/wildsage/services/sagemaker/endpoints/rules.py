@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from wildsage.core.errors import ValidationError
+from wildsage.services.sagemaker.endpointconfigs.rules import bounds
 from wildsage.services.sagemaker.endpoints.fleet import Fleet
-from wildsage.services.sagemaker.instance.accepted import Tree, refuse_beyond
+from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.store.codec import Document
 
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
-_CREATE: Tree = {"EndpointName": None, "EndpointConfigName": None, "Tags": None}
+_CREATE: Tree = {"EndpointName": None, "EndpointConfigName": None, "Tags": None, "DeploymentConfig": ANY}
 _UPDATE: Tree = {
     "EndpointName": None,
     "EndpointConfigName": None,
     "RetainAllVariantProperties": None,
     "ExcludeRetainedVariantProperties": {"VariantPropertyType": ("DesiredWeight", "DesiredInstanceCount")},
+    "DeploymentConfig": ANY,
+    "RetainDeploymentConfig": None,
 }
 _CAPACITIES: Tree = {
     "EndpointName": None,
@@ -36,10 +39,18 @@ def check_capacities(request: Document, fleet: Fleet) -> None:
     """Raises ValidationError for variants the endpoint does not have, Unsupported for what is not run yet."""
     refuse_beyond(request, _CAPACITIES)
     for each in request["DesiredWeightsAndCapacities"]:
-        if fleet.variant(each["VariantName"]) is None:
+        variant = fleet.variant(each["VariantName"])
+        if variant is None:
             raise ValidationError(f'The variant name(s) "{each["VariantName"]}" were not found in the endpoint.')
-        if each.get("DesiredInstanceCount") == 0:
+        count = each.get("DesiredInstanceCount")
+        if count == 0:
             raise ValidationError(f"DesiredInstanceCount of variant {each['VariantName']} must be at least 1.")
+        least, most = bounds(variant.document)
+        if count is not None and not least <= count <= most:
+            raise ValidationError(
+                f"DesiredInstanceCount {count} of variant {each['VariantName']} lies outside the MinInstanceCount and "
+                "MaxInstanceCount of its ManagedInstanceScaling."
+            )
 
 
 def check_changeable(phase: str, arn: str) -> None:
@@ -48,3 +59,13 @@ def check_changeable(phase: str, arn: str) -> None:
         raise ValidationError(f'Cannot update in-progress endpoint "{arn}".')
     if phase == "Failed":
         raise ValidationError(f'Cannot update endpoint "{arn}" in status Failed. Delete it and create it again.')
+
+
+def check_adjustable(phase: str, arn: str) -> None:
+    """As ``check_changeable``, for weights and capacities: these are those of one configuration."""
+    check_changeable(phase, arn)
+    if phase == "UpdateRollbackFailed":
+        raise ValidationError(
+            f'Cannot update weights and capacities of endpoint "{arn}" in status UpdateRollbackFailed: it serves a mix '
+            "of two configurations. Update it with UpdateEndpoint first."
+        )

@@ -103,7 +103,7 @@ class _Series:
         self._region, _, self._endpoint = key.partition("/")
         self._variant = variant
         there = () if endpoint is None else endpoint.variants
-        self._instances = next((len(each.instances) for each in there if each.name == variant), 1) or 1
+        self._instances = sum(len(each.instances) for each in there if each.name == variant) or 1
 
     def data(self, new: Counts, at: float) -> Iterator[Datum]:
         """What ``new`` counts, as AWS publishes it: one sample an invocation."""

@@ -1,0 +1,84 @@
+"""What DescribeEndpoint says of variants and of an update under way. Pure."""
+
+from __future__ import annotations
+
+from wildsage.services.sagemaker.endpoints import moves
+from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
+from wildsage.store.codec import Document
+
+_KEPT = ("ManagedInstanceScaling", "RoutingConfig")
+
+
+def described(state: State) -> Document:
+    """ProductionVariants, ShadowProductionVariants and PendingDeploymentSummary; each only where there is any."""
+    found: Document = {}
+    if state.current is not None:
+        found |= _split(state.current, [_serving(state, state.current, each) for each in state.current.variants])
+    if state.rollout is not None or state.current is None:
+        pending = _split(state.target, [_pending(state, each) for each in state.target.variants])
+        found["PendingDeploymentSummary"] = {
+            "EndpointConfigName": state.target.config,
+            "StartTime": state.target.made,
+            **pending,
+        }
+    return found
+
+
+FIELDS = ("ProductionVariants", "ShadowProductionVariants", "PendingDeploymentSummary")
+
+
+def _split(fleet: Fleet, summaries: list[Document]) -> Document:
+    shadows = {each.name for each in fleet.variants if each.shadow}
+    found = {
+        "ProductionVariants": [each for each in summaries if each["VariantName"] not in shadows],
+        "ShadowProductionVariants": [each for each in summaries if each["VariantName"] in shadows],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _serving(state: State, fleet: Fleet, variant: Variant) -> Document:
+    """A ProductionVariantSummary. CurrentInstanceCount: those that requests go to."""
+    desired = (state.target.variant(variant.name) if state.target.number == fleet.number else None) or variant
+    current = len(state.serving_at((fleet.number, variant.name)))
+    found = {
+        **_common(variant, fleet.made),
+        "CurrentWeight": variant.weight,
+        "DesiredWeight": desired.weight,
+        "CurrentInstanceCount": current,
+        "DesiredInstanceCount": desired.count,
+    }
+    if (desired.weight, desired.count) != (variant.weight, variant.count):
+        found["VariantStatus"] = [{"Status": "Updating"}]
+    return found
+
+
+def _pending(state: State, variant: Variant) -> Document:
+    """A PendingProductionVariantSummary. CurrentWeight is 0 until the variant gets traffic."""
+    fleet, rollout = state.target, state.rollout
+    share = 0.0 if rollout is None else moves.plan_of(state, rollout).share
+    return {
+        **_common(variant, fleet.made),
+        "InstanceType": variant.document["InstanceType"],
+        "CurrentWeight": variant.weight if share else 0.0,
+        "DesiredWeight": variant.weight,
+        "CurrentInstanceCount": len(state.serving_at((fleet.number, variant.name))),
+        "DesiredInstanceCount": variant.count,
+        "VariantStatus": [_stage(state)],
+    }
+
+
+def _stage(state: State) -> Document:
+    """A ProductionVariantStatus."""
+    rollout = state.rollout
+    if rollout is None:
+        return {"Status": "Creating", "StartTime": state.target.made}
+    if rollout.reason:
+        return {"Status": "Deleting", "StatusMessage": rollout.reason, "StartTime": rollout.changed}
+    status = "Creating" if not rollout.on else "ActivatingTraffic" if rollout.since is None else "Baking"
+    return {"Status": status, "StartTime": rollout.changed}
+
+
+def _common(variant: Variant, made: float) -> Document:
+    image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": made}
+    kept = {name: variant.document[name] for name in _KEPT if variant.document.get(name)}
+    return {"VariantName": variant.name, "DeployedImages": [image], **kept}
