@@ -41,6 +41,19 @@ def position(token: str | None) -> tuple[Any, int] | None:
     raise ValueError("the pagination token is not valid")
 
 
+def position_in_groups(token: str | None) -> tuple[str, float, int] | None:
+    """As ``position``, of a list that is sorted by a word and then by a number."""
+    match decode(token) if token else None:
+        case None:
+            return None
+        case [str() as word, int() | float() as value, int() as number] if (
+            abs(value) < _NUMBERS.stop and number in _NUMBERS
+        ):
+            word.encode()
+            return word, value, number
+    raise ValueError("the pagination token is not valid")
+
+
 def offset(token: str | None) -> int:
     """How many items were shown; 0 without a token. Raises ValueError for a token that holds anything else."""
     match decode(token) if token else 0:

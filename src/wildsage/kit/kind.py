@@ -73,14 +73,27 @@ class Kind:
         """The Describe answer."""
         answer = {name: value for name, value in resource.spec.items() if name not in self.hidden}
         answer.update(resource.status)
-        answer[f"{self.noun}Name"] = resource.key.name
-        answer[f"{self.noun}Arn"] = self.arn(resource.key)
-        answer["CreationTime"] = to_datetime(resource.created)
-        if self.modified_field:
-            answer[self.modified_field] = to_datetime(resource.modified)
-        if self.phased:
-            answer[f"{self.noun}Status"] = resource.phase
+        answer.update(self._own(resource))
         return answer
+
+    def summarize(self, resource: Resource) -> Document:
+        """A list item: the ``summary`` of the Describe answer, which is not made for it."""
+        parts = (self._own(resource), resource.status, resource.spec)
+        found = ((name, next((part for part in parts if name in part), None)) for name in self.summary)
+        return {name: part[name] for name, part in found if part is not None}
+
+    def _own(self, resource: Resource) -> Document:
+        """What is neither in the create document nor in the status."""
+        own: Document = {
+            f"{self.noun}Name": resource.key.name,
+            f"{self.noun}Arn": self.arn(resource.key),
+            "CreationTime": to_datetime(resource.created),
+        }
+        if self.modified_field:
+            own[self.modified_field] = to_datetime(resource.modified)
+        if self.phased:
+            own[f"{self.noun}Status"] = resource.phase
+        return own
 
 
 async def create(
@@ -160,12 +173,11 @@ async def delete(ctx: Context, kind: Kind, name: str) -> None:
 async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: str = "CreationTime") -> Document:
     """The List answer: summaries and NextToken."""
     sort = kind.sorts[request.get("SortBy", default_sort)]
-    token = request.get("NextToken")
+    status, token = request.get("StatusEquals"), request.get("NextToken")
     try:
-        after = paging.position(token)
+        after = paging.position_in_groups(token) if sort == "phase" else paging.position(token)
     except ValueError:
         raise ValidationError("The pagination token is not valid. Pass NextToken as the last answer gave it.") from None
-    status = request.get("StatusEquals")
     page = await ctx.platform.resources.page(
         Query(
             kind=kind.name,
@@ -183,10 +195,7 @@ async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: s
             after=after,
         )
     )
-    described = [kind.describe(resource) for resource in page.items]
-    answer: dict[str, Any] = {
-        kind.list_member: [{name: each[name] for name in kind.summary if name in each} for each in described]
-    }
+    answer: dict[str, Any] = {kind.list_member: [kind.summarize(resource) for resource in page.items]}
     if page.following is not None:
         answer["NextToken"] = paging.encode(page.following)
     return answer

@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, FromClause, MetaData, create_engine, event
+from sqlalchemy import BinaryExpression, Connection, Engine, FromClause, MetaData, create_engine, event, inspect
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
@@ -64,10 +64,17 @@ class _Job:
 
 
 class _Compiler(SQLiteCompiler):
-    """Writes table hints (``INDEXED BY …``), which SQLAlchemy leaves out for SQLite."""
+    """Writes table hints (``INDEXED BY …``), which SQLAlchemy leaves out for SQLite.
+
+    SQLite's LIKE takes upper and lower case of ASCII for the same; SQLAlchemy would fold both sides anew for every row.
+    """
 
     def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
         return text
+
+    def visit_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **options: Any) -> str:
+        like: str = self.visit_like_op_binary(binary, operator, **options)  # type: ignore[no-untyped-call]
+        return like
 
 
 def _configure_sqlite(engine: Engine) -> None:
@@ -88,6 +95,23 @@ def _configure_sqlite(engine: Engine) -> None:
     def on_begin(connection: Connection) -> None:
         # Another process writes too: a transaction that began by reading could not go on to write after it did.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def _make_tables(engine: Engine) -> None:
+    """Makes the tables that are missing, and what indexes the others lack; takes away those that are no longer used.
+
+    So an index whose columns change gets another name.
+    """
+    with engine.execution_options(writes=True).begin() as connection:
+        metadata.create_all(connection)
+        found = inspect(connection).get_multi_indexes()
+        for table in metadata.tables.values():
+            there = {index["name"] for index in found[None, table.name] if "duplicates_constraint" not in index}
+            wanted = {index.name: index for index in table.indexes}
+            for name in there - wanted.keys():
+                connection.exec_driver_sql(f"DROP INDEX {name}")
+            for name in wanted.keys() - there:
+                wanted[name].create(connection)
 
 
 class Database:
@@ -114,7 +138,7 @@ class Database:
             connect_args={"check_same_thread": False},
         )
         _configure_sqlite(engine)
-        await asyncio.get_running_loop().run_in_executor(None, metadata.create_all, engine)
+        await asyncio.get_running_loop().run_in_executor(None, _make_tables, engine)
         return cls(engine, Reserve(path.with_name(f"{path.name}-reserve")), Turn(path))
 
     async def write(self, work: Callable[[Connection], T]) -> T:

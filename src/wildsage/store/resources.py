@@ -9,60 +9,18 @@ which is refused if the lease was lost or the wish has moved meanwhile.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from typing import Any, Final
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Float,
-    Index,
-    Integer,
-    Row,
-    Table,
-    Text,
-    UniqueConstraint,
-    and_,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
 
-from wildsage.store.codec import Document, dumps, loads
-from wildsage.store.database import Database, Write, metadata, together
+from wildsage.store.codec import dumps, loads
+from wildsage.store.database import Database, Write, together
+from wildsage.store.resourcepages import Page, Query, page_of
+from wildsage.store.resourcetable import WITH_WORK, Key, Resource, read, resources, values
 
-PRESENT = "present"
-
-resources = Table(
-    "resources",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("kind", Text, nullable=False),
-    Column("account", Text, nullable=False),
-    Column("region", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("uid", Text, nullable=False),
-    Column("wish", Text, nullable=False),
-    Column("phase", Text, nullable=False),
-    Column("spec", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("tags", Text, nullable=False),
-    Column("generation", Integer, nullable=False),
-    Column("created", Float, nullable=False),
-    Column("modified", Float, nullable=False),
-    Column("due", Float),
-    Column("lease", Text),
-    Column("lease_until", Float),
-    UniqueConstraint("kind", "account", "region", "name"),
-    Index("resources_due", "due"),
-    Index("resources_created", "kind", "account", "region", "created", "name", "modified"),
-    Index("resources_phase", "kind", "account", "region", "phase", "created"),
-)
+__all__ = ["AlreadyExists", "Key", "Missing", "Page", "Query", "Resource", "Resources"]
 
 
 class AlreadyExists(Exception):
@@ -77,136 +35,66 @@ class Missing(Exception):
     """No resource of that key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """What makes a resource unique. Global services (iam) use an empty region."""
-
-    kind: str
-    account: str
-    region: str
-    name: str
-
-
-@dataclass(slots=True)
-class Resource:
-    """One resource. Times are epoch seconds.
-
-    ``spec``: the create document in API spelling. ``wish``: ``present`` or what was asked since (``stop``, ``delete``).
-    ``phase``: the public status word. ``status``: further public fields. ``state``: private facts (runtime handles).
-    ``due``: when its controller should look next; None if there is nothing to do.
-    """
-
-    key: Key
-    spec: Document
-    uid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    wish: str = PRESENT
-    phase: str = ""
-    status: Document = field(default_factory=dict)
-    state: Document = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    generation: int = 1
-    created: float = 0.0
-    modified: float = 0.0
-    due: float | None = None
-    lease: str | None = None
+# Statements are made once: making one takes longer than running it.
+_AT: Final = and_(
+    resources.c.kind == bindparam("at_kind"),
+    resources.c.account == bindparam("at_account"),
+    resources.c.region == bindparam("at_region"),
+    resources.c.name == bindparam("at_name"),
+)
+_LEASED: Final = and_(_AT, resources.c.lease == bindparam("held"))
+_UNCHANGED: Final = and_(_LEASED, resources.c.generation == bindparam("seen"))
+_FREE: Final = {"lease": None, "lease_until": None}
+_FIND: Final = select(resources).where(_AT)
+_FIND_TAGS: Final = select(resources.c.tags).where(_AT)
+_INSERT: Final = insert(resources)
+_UPDATE: Final = update(resources).where(_AT)
+_UPDATE_LEASED: Final = update(resources).where(_LEASED)
+_UPDATE_UNCHANGED: Final = update(resources).where(_UNCHANGED)
+_REMOVE: Final = delete(resources).where(_AT)
+_REMOVE_UNCHANGED: Final = delete(resources).where(_UNCHANGED)
+_OF_KINDS: Final = resources.c.kind.in_(bindparam("kinds", expanding=True))
+_HAS_WORK: Final = resources.c.due.is_not(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A page of one kind.
-
-    ``sort``: ``name``, ``created``, ``modified`` or ``phase``. ``after``: where the last page ended.
-    """
-
-    kind: str
-    account: str
-    region: str
-    limit: int = 100
-    sort: str = "created"
-    descending: bool = True
-    name_contains: str = ""
-    name_prefix: str = ""
-    phases: Collection[str] = ()
-    created_after: float | None = None
-    created_before: float | None = None
-    modified_after: float | None = None
-    modified_before: float | None = None
-    after: Sequence[Any] | None = None
+def _with_work(*columns: Any) -> Select[Any]:
+    """SQLite would rather look at every resource of a kind, also those whose work was done long ago."""
+    return select(*columns).where(_HAS_WORK).with_hint(resources, f"INDEXED BY {WITH_WORK}", "sqlite")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """``following``: pass as ``Query.after`` for the next page; None on the last."""
-
-    items: list[Resource]
-    following: list[Any] | None
-
-
-def _at(key: Key) -> Any:
-    return and_(
-        resources.c.kind == key.kind,
-        resources.c.account == key.account,
-        resources.c.region == key.region,
-        resources.c.name == key.name,
+_DUE: Final = (
+    _with_work(resources.c.id)
+    .where(
+        resources.c.due <= bindparam("now"),
+        _OF_KINDS,
+        or_(resources.c.lease.is_(None), resources.c.lease_until < bindparam("now")),
     )
+    .order_by(resources.c.due)
+    .limit(bindparam("most"))
+)
+_CLAIM: Final = (
+    update(resources)
+    .where(resources.c.id.in_(_DUE))
+    .values(lease=bindparam("new_lease"), lease_until=bindparam("until"))
+    .returning(*resources.c)
+)
+_NEXT_DUE: Final = _with_work(func.min(resources.c.due)).where(_OF_KINDS, resources.c.lease.is_(None))
+# Whoever holds a lease has work to do.
+_RELEASE: Final = update(resources).where(
+    resources.c.id.in_(_with_work(resources.c.id).where(resources.c.lease.is_not(None)))
+)
+_ALL: Final = select(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
+_ALL_WITH_WORK: Final = _with_work(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 
 
-def _read(row: Row[Any]) -> Resource:
-    return Resource(
-        key=Key(row.kind, row.account, row.region, row.name),
-        spec=loads(row.spec),
-        uid=row.uid,
-        wish=row.wish,
-        phase=row.phase,
-        status=loads(row.status),
-        state=loads(row.state),
-        tags=loads(row.tags),
-        generation=row.generation,
-        created=row.created,
-        modified=row.modified,
-        due=row.due,
-        lease=row.lease,
-    )
+def _at(key: Key) -> dict[str, Any]:
+    """The parameters of ``_AT``."""
+    return {"at_kind": key.kind, "at_account": key.account, "at_region": key.region, "at_name": key.name}
 
 
-def _values(resource: Resource) -> dict[str, Any]:
-    return {
-        "uid": resource.uid,
-        "wish": resource.wish,
-        "phase": resource.phase,
-        "spec": dumps(resource.spec),
-        "status": dumps(resource.status),
-        "state": dumps(resource.state),
-        "tags": dumps(resource.tags),
-        "generation": resource.generation,
-        "created": resource.created,
-        "modified": resource.modified,
-        "due": resource.due,
-    }
-
-
-def _conditions(query: Query) -> list[Any]:
-    columns = resources.c
-    found: list[Any] = [
-        columns.kind == query.kind,
-        columns.account == query.account,
-        columns.region == query.region,
-    ]
-    if query.name_contains:
-        found.append(func.instr(func.lower(columns.name), query.name_contains.lower()) > 0)
-    if query.name_prefix:
-        found.append(func.substr(columns.name, 1, len(query.name_prefix)) == query.name_prefix)
-    if query.phases:
-        found.append(columns.phase.in_(list(query.phases)))
-    if query.created_after is not None:
-        found.append(columns.created > query.created_after)
-    if query.created_before is not None:
-        found.append(columns.created < query.created_before)
-    if query.modified_after is not None:
-        found.append(columns.modified > query.modified_after)
-    if query.modified_before is not None:
-        found.append(columns.modified < query.modified_before)
-    return found
+def _mine(claimed: Resource) -> dict[str, Any]:
+    """The parameters of ``_LEASED``."""
+    return {**_at(claimed.key), "held": claimed.lease}
 
 
 class Resources:
@@ -219,15 +107,12 @@ class Resources:
         """Adds it, and does what is ``beside`` in the same transaction; raises AlreadyExists."""
 
         def work(connection: Connection) -> Resource:
-            row = connection.execute(select(resources).where(_at(resource.key))).first()
+            row = connection.execute(_FIND, _at(resource.key)).first()
             if row is not None:
-                raise AlreadyExists(_read(row))
+                raise AlreadyExists(read(row))
             key = resource.key
-            connection.execute(
-                insert(resources).values(
-                    kind=key.kind, account=key.account, region=key.region, name=key.name, **_values(resource)
-                )
-            )
+            own = {"kind": key.kind, "account": key.account, "region": key.region, "name": key.name}
+            connection.execute(_INSERT, {**own, **values(resource)})
             together(connection, beside)
             return resource
 
@@ -235,8 +120,8 @@ class Resources:
 
     async def get(self, key: Key) -> Resource | None:
         def work(connection: Connection) -> Resource | None:
-            row = connection.execute(select(resources).where(_at(key))).first()
-            return None if row is None else _read(row)
+            row = connection.execute(_FIND, _at(key)).first()
+            return None if row is None else read(row)
 
         return await self._database.read(work)
 
@@ -249,13 +134,13 @@ class Resources:
         """
 
         def work(connection: Connection) -> Resource:
-            row = connection.execute(select(resources).where(_at(key))).first()
+            row = connection.execute(_FIND, _at(key)).first()
             if row is None:
                 raise Missing(key)
-            resource = _read(row)
+            resource = read(row)
             beside = list(change(resource) or ())
             resource = replace(resource, generation=resource.generation + 1)
-            connection.execute(update(resources).where(_at(key)).values(**_values(resource)))
+            connection.execute(_UPDATE, {**_at(key), **values(resource)})
             together(connection, beside)
             return resource
 
@@ -268,11 +153,11 @@ class Resources:
         """
 
         def work(connection: Connection) -> dict[str, str]:
-            row = connection.execute(select(resources.c.tags).where(_at(key))).first()
+            row = connection.execute(_FIND_TAGS, _at(key)).first()
             if row is None:
                 raise Missing(key)
             tags = change(loads(row.tags))
-            connection.execute(update(resources).where(_at(key)).values(tags=dumps(tags)))
+            connection.execute(_UPDATE, {**_at(key), "tags": dumps(tags)})
             return tags
 
         return await self._database.write(work)
@@ -281,7 +166,7 @@ class Resources:
         """Takes the row away, and does what is ``beside`` in the same transaction; raises Missing."""
 
         def work(connection: Connection) -> None:
-            if connection.execute(delete(resources).where(_at(key))).rowcount == 0:
+            if connection.execute(_REMOVE, _at(key)).rowcount == 0:
                 raise Missing(key)
             together(connection, beside)
 
@@ -289,104 +174,63 @@ class Resources:
 
     async def all_of(self, kind: str, due: bool = False) -> list[Resource]:
         """Every resource of a kind, of all accounts and regions, oldest first; with ``due`` those with work to do."""
-        wanted = (resources.c.kind == kind, resources.c.due.is_not(None)) if due else (resources.c.kind == kind,)
-        statement = select(resources).where(*wanted).order_by(resources.c.id)
-        return await self._database.read(lambda connection: [_read(row) for row in connection.execute(statement)])
+        statement, given = _ALL_WITH_WORK if due else _ALL, {"kind": kind}
+        return await self._database.read(lambda connection: [read(row) for row in connection.execute(statement, given)])
 
     async def page(self, query: Query) -> Page:
         """One page in the asked order; ties go by age."""
-        column = {
-            "name": resources.c.name,
-            "created": resources.c.created,
-            "modified": resources.c.modified,
-            "phase": resources.c.phase,
-        }[query.sort]
-        conditions = _conditions(query)
-        identity = resources.c.id
-        if query.after is not None:
-            value, number = query.after
-            beyond = (column < value, identity < number) if query.descending else (column > value, identity > number)
-            conditions.append(or_(beyond[0], and_(column == value, beyond[1])))
-        order = (column.desc(), identity.desc()) if query.descending else (column.asc(), identity.asc())
-        statement = select(resources).where(*conditions).order_by(*order).limit(query.limit + 1)
-
-        def work(connection: Connection) -> Page:
-            rows = connection.execute(statement).all()
-            items = [_read(row) for row in rows[: query.limit]]
-            if len(rows) <= query.limit:
-                return Page(items, None)
-            last = rows[query.limit - 1]
-            return Page(items, [getattr(last, column.name), last.id])
-
-        return await self._database.read(work)
+        return await self._database.read(lambda connection: page_of(connection, query))
 
     async def claim(self, kinds: Collection[str], now: float, until: float, limit: int) -> list[Resource]:
         """Leases up to ``limit`` due rows of ``kinds`` in one statement; a lease that ran out is up for grabs."""
-        lease = str(uuid.uuid4())
-        free = or_(resources.c.lease.is_(None), resources.c.lease_until < now)
-        chosen = (
-            select(resources.c.id)
-            .where(resources.c.due <= now, resources.c.kind.in_(list(kinds)), free)
-            .order_by(resources.c.due)
-            .limit(limit)
-        )
-        statement = (
-            update(resources)
-            .where(resources.c.id.in_(chosen))
-            .values(lease=lease, lease_until=until)
-            .returning(*resources.c)
-        )
-        return await self._database.write(lambda connection: [_read(row) for row in connection.execute(statement)])
+        given = {"kinds": list(kinds), "now": now, "until": until, "most": limit, "new_lease": str(uuid.uuid4())}
+        return await self._database.write(lambda connection: [read(row) for row in connection.execute(_CLAIM, given)])
 
     async def renew(self, claimed: Resource, until: float) -> bool:
         """Keeps a lease alive; False if it was lost."""
-        held = update(resources).where(_at(claimed.key), resources.c.lease == claimed.lease).values(lease_until=until)
-        return await self._database.write(lambda connection: connection.execute(held).rowcount == 1)
+        given = {**_mine(claimed), "lease_until": until}
+        return await self._database.write(lambda connection: connection.execute(_UPDATE_LEASED, given).rowcount == 1)
 
     async def apply(self, claimed: Resource, found: Resource, now: float, keep: bool = False) -> bool:
         """Writes what a step found and gives the lease back, unless it shall be kept for the next step.
 
         False, with nothing but the lease given back, if the wish moved since the claim: the row is then due at once.
         """
-        mine = and_(_at(claimed.key), resources.c.lease == claimed.lease)
-        free = {"lease": None, "lease_until": None}
-        unchanged = and_(mine, resources.c.generation == claimed.generation)
+        mine = _mine(claimed)
         observed = {
             "phase": found.phase,
             "status": dumps(found.status),
             "state": dumps(found.state),
             "modified": found.modified,
             "due": found.due,
-            **({} if keep else free),
+            **({} if keep else _FREE),
         }
 
         def work(connection: Connection) -> bool:
-            applied = connection.execute(update(resources).where(unchanged).values(**observed)).rowcount == 1
+            unchanged = {**mine, "seen": claimed.generation}
+            applied = connection.execute(_UPDATE_UNCHANGED, {**unchanged, **observed}).rowcount == 1
             if not applied:
-                connection.execute(update(resources).where(mine).values(due=now, **free))
+                connection.execute(_UPDATE_LEASED, {**mine, "due": now, **_FREE})
             return applied
 
         return await self._database.write(work)
 
     async def apply_removal(self, claimed: Resource, now: float) -> bool:
         """As ``apply``, for a step that ends with the resource gone."""
-        mine = and_(_at(claimed.key), resources.c.lease == claimed.lease)
+        mine = _mine(claimed)
 
         def work(connection: Connection) -> bool:
-            unchanged = and_(mine, resources.c.generation == claimed.generation)
-            if connection.execute(delete(resources).where(unchanged)).rowcount:
+            if connection.execute(_REMOVE_UNCHANGED, {**mine, "seen": claimed.generation}).rowcount:
                 return True
-            connection.execute(update(resources).where(mine).values(due=now, lease=None, lease_until=None))
+            connection.execute(_UPDATE_LEASED, {**mine, "due": now, **_FREE})
             return False
 
         return await self._database.write(work)
 
     async def next_due(self, kinds: Collection[str]) -> float | None:
         """The earliest ``due`` of the kinds among rows without a lease."""
-        statement = select(func.min(resources.c.due)).where(
-            resources.c.kind.in_(list(kinds)), resources.c.lease.is_(None)
-        )
-        return await self._database.read(lambda connection: connection.execute(statement).scalar())
+        given = {"kinds": list(kinds)}
+        return await self._database.read(lambda connection: connection.execute(_NEXT_DUE, given).scalar())
 
     async def counts(self) -> dict[str, int]:
         """How many rows there are of each kind, over all accounts and regions."""
@@ -395,6 +239,4 @@ class Resources:
 
     async def release_all(self) -> None:
         """Gives every lease back: for the one control process of a data directory, at its start."""
-        await self._database.write(
-            lambda connection: connection.execute(update(resources).values(lease=None, lease_until=None)) and None
-        )
+        await self._database.write(lambda connection: connection.execute(_RELEASE, _FREE) and None)
