@@ -23,6 +23,7 @@ from wildsage.wire.model import Shape
 TOPIC = "audit"
 _GATHER_SECONDS = 1.0
 _LONGEST = 100_000  # characters of requestParameters; CloudTrail cuts at 100 KB as well
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 log = logging.getLogger(__name__)
 
 _DATA_SERVICES = frozenset({"sagemaker-runtime", "sagemaker-featurestore-runtime"})
@@ -45,7 +46,11 @@ class Audit:
         if exchange.operation is None or exchange.caller is None or _is_data_event(exchange):
             return
         at = int(exchange.started * 1000)
-        self._waiting.append(Fact(exchange.region, at, at, json.dumps(record(exchange), separators=(",", ":"))))
+        found = record(exchange)
+        text = _encode(found)
+        if len(text) > _LONGEST and len(_encode(found["requestParameters"])) > _LONGEST:
+            text = _encode({**found, "requestParameters": {"omitted": "requestParameters too large"}})
+        self._waiting.append(Fact(exchange.region, at, at, text))
 
     async def run(self) -> None:
         """Writes what was gathered once a second, until cancelled."""
@@ -72,9 +77,6 @@ def _is_data_event(exchange: Exchange) -> bool:
 def record(exchange: Exchange) -> dict[str, Any]:
     """One call as a CloudTrail record (CloudTrail User Guide, "Record contents")."""
     caller, request, error = exchange.by, exchange.request, exchange.error
-    parameters = _shown(exchange.op.input, exchange.params)
-    if len(json.dumps(parameters)) > _LONGEST:
-        parameters = {"omitted": "requestParameters too large"}
     found: dict[str, Any] = {
         "eventVersion": "1.11",
         "userIdentity": {
@@ -90,7 +92,7 @@ def record(exchange: Exchange) -> dict[str, Any]:
         "awsRegion": exchange.region,
         "sourceIPAddress": "sagemaker.amazonaws.com" if request is None else request.peer.rpartition(":")[0],
         "userAgent": "sagemaker.amazonaws.com" if request is None else request.header("user-agent") or "",
-        "requestParameters": parameters,
+        "requestParameters": _shown(exchange.op.input, exchange.params),
         "requestID": exchange.request_id,
         "eventID": str(uuid.uuid4()),
         "readOnly": exchange.op.name.startswith(("Get", "List", "Describe", "Head")),

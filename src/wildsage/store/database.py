@@ -94,7 +94,9 @@ def _configure_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         # Another process writes too: a transaction that began by reading could not go on to write after it did.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+        # Given to the driver as it is, for this is done for every read.
+        begin = "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+        connection.connection.cursor().execute(begin)
 
 
 def _make_tables(engine: Engine) -> None:

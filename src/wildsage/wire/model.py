@@ -165,6 +165,7 @@ class Operation:
     """
 
     __slots__ = (
+        "_event_stream",
         "_raw",
         "auth_type",
         "deprecated",
@@ -184,6 +185,7 @@ class Operation:
     def __init__(self, service: ServiceModel, name: str, raw: Mapping[str, Any]) -> None:
         http = raw["http"]
         self._raw = raw
+        self._event_stream: str | None = None
         self.service = service
         self.name = name
         self.http_method: str = http["method"]
@@ -213,8 +215,10 @@ class Operation:
     @property
     def event_stream(self) -> str:
         """The output member that is an event stream, or ""."""
-        members = self.output.members if self.output else {}
-        return next((name for name, shape in members.items() if shape.event_stream), "")
+        if self._event_stream is None:
+            members = self.output.members if self.output else {}
+            self._event_stream = next((name for name, shape in members.items() if shape.event_stream), "")
+        return self._event_stream
 
 
 class _Operations(Mapping[str, Operation]):
