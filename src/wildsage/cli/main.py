@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--data", help=_DATA_HELP)
     up.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     up.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port (default: {DEFAULT_PORT}; 0: a free one)")
+    up.add_argument("--routers", type=int, help="processes that share the port (default: WILDSAGE_ROUTERS, or 1)")
     up.add_argument("--detach", action="store_true", help="return once the server is ready and leave it running")
     up.add_argument("--ephemeral", action="store_true", help="a temporary data directory, gone when the server ends")
 

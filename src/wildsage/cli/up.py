@@ -21,10 +21,12 @@ from typing import NoReturn
 
 from wildsage.cli import ask, sdk_defaults, server_file
 from wildsage.cli.children import Child, end_strays, reap, stop
+from wildsage.cli.listeners import listen
 from wildsage.cli.server_file import ServerFile
 from wildsage.core.errors import SettingsError, WildsageError
+from wildsage.core.invocations import invocation_limits
 from wildsage.core.jobs import job_settings
-from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name
+from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name, router_count
 from wildsage.core.upstream import s3_upstream
 
 _READY_SECONDS = 60.0
@@ -41,18 +43,22 @@ _MODULES = {
 
 def main(options: argparse.Namespace) -> int:
     data = _ephemeral_directory(options.data) if options.ephemeral else data_dir(os.environ, options.data)
-    s3_upstream(os.environ)  # control reads both; whoever starts the server should see what is wrong with them
+    s3_upstream(os.environ)  # control reads these; whoever starts the server should see what is wrong with them
     job_settings(os.environ)
+    invocation_limits(os.environ)  # the routers do
+    count = router_count(os.environ, options.routers)
     settings = Settings(
         data, options.host, options.port, region_name(os.environ), account_id(os.environ), options.ephemeral
     )
     _prepare(data)
     lock = _lock(data)
-    listener = _bind(settings)
-    settings = replace(settings, port=listener.getsockname()[1])
+    for left in data.router_sockets():
+        left.unlink()
+    listeners = listen(settings.host, settings.port, count)
+    settings = replace(settings, port=listeners[0].getsockname()[1])
     report = _detach(data) if options.detach else None
     try:
-        supervisor = Supervisor(settings, listener)
+        supervisor = Supervisor(settings, listeners)
         supervisor.start()
         _say(report, f"Wildsage is ready at {settings.url} (data in {data.root}). Try: wildsage run -- aws s3 ls")
         supervisor.watch()
@@ -69,29 +75,35 @@ def main(options: argparse.Namespace) -> int:
 
 
 class Supervisor:
-    """Holds the port and the processes."""
+    """Holds the port and the processes. ``listeners``: the port, once for each router."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listeners: Sequence[socket.socket]) -> None:
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         data = settings.data
         lifeline, self._lifeline = os.pipe()
-        for number in (lifeline, listener.fileno()):
+        for number in (lifeline, *(listener.fileno() for listener in listeners)):
             os.set_inheritable(number, True)
         place = ["--data", str(data.root), "--host", settings.host, "--port", str(settings.port)]
         place += ["--lifeline", str(lifeline)]
         control = [*place, *(["--ephemeral"] if settings.ephemeral else [])]
-        router = ["--data", str(data.root), "--fd", str(listener.fileno()), "--lifeline", str(lifeline)]
         self._control = Child("control", _argv("control", control), data.logs / "control.log")
-        self._router = Child("router", _argv("router", router), data.logs / "router.log")
+        self._routers = [self._router(number, lifeline) for number in range(len(listeners))]
         self._objects = Child("objects", _argv("objects", place), data.logs / "objects.log")
-        self._children = (self._control, self._router, self._objects)
+        self._children = (self._control, *self._routers, self._objects)
         self._stopping = False
         self._unwritten = False
         self._wake, wake = socket.socketpair()
         self._wake.setblocking(False)
         wake.setblocking(False)
         self._wake_writer = wake
+
+    def _router(self, number: int, lifeline: int) -> Child:
+        data = self._settings.data
+        name = f"router-{number}" if number else "router"
+        words = ["--data", str(data.root), "--fd", str(self._listeners[number].fileno())]
+        words += ["--number", str(number), "--lifeline", str(lifeline)]
+        return Child(name, _argv("router", words), data.logs / f"{name}.log")
 
     def start(self) -> None:
         """Returns once the health route answers 200; raises WildsageError with the end of the log if it never will."""
@@ -101,7 +113,8 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         data = self._settings.data
         self._control.start()
-        self._router.start()
+        for router in self._routers:
+            router.start()
         certificates = None if (data.tls / "server.pem").exists() else _start_certificates(data)
         self._write_file()
         try:
@@ -125,8 +138,8 @@ class Supervisor:
             self.stop()
 
     def stop(self) -> None:
-        """The router first, so that nothing new comes in."""
-        stop((self._router,), _STOP_SECONDS)
+        """The routers first, so that nothing new comes in."""
+        stop(self._routers, _STOP_SECONDS)
         stop((self._objects,), _STOP_SECONDS)
         stop((self._control,), _STOP_SECONDS)
         self._settings.data.server_file.unlink(missing_ok=True)
@@ -248,24 +261,6 @@ def _lock(data: DataDir) -> int:
     if found is not None:
         end_strays(list(found.children.values()), data.root, _STOP_SECONDS)
     return lock
-
-
-def _bind(settings: Settings) -> socket.socket:
-    """The port is bound here and handed on, so that it stays ours while the router is started again."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
-        raise SettingsError(
-            f"{settings.host}:{settings.port} cannot be used ({reason}); "
-            "choose another with --port, or a free one with --port 0"
-        ) from error
-    listener.listen(4096)
-    return listener
 
 
 def _detach(data: DataDir) -> int:

@@ -13,6 +13,7 @@ from wildsage.core.upstream import S3Upstream
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "000000000000"
+MOST_ROUTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,14 @@ def further_accounts(environ: Mapping[str, str]) -> tuple[str, ...]:
     """WILDSAGE_ACCOUNTS: accounts beside the server's own, with commas between them."""
     listed = environ.get("WILDSAGE_ACCOUNTS", "").split(",")
     return tuple(_account(each.strip(), "WILDSAGE_ACCOUNTS") for each in listed if each.strip())
+
+
+def router_count(environ: Mapping[str, str], option: int | None) -> int:
+    """``--routers``, else WILDSAGE_ROUTERS, else 1: how many processes share the port."""
+    text = str(option) if option is not None else environ.get("WILDSAGE_ROUTERS", "1")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_ROUTERS:
+        raise SettingsError(f"the number of routers must be from 1 to {MOST_ROUTERS}, not {text!r}")
+    return int(text)
 
 
 def _account(text: str, source: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wildsage.core.errors import SettingsError
-from wildsage.core.settings import account_id, data_dir, region_name
+from wildsage.core.settings import DataDir, account_id, data_dir, region_name, router_count
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "us-gov-west-1", "cn-north-1", "ap-southeast-5"])
@@ -33,3 +33,20 @@ def test_where_the_data_is() -> None:
     assert data_dir({"WILDSAGE_DATA": "/d"}, "/o").root == Path("/o")
     with pytest.raises(SettingsError, match="HOME is not set"):
         data_dir({}, None)
+
+
+def test_how_many_routers_share_the_port() -> None:
+    assert router_count({}, None) == 1
+    assert router_count({"WILDSAGE_ROUTERS": "4"}, None) == 4
+    assert router_count({"WILDSAGE_ROUTERS": "4"}, 2) == 2
+    for text in ("0", "65", "", "two", "1.5"):
+        with pytest.raises(SettingsError, match="number of routers must be from 1 to 64"):
+            router_count({"WILDSAGE_ROUTERS": text}, None)
+
+
+def test_where_routers_are_talked_to(tmp_path: Path) -> None:
+    data = DataDir(tmp_path)
+    data.run.mkdir()
+    for path in (data.router_socket(), data.router_socket(1), data.control_socket):
+        path.touch()
+    assert data.router_sockets() == [data.router_socket(0), data.router_socket(1)]

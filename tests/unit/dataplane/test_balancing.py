@@ -59,6 +59,28 @@ def test_random_routing_does_not_look() -> None:
     assert 400 < found["a"] < 600
 
 
+def test_weights_decide_over_twenty_thousand_requests() -> None:
+    """Pearson's test: with three degrees of freedom, more than 30.7 happens once in a million runs."""
+    weights = {"A": 1.0, "B": 3.0, "C": 0.5, "D": 5.5, "none": 0.0}
+    variants = tuple(Variant(name, weight, (Instance(name, f"unix:/{name}"),)) for name, weight in weights.items())
+    table = Table()
+    table.put(
+        Routes(
+            1,
+            "000000000000",
+            "ab",
+            endpoints={"r/iris": Endpoint("iris", "r", "arn", "InService", "c", "/l", variants)},
+        )
+    )
+    live = table.endpoint("r", "iris")
+    assert live is not None
+    found = Counter(each.variant.name for _ in range(20_000) if (each := live.pick()) is not None)
+    assert sum(found.values()) == 20_000
+    assert "none" not in found
+    wanted = {name: 20_000 * weight / 10 for name, weight in weights.items() if weight}
+    assert sum((found[name] - count) ** 2 / count for name, count in wanted.items()) < 30.7
+
+
 def test_an_instance_that_refused_is_passed_over_and_asked_by_one() -> None:
     live = variant("a", "b")
     now = time.perf_counter()
