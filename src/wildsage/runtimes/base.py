@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Handle = Mapping[str, Any]
 
@@ -149,8 +149,7 @@ class Usage:
     began: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """One line a container wrote (stdout and stderr merged), without its line end.
 
     ``at``: epoch seconds it was seen; ``offset``: position after it, to go on from.

@@ -83,7 +83,13 @@ class Lines:
             return None
         *whole, self._rest = (self._rest + data).split(b"\n")
         now = self._clock.now()
-        lines = [line for text in whole for line in self._cut(text, now, 1)]
+        lines: list[LogLine] = []
+        for text in whole:
+            if len(text) <= LONGEST:
+                self._position += len(text) + 1
+                lines.append(LogLine(now, text.decode("utf-8", "replace").rstrip("\r"), self._position))
+            else:
+                lines += self._cut(text, now, 1)
         while len(self._rest) >= LONGEST:
             piece, self._rest = self._rest[:LONGEST], self._rest[LONGEST:]
             lines += self._cut(piece, now, 0)

@@ -67,7 +67,8 @@ async def test_long_lines_do_not_pile_up() -> None:
 
     async def write() -> None:
         for _ in range(40):
-            await waiting.put(line)
+            await waiting.room()
+            waiting.put(line)
         waiting.end()
 
     writing = asyncio.create_task(write())

@@ -117,7 +117,9 @@ class Attendants:
     async def _read(self, source: Source, start: int, waiting: Waiting) -> None:
         try:
             async for line in source.runtime.logs(source.handle, start, follow=True):
-                await waiting.put(line)
+                if waiting.full:
+                    await waiting.room()
+                waiting.put(line)
         finally:
             waiting.end()
 
@@ -161,11 +163,17 @@ class Waiting:
         self._there = asyncio.Event()
         self._room = asyncio.Event()
 
-    async def put(self, line: LogLine) -> None:
-        """Waits for room."""
-        while len(self._lines) >= _AT_ONCE or self._characters >= _CHARACTERS:
+    @property
+    def full(self) -> bool:
+        return len(self._lines) >= _AT_ONCE or self._characters >= _CHARACTERS
+
+    async def room(self) -> None:
+        """Waits until it is not full."""
+        while self.full:
             self._room.clear()
             await self._room.wait()
+
+    def put(self, line: LogLine) -> None:
         self._lines.append(line)
         self._characters += len(line.text)
         self._there.set()
