@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from wildsage.compose import SERVICES
+from wildsage.compose.table import SERVICES
 from wildsage.wire.model import load
 
 FILE = Path(__file__).resolve().parents[1] / "COVERAGE.md"

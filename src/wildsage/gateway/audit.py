@@ -1,4 +1,4 @@
-"""Stage 7: who did what. Calls become facts of the topic ``audit``, in CloudTrail's form.
+"""Stage 8: who did what. Calls become facts of the topic ``audit``, in CloudTrail's form.
 
 Records are gathered for up to a second and written together, beside the request and not before its answer; a crash may
 lose the last second of them.  Data events (objects of S3, invocations, log events) are not recorded, as in a trail with

@@ -1,4 +1,4 @@
-"""Stage 5: whether the caller may.
+"""Stage 6: whether the caller may.
 
 Every need of the call (``needs``) is put to the caller's policies; roles that are handed to SageMaker need
 ``iam:PassRole`` and must trust it.

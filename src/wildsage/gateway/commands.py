@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
 
 from wildsage.core.errors import AccessDenied, ApiError
 from wildsage.core.ids import request_id
 from wildsage.gateway.authenticate import authenticate
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
-from wildsage.kit.context import Platform
 from wildsage.store.codec import Document
 from wildsage.wire.http.messages import BodyTooLarge, BytesBody, Request
 from wildsage.wire.sigv4 import parse_authorization
@@ -18,23 +16,22 @@ from wildsage.wire.sigv4 import parse_authorization
 PREFIX = "/_wildsage/commands/"
 _MOST_BYTES = 1 << 20
 
-Command = Callable[[Platform, str, str, Document], Awaitable[Document]]
-"""Given the account, the region and the parameters."""
 
-
-async def run(parts: Parts, commands: Mapping[str, Command], request: Request) -> tuple[int, Document]:
+async def run(parts: Parts, request: Request) -> tuple[int, Document]:
     """HTTP status and answer. The request is signed as one to SageMaker, by the account's root user."""
     try:
-        return 200, await _run(parts, commands, request)
+        return 200, await _run(parts, request)
     except ApiError as error:
         return error.status, {"code": error.code, "message": error.message}
 
 
-async def _run(parts: Parts, commands: Mapping[str, Command], request: Request) -> Document:
+async def _run(parts: Parts, request: Request) -> Document:
     name = request.path.removeprefix(PREFIX)
-    command = commands.get(name)
+    command = parts.commands.get(name)
     if command is None or request.method != "POST":
-        raise ApiError("NotFound", f"There is no command {name[:60]!r}; POST to one of: {', '.join(commands)}.", 404)
+        raise ApiError(
+            "NotFound", f"There is no command {name[:60]!r}; POST to one of: {', '.join(parts.commands)}.", 404
+        )
     authorization = parse_authorization(request)
     if authorization is None:
         raise AccessDenied("Commands must be signed (Signature Version 4, service sagemaker) with the root user's key.")

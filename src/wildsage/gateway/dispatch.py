@@ -1,4 +1,4 @@
-"""Stage 6: the operation itself."""
+"""Stage 7: the operation itself."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from wildsage.core.ids import request_id
 from wildsage.gateway.audit import Audit
 from wildsage.gateway.authenticate import authenticate
 from wildsage.gateway.authorize import authorize
-from wildsage.gateway.commands import Command
 from wildsage.gateway.dispatch import dispatch
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.form_upload import is_form_upload, receive_form
 from wildsage.gateway.identify import identify
+from wildsage.gateway.loaded import loaded
 from wildsage.gateway.local import PREFIX, Reset, answer_local
 from wildsage.gateway.parse import parse, validate
 from wildsage.gateway.parts import CrossOrigin, Parts
@@ -34,12 +34,13 @@ STAGES: tuple[Stage, ...] = (
     authenticate,
     parse,
     validate,
+    loaded,
     authorize,
     dispatch,
 )
-FORM_STAGES: tuple[Stage, ...] = (receive_form, parse, validate, authorize, dispatch)
+FORM_STAGES: tuple[Stage, ...] = (receive_form, parse, validate, loaded, authorize, dispatch)
 # A call of one service by another comes with its caller and its parameters.
-INNER_STAGES: tuple[Stage, ...] = (validate, authorize, dispatch)
+INNER_STAGES: tuple[Stage, ...] = (validate, loaded, authorize, dispatch)
 
 
 def _stages_for(request: Request) -> Sequence[Stage]:
@@ -49,23 +50,20 @@ def _stages_for(request: Request) -> Sequence[Stage]:
 class Door:
     """Answers HTTP requests (``handle``) and calls of services by one another (``call``)."""
 
-    def __init__(
-        self, parts: Parts, audit: Audit, reset: Reset | None = None, commands: Mapping[str, Command] | None = None
-    ) -> None:
+    def __init__(self, parts: Parts, audit: Audit, reset: Reset | None = None) -> None:
         self._parts = parts
         self._audit = audit
         self._reset = reset
-        self._commands = commands or {}
 
     async def handle(self, request: Request) -> Response:
         """One request; never raises but ClientGone."""
         if request.target.startswith(PREFIX):
-            return await answer_local(self._parts, request, self._reset, self._commands)
+            return await answer_local(self._parts, request, self._reset)
         exchange = Exchange(request_id(), self._parts.platform.clock.now(), request=request)
-        cross_origin = self._parts.cross_origin
-        if cross_origin is None or (request.method != "OPTIONS" and request.header("origin") is None):
+        if request.method != "OPTIONS" and request.header("origin") is None:
             await self._pass(_stages_for(request), exchange)
             return self._write(exchange)
+        cross_origin = await self._parts.cross_origin()
         if request.method == "OPTIONS":
             return await self._preflight(cross_origin, exchange)
         await self._pass(_stages_for(request), exchange)

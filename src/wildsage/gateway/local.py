@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import wildsage
@@ -11,7 +11,6 @@ from wildsage.core import sessions
 from wildsage.core.caller import Caller
 from wildsage.core.sessions import ExpiredToken, InvalidToken
 from wildsage.gateway import commands
-from wildsage.gateway.commands import Command
 from wildsage.gateway.parts import Parts
 from wildsage.kit.roles import CREDENTIALS_PATH
 from wildsage.wire.http.messages import Request, Response
@@ -26,18 +25,14 @@ def _json(status: int, document: object) -> Response:
     return Response(status, [("content-type", "application/json")], json.dumps(document).encode())
 
 
-async def answer_local(
-    parts: Parts, request: Request, reset: Reset | None, operators: Mapping[str, Command]
-) -> Response:
-    """Answers a request below PREFIX.
-
-    ``reset``: empties the server; None where that is not offered. ``operators``: the commands, by name.
-    """
+async def answer_local(parts: Parts, request: Request, reset: Reset | None) -> Response:
+    """Answers a request below PREFIX. ``reset``: empties the server; None where that is not offered."""
     path = request.path
-    if path.startswith(commands.PREFIX):
-        return _json(*await commands.run(parts, operators, request))
     if path == "/_wildsage/health" and request.method in ("GET", "HEAD"):
         return _json(200, {"status": "ready", "version": wildsage.__version__, "url": parts.platform.settings.url})
+    await parts.complete.wait()
+    if path.startswith(commands.PREFIX):
+        return _json(*await commands.run(parts, request))
     if path.startswith(f"{CREDENTIALS_PATH}/") and request.method == "GET":
         return await _credentials(parts, path.removeprefix(f"{CREDENTIALS_PATH}/"))
     if (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from wildsage.access.decisions import Identity
@@ -12,6 +13,7 @@ from wildsage.access.policies import Policy
 from wildsage.core.caller import Caller
 from wildsage.kit.context import Platform
 from wildsage.kit.operation import Service
+from wildsage.store.codec import Document
 from wildsage.wire.http.messages import Headers, Request
 
 
@@ -64,15 +66,39 @@ class CrossOrigin(Protocol):
     async def headers(self, request: Request, /) -> Headers: ...
 
 
+Command = Callable[[Platform, str, str, Document], Awaitable[Document]]
+"""What an operator may ask (``commands``): given the account, the region and the parameters."""
+
+
 @dataclass(slots=True)
 class Parts:
-    """``services``: what is implemented, by botocore's name. ``guards``: what the resource of an ARN says.
+    """``services``: what is implemented, by botocore's name; at first those that stand before the rest is loaded.
 
-    ``cross_origin``: answers browsers; None for a door without S3.
+    ``guards``: what the resource of an ARN says. ``commands``: what operators may ask, by name. ``complete``: set once ``take`` has brought the rest.
     """
 
     platform: Platform
     principals: Principals
     services: Mapping[str, Service]
     guards: Guards = no_guards
-    cross_origin: CrossOrigin | None = None
+    commands: Mapping[str, Command] = field(default_factory=dict)
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+    _cross_origin: CrossOrigin | None = None
+
+    def take(
+        self,
+        services: Mapping[str, Service],
+        guards: Guards,
+        cross_origin: CrossOrigin,
+        commands: Mapping[str, Command],
+    ) -> None:
+        """All there is; whoever waited for a part of it goes on."""
+        self.services, self.guards, self._cross_origin, self.commands = services, guards, cross_origin, commands
+        self.complete.set()
+
+    async def cross_origin(self) -> CrossOrigin:
+        """What browsers may do; it comes with the rest."""
+        await self.complete.wait()
+        if self._cross_origin is None:
+            raise RuntimeError("nothing says what browsers may do")
+        return self._cross_origin

@@ -57,7 +57,7 @@ class Snapshot:
                 await self._identity_changed.wait()
                 self._identity_changed.clear()
                 try:
-                    await self.push(self._endpoints)
+                    await self.renew()
                 except OSError:
                     log.exception("the routing snapshot could not be written")
                 if not self._identity_changed.is_set():
@@ -71,6 +71,10 @@ class Snapshot:
         A caller whose policy was changed must not be let through by another process after that was answered.
         """
         await self._settled.wait()
+
+    async def renew(self) -> None:
+        """Puts keys and policies in force, with the endpoints of the last snapshot."""
+        await self.push(self._endpoints)
 
     async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Puts ``endpoints`` in force: on disk, and acknowledged by every router and the objects process that runs."""

@@ -1,4 +1,4 @@
-"""Stage 8: the answer, in the protocol of the request."""
+"""Stage 9: the answer, in the protocol of the request."""
 
 from __future__ import annotations
 

@@ -99,21 +99,20 @@ def _configure_sqlite(engine: Engine) -> None:
         connection.connection.cursor().execute(begin)
 
 
-def _make_tables(engine: Engine) -> None:
+def _make_tables(connection: Connection) -> None:
     """Makes the tables that are missing, and what indexes the others lack; takes away those that are no longer used.
 
     So an index whose columns change gets another name.
     """
-    with engine.execution_options(writes=True).begin() as connection:
-        metadata.create_all(connection)
-        found = inspect(connection).get_multi_indexes()
-        for table in metadata.tables.values():
-            there = {index["name"] for index in found[None, table.name] if "duplicates_constraint" not in index}
-            wanted = {index.name: index for index in table.indexes}
-            for name in there - wanted.keys():
-                connection.exec_driver_sql(f"DROP INDEX {name}")
-            for name in wanted.keys() - there:
-                wanted[name].create(connection)
+    metadata.create_all(connection)
+    found = inspect(connection).get_multi_indexes()
+    for table in metadata.tables.values():
+        there = {index["name"] for index in found[None, table.name] if "duplicates_constraint" not in index}
+        wanted = {index.name: index for index in table.indexes}
+        for name in there - wanted.keys():
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        for name in wanted.keys() - there:
+            wanted[name].create(connection)
 
 
 class Database:
@@ -131,7 +130,7 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path) -> Database:
-        """Opens or creates the SQLite database at ``path`` with all tables."""
+        """Opens or creates the SQLite database at ``path`` with the tables of all modules imported so far."""
         engine = create_engine(
             f"sqlite:///{path}",
             poolclass=QueuePool,
@@ -140,8 +139,13 @@ class Database:
             connect_args={"check_same_thread": False},
         )
         _configure_sqlite(engine)
-        await asyncio.get_running_loop().run_in_executor(None, _make_tables, engine)
-        return cls(engine, Reserve(path.with_name(f"{path.name}-reserve")), Turn(path))
+        database = cls(engine, Reserve(path.with_name(f"{path.name}-reserve")), Turn(path))
+        await database.create_tables()
+        return database
+
+    async def create_tables(self) -> None:
+        """Makes the tables that are not there yet, of all modules imported so far."""
+        await self.write(_make_tables)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Runs ``work`` in a transaction; returns after the commit is on disk. If it raises, nothing of it is kept.

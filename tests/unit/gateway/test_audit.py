@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wildsage.compose import Control, compose
+from wildsage.compose.table import Control, compose
 from wildsage.core.errors import ApiError
 from wildsage.core.settings import DataDir, Settings
 from wildsage.gateway.audit import TOPIC

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from wildsage.compose import Control, compose, end_containers
+from wildsage.compose.ending import end_containers
+from wildsage.compose.table import Control, compose
 from wildsage.core.errors import ApiError
 from wildsage.core.jobs import JobSettings
 from wildsage.core.settings import DataDir, Settings

@@ -1,0 +1,1 @@
+"""The control process, put together: ``table`` lists every part, ``foundation`` is what stands before health."""

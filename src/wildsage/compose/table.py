@@ -1,0 +1,166 @@
+"""Every part there is: services, runtimes, controllers, what runs beside them. The only module that knows them all.
+
+Loaded behind the open door (``process``), for its imports are most of the start: what must stand before is in
+``foundation``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wildsage.compose.foundation import Foundation, lay
+from wildsage.core.settings import (
+    Settings,
+    environments_folder,
+)
+from wildsage.gateway.audit import Audit
+from wildsage.gateway.door import Door
+from wildsage.gateway.local import Reset
+from wildsage.gateway.parts import Command, by_service
+from wildsage.images.environments import Environments
+from wildsage.images.requirements import FOLDER as REQUIREMENTS
+from wildsage.images.requirements import Requirements
+from wildsage.kit.context import Platform
+from wildsage.kit.controller import Controller, Engine
+from wildsage.kit.operation import Service
+from wildsage.runtimes.base import Runtime
+from wildsage.runtimes.sandbox.runtime import Sandbox
+from wildsage.services.cloudwatch import retention as metric_retention
+from wildsage.services.cloudwatch.alarms import actions as alarm_actions
+from wildsage.services.cloudwatch.alarms.watch import Watch
+from wildsage.services.cloudwatch.service import CLOUDWATCH
+from wildsage.services.iam.service import IAM
+from wildsage.services.logs.service import LOGS
+from wildsage.services.s3 import expiry, sweep
+from wildsage.services.s3.cors import CrossOrigin
+from wildsage.services.s3.guards import Guards as S3Guards
+from wildsage.services.s3.notifications import delivery as s3_events
+from wildsage.services.s3.service import SERVICE as S3
+from wildsage.services.s3.upstream.forwarder import Forwarder
+from wildsage.services.s3.upstream.service import in_front_of
+from wildsage.services.sagemaker.endpoints.controller import EndpointController
+from wildsage.services.sagemaker.endpoints.errands import Errands
+from wildsage.services.sagemaker.endpoints.instances import Instances
+from wildsage.services.sagemaker.endpoints.routers import Routers
+from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
+from wildsage.services.sagemaker.endpoints.traffic import Traffic
+from wildsage.services.sagemaker.instance.attendant import Attendants
+from wildsage.services.sagemaker.instance.images import Images, pip_settings
+from wildsage.services.sagemaker.processing.controller import ProcessingController
+from wildsage.services.sagemaker.service import SAGEMAKER
+from wildsage.services.sagemaker.training.controller import TrainingController
+from wildsage.services.sagemaker.training.interrupt import interrupt
+from wildsage.services.sns import delivery as sns_messages
+from wildsage.services.sns.guards import Guards as TopicGuards
+from wildsage.services.sns.service import SNS
+from wildsage.services.sqs import retention
+from wildsage.services.sqs.guards import Guards as QueueGuards
+from wildsage.services.sqs.service import SQS
+from wildsage.services.sts.service import STS
+
+SERVICES: tuple[Service, ...] = (
+    CLOUDWATCH,
+    IAM,
+    LOGS,
+    S3,
+    SAGEMAKER,
+    SNS,
+    SQS,
+    STS,
+)
+
+COMMANDS: Mapping[str, Command] = {"interrupt": interrupt}
+
+
+@dataclass(slots=True)
+class Control:
+    """One control process, put together."""
+
+    foundation: Foundation
+    platform: Platform
+    door: Door
+    audit: Audit
+    routes: RoutePublisher
+    engine: Engine
+    attendants: Attendants
+    errands: Errands
+    forwarder: Forwarder | None
+
+    def jobs(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs for as long as the process does."""
+        return [
+            self.engine.run(),
+            self.audit.run(),
+            self.foundation.snapshot.run(),
+            sweep.run(self.platform),
+            sweep.flush(self.platform),
+            expiry.run(self.platform),
+            s3_events.courier(self.platform).run(),
+            sns_messages.run(self.platform),
+            retention.run(self.platform),
+            self.platform.meters.run(),
+            metric_retention.run(self.platform),
+            Watch(self.platform).run(),
+            alarm_actions.courier(self.platform).run(),
+        ]
+
+    async def close(self) -> None:
+        """Keeps what was accepted; containers go on."""
+        await self.errands.close()
+        await self.attendants.close()
+        if self.forwarder is not None:
+            self.forwarder.close()
+        await self.foundation.close()
+
+
+def runtimes(settings: Settings) -> dict[str, Runtime]:
+    """Every runtime of this machine, by name."""
+    return {"sandbox": Sandbox(hidden=[settings.data.root])}
+
+
+def controllers(
+    platform: Platform, routes: RoutePublisher, attendants: Attendants, errands: Errands, routers: Routers
+) -> Sequence[Controller]:
+    """Every controller."""
+    runtime = platform.runtimes["sandbox"]
+    folder = environments_folder(os.environ, platform.settings.data)
+    requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
+    images = Images(Environments(folder, os.environ), pip_settings(os.environ), requirements)
+    hosts = Instances(platform, runtime, images, attendants, routers)
+    return (
+        TrainingController(platform, runtime, images, attendants),
+        ProcessingController(platform, runtime, images, attendants),
+        EndpointController(platform, hosts, errands, routes),
+    )
+
+
+async def complete(foundation: Foundation) -> Control:
+    """Puts the rest on the foundation, whose door then answers for every service; no job runs yet."""
+    platform, settings = foundation.platform, foundation.platform.settings
+    await platform.database.create_tables()
+    platform.runtimes = runtimes(settings)
+    services = {service.name: service for service in SERVICES}
+    forwarder = None
+    if settings.s3_upstream is not None:
+        forwarder = Forwarder(settings.s3_upstream, platform.clock, settings.data.run)
+        services[S3.name] = in_front_of(S3, forwarder)
+    buckets = S3Guards(platform)
+    guards = by_service({"s3": buckets, "sns": TopicGuards(platform), "sqs": QueueGuards(platform)})
+    attendants = Attendants(platform)
+    routes = RoutePublisher(platform, foundation.snapshot.push)
+    routers, errands = Routers(settings.data, foundation.client), Errands()
+    engine = Engine(platform, controllers(platform, routes, attendants, errands, routers))
+    Traffic(platform, routers, routes.endpoints)
+    await routes.publish()  # what a crash left unsaid
+    foundation.parts.take(services, guards, CrossOrigin(buckets), COMMANDS)
+    return Control(
+        foundation, platform, foundation.door, foundation.audit, routes, engine, attendants, errands, forwarder
+    )
+
+
+async def compose(settings: Settings, reset: Reset | None = None) -> Control:
+    """All of it at once."""
+    return await complete(await lay(settings, reset))
