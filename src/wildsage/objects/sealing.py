@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import importlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from functools import cache
+from typing import Final, Protocol
 
 PIECE: Final = 64 * 1024
 _TAG: Final = 16
@@ -47,8 +46,23 @@ def fingerprint(key: bytes, salt: str) -> str:
     return hmac.digest(key, f"known {salt}".encode(), "sha256").hex()
 
 
-def _cipher(key: bytes, salt: str) -> AESGCM:
-    return AESGCM(hmac.digest(key, f"segment {salt}".encode(), hashlib.sha256))
+class Cipher(Protocol):
+    """AES-256-GCM under one key. ``open`` raises OSError for what was not sealed with it."""
+
+    def seal(self, nonce: bytes, data: bytes) -> bytes: ...
+
+    def open(self, nonce: bytes, sealed: bytes) -> bytes: ...
+
+
+@cache
+def _ciphers() -> Callable[[bytes], Cipher]:
+    # By name, at the first use: cryptography holds 9 MB in every process that has it, and most never seal anything.
+    found: Callable[[bytes], Cipher] = importlib.import_module("wildsage.objects.cipher").Aes
+    return found
+
+
+def _cipher(key: bytes, salt: str) -> Cipher:
+    return _ciphers()(hmac.digest(key, f"segment {salt}".encode(), hashlib.sha256))
 
 
 def _nonce(number: int) -> bytes:
@@ -83,7 +97,7 @@ class Sealer:
         return self._piece(held) if held else b""
 
     def _piece(self, data: bytes) -> bytes:
-        sealed = self._cipher.encrypt(_nonce(self._number), data, None)
+        sealed = self._cipher.seal(_nonce(self._number), data)
         self._number += 1
         return sealed
 
@@ -103,7 +117,7 @@ async def unseal(read: Read, sealed: Sealed, offset: int, length: int) -> AsyncI
         place += sealed_size(segment.size)
 
 
-async def _segment(read: Read, cipher: AESGCM, place: int, size: int, first: int, last: int) -> AsyncIterator[bytes]:
+async def _segment(read: Read, cipher: Cipher, place: int, size: int, first: int, last: int) -> AsyncIterator[bytes]:
     """Bytes ``first`` to ``last`` (exclusive) of the segment at ``place``."""
     number, end = first // PIECE, -(-last // PIECE)
     skip = first - number * PIECE
@@ -121,11 +135,8 @@ async def _segment(read: Read, cipher: AESGCM, place: int, size: int, first: int
         number += count
 
 
-def _open(cipher: AESGCM, number: int, data: bytes) -> Sequence[bytes]:
-    try:
-        return [
-            cipher.decrypt(_nonce(number + index), data[at : at + _SEALED], None)
-            for index, at in enumerate(range(0, len(data), _SEALED))
-        ]
-    except InvalidTag as error:
-        raise OSError("a sealed blob cannot be opened: it was changed on disk") from error
+def _open(cipher: Cipher, number: int, data: bytes) -> Sequence[bytes]:
+    return [
+        cipher.open(_nonce(number + index), data[at : at + _SEALED])
+        for index, at in enumerate(range(0, len(data), _SEALED))
+    ]
