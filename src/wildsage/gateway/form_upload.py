@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 from wildsage.core.caller import ANONYMOUS
 from wildsage.core.errors import ApiError
@@ -27,6 +26,7 @@ from wildsage.wire.http.messages import Headers, Request, Response
 from wildsage.wire.model import load
 from wildsage.wire.names import virtual_bucket
 from wildsage.wire.protocols import protocol_of
+from wildsage.wire.protocols.xml_writer import text_element
 from wildsage.wire.sigv4 import signing_key
 
 _FILENAME: Final = "${filename}"
@@ -159,7 +159,7 @@ def _answer(response: Response, fields: Mapping[str, str], bucket: str, key: str
     status = fields.get("success_action_status")
     if status == "201":
         text = "".join(
-            f"<{name}>{escape(value)}</{name}>"
+            text_element(name, value)
             for name, value in (("Location", location), ("Bucket", bucket), ("Key", key), ("ETag", etag))
         )
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{text}</PostResponse>'

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from xml.sax.saxutils import escape
 
 from wildsage.core.errors import ApiError, InternalFailure
 from wildsage.gateway.exchange import Exchange
 from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.protocols.xml_writer import text_element
 
 
 def write(exchange: Exchange) -> Response:
@@ -32,12 +32,12 @@ def _bare(request: Request, error: ApiError, request_id: str) -> Response:
         body = json.dumps({"__type": error.code, "message": error.message}).encode()
         headers += [("content-type", "application/x-amz-json-1.1"), ("x-amzn-errortype", error.code)]
         return Response(error.status, headers, body)
-    code, message = escape(error.code), escape(error.message)
+    words = text_element("Code", error.code) + text_element("Message", error.message)
     text = '<?xml version="1.0" encoding="UTF-8"?>\n'
     if "x-www-form-urlencoded" in content_type:
         fault = "Sender" if error.status < 500 else "Receiver"
-        text += f"<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        text += f"<ErrorResponse><Error><Type>{fault}</Type>{words}</Error>"
         text += f"<RequestId>{request_id}</RequestId></ErrorResponse>"
     else:
-        text += f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+        text += f"<Error>{words}<RequestId>{request_id}</RequestId></Error>"
     return Response(error.status, [*headers, ("content-type", "application/xml")], text.encode())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import Any, Final
 
 from wildsage.core.errors import ApiError
@@ -17,6 +16,7 @@ from wildsage.services.s3 import errors
 from wildsage.store.buckets import Bucket
 from wildsage.store.codec import Document
 from wildsage.store.objectindex import ObjectVersion
+from wildsage.wire.timestamps import RFC822, format_timestamp
 
 SETTING: Final = "LifecycleConfiguration"
 DAY: Final = 86_400.0
@@ -113,4 +113,4 @@ def told(bucket: Bucket, item: ObjectVersion) -> Document:
     if not found:
         return {}
     when, rule = min(found, key=lambda pair: pair[0])
-    return {"Expiration": f'expiry-date="{formatdate(when, usegmt=True)}", rule-id="{rule.raw["ID"]}"'}
+    return {"Expiration": f'expiry-date="{format_timestamp(when, RFC822)}", rule-id="{rule.raw["ID"]}"'}

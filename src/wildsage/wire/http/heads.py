@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
 from http import HTTPStatus
 
 from wildsage.wire.http.messages import Headers
+from wildsage.wire.timestamps import RFC822, format_timestamp
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _NAMES: dict[bytes, str] = {}
@@ -30,7 +30,7 @@ class _Date:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self._text = formatdate(second, usegmt=True)
+            self._text = format_timestamp(second, RFC822)
         return self._text
 
 
