@@ -74,7 +74,8 @@ Command = Callable[[Platform, str, str, Document], Awaitable[Document]]
 class Parts:
     """``services``: what is implemented, by botocore's name; at first those that stand before the rest is loaded.
 
-    ``guards``: what the resource of an ARN says. ``commands``: what operators may ask, by name. ``complete``: set once ``take`` has brought the rest.
+    ``guards``: what the resource of an ARN says. ``commands``: what operators may ask, by name. ``complete``: set once
+    ``take`` has brought the rest.
     """
 
     platform: Platform
