@@ -106,7 +106,7 @@ class Supervisor:
         return Child(name, _argv("router", words), data.logs / f"{name}.log")
 
     def start(self) -> None:
-        """Returns once the health route answers 200; raises WildsageError with the end of the log if it never will."""
+        """Returns once the server is whole; raises WildsageError with the end of the log if it never will."""
         signal.set_wakeup_fd(self._wake_writer.fileno())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_stop)
@@ -118,7 +118,9 @@ class Supervisor:
         certificates = None if (data.tls / "server.pem").exists() else _start_certificates(data)
         self._write_file()
         try:
-            self._await_health()
+            self._await_answer(self._port(), "/_wildsage/health")
+            # What control loads behind its open door too: a part that is broken is told here, not to a client.
+            self._await_answer(data.control_socket, "/_wildsage/status")
             if certificates is not None:
                 _await_certificates(certificates)
             self._objects.start()  # last: while it is not there, the router and control do its work
@@ -144,15 +146,18 @@ class Supervisor:
         stop((self._control,), _STOP_SECONDS)
         self._settings.data.server_file.unlink(missing_ok=True)
 
-    def _await_health(self) -> None:
-        address = self._settings.host, self._settings.port
-        if self._settings.host in ("0.0.0.0", "::"):
-            address = "127.0.0.1" if self._settings.host == "0.0.0.0" else "::1", self._settings.port
+    def _port(self) -> tuple[str, int]:
+        """Where the port is reached from here."""
+        host = self._settings.host
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), self._settings.port
+
+    def _await_answer(self, address: Path | tuple[str, int], path: str) -> None:
+        """Returns once ``path`` is answered with 200."""
         deadline = time.monotonic() + _READY_SECONDS
         while not self._stopping:
             try:
                 with ask.connect(address, _READY_SECONDS) as sock:
-                    ask.send(sock, "/_wildsage/health")
+                    ask.send(sock, path)
                     self._sleep(_READY_SECONDS, sock)
                     self._give_up_on_death()
                     ask.answer(sock)
