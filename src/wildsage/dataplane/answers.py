@@ -57,21 +57,23 @@ def request_id() -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 
-def container_head(headers: Headers, length: int, streams: bool, session: str | None) -> bytes:
+def container_head(
+    headers: Headers, options: Mapping[str, str], length: int, streams: bool, session: str | None
+) -> bytes:
     """The head of a container's request: "SageMaker strips all POST headers except those supported by the API".
 
-    ``streams``: what is accepted is said by a header of its own (InvokeEndpointWithResponseStream). ``session``: what
-    the container calls it.
+    ``options``: the x-amzn-sagemaker-… among the headers. ``streams``: what is accepted is said by a header of its own
+    (InvokeEndpointWithResponseStream). ``session``: what the container calls it.
     """
     lines = ["POST /invocations HTTP/1.1\r\nhost: localhost:8080\r\n"]
     for name, value in headers:
-        if name.startswith("x-amzn-sagemaker-"):
-            if streams and name == "x-amzn-sagemaker-accept":
-                lines.append(f"accept: {value}\r\n")
-            elif name not in _ROUTING:
-                lines.append(f"{name}: {value}\r\n")
-        elif name == "content-type" or (name == "accept" and not streams):
+        if name == "content-type" or (name == "accept" and not streams):
             lines.append(f"{name}: {value}\r\n")
+    for name, value in options.items():
+        if name not in _ROUTING:
+            lines.append(f"{name}: {value}\r\n")
+        elif streams and name == "x-amzn-sagemaker-accept":
+            lines.append(f"accept: {value}\r\n")
     if session is not None:
         lines.append(f"x-amzn-sagemaker-session-id: {session}\r\n")
     lines.append(f"content-length: {length}\r\n\r\n")

@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 _PREFIX, _PLAIN, _STREAM = "/endpoints/", "/invocations", "/invocations-response-stream"
 _ACTION = "sagemaker:InvokeEndpoint"
 _HASHED_IN_PLACE = 512 * 1024  # hashing more than this would keep other requests waiting
-_MOST_HELD = 1024 * 1024 * 1024  # bytes of request bodies, of all that are under way
 
 
 def endpoint_of(exchange: Exchange) -> tuple[str, bool] | None:
@@ -114,7 +113,7 @@ class Invocations:
                 self._held += len(part)
                 if held > self._limits.payload:
                     raise answers.oversize()
-                if self._held > _MOST_HELD:
+                if self._held > self._limits.together:
                     raise answers.unavailable("Too many bytes are under way at the same time. Try your call again.")
             data = b"".join(parts)
             parts.clear()
@@ -158,7 +157,7 @@ class Invocations:
         headers = exchange.request.headers
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
         visit, variant = self._place(live, options, streams) if options else (None, _by_weight(live))
-        head = answers.container_head(headers, len(body), streams, None if visit is None else visit.inward)
+        head = answers.container_head(headers, options, len(body), streams, None if visit is None else visit.inward)
         seconds = self._limits.stream_seconds if streams else self._limits.seconds
         asked = Asked(live.endpoint, self._table.account, head, body, streams, seconds, began, visit, held)
         invocation = Invocation(exchange, asked, variant, self._sessions, self._done)

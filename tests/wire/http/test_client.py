@@ -258,3 +258,31 @@ async def test_addresses_that_are_shunned_hear_nothing() -> None:
         with pytest.raises(Unreachable, match="not an address to be called"):
             await pool.connect(address)
         assert await heard == b""
+
+
+async def test_a_listener_that_has_enough_waiting_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "busy.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(0)
+    pool = Pool()
+    first = [await pool.connect(f"unix:{path}")]
+    more = [asyncio.create_task(pool.connect(f"unix:{path}")) for _ in range(5)]
+    await asyncio.wait(more, timeout=0.05)
+    assert not all(task.done() for task in more), "the listener was to be full"
+    accepted = [await asyncio.to_thread(lambda: listener.accept()[0]) for _ in range(6)]
+    first += await asyncio.gather(*more)
+    assert len(first) == 6
+    for connection in first:
+        connection.transport.abort()
+    for sock in (*accepted, listener):
+        sock.close()
+    impatient = Pool(connect_seconds=0.1)
+    full = socket.socket(socket.AF_UNIX)
+    full.bind(str(tmp_path / "full.sock"))
+    full.listen(0)
+    one = await impatient.connect(f"unix:{tmp_path}/full.sock")
+    with pytest.raises(Unreachable):
+        await impatient.connect(f"unix:{tmp_path}/full.sock")
+    one.transport.abort()
+    full.close()

@@ -17,6 +17,7 @@ from wildsage.wire.http import heads
 from wildsage.wire.http.messages import Headers
 from wildsage.wire.http.streams import write_at_once
 
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks whether a listener has room
 _HEAD_MOST = 256 * 1024
 _JOIN_LIMIT = 16 * 1024  # up to here a copy costs less than one more system call
 
@@ -250,9 +251,7 @@ class Pool:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 if kind == "unix":
-                    _, connection = await self._loop.create_unix_connection(
-                        lambda: ClientConnection(address, self), place
-                    )
+                    connection = await self._connect_unix(address, place)
                 else:
                     host, _, port = place.rpartition(":")
                     _, connection = await self._loop.create_connection(
@@ -272,6 +271,17 @@ class Pool:
             connection.transport.abort()
             raise Unreachable(f"{address} is not an address to be called from here")
         return connection
+
+    async def _connect_unix(self, address: str, path: str) -> ClientConnection:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                _, connection = await self._loop.create_unix_connection(lambda: ClientConnection(address, self), path)
+            except BlockingIOError:  # unix(7): somebody is there, but has as many waiting as it wants to have
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return connection
 
     def give(self, connection: ClientConnection) -> None:
         """Takes a connection back after its answer; closes one that cannot be used again."""
