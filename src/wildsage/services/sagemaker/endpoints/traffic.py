@@ -102,7 +102,7 @@ class _Series:
         self._account = account
         self._region, _, self._endpoint = key.partition("/")
         self._variant = variant
-        there = () if endpoint is None else endpoint.variants
+        there = () if endpoint is None else (*endpoint.variants, *endpoint.shadows)
         self._instances = sum(len(each.instances) for each in there if each.name == variant) or 1
 
     def data(self, new: Counts, at: float) -> Iterator[Datum]:
