@@ -31,7 +31,7 @@ def predict_fn(data, model):
 def output_fn(prediction, accept): return json.dumps(prediction)
 """
 ONE, TWO = "[1.0]", "[2.0]"
-ALL, HALF = {"Type": "CAPACITY_PERCENT", "Value": 100}, {"Type": "CAPACITY_PERCENT", "Value": 50}
+HALF = {"Type": "CAPACITY_PERCENT", "Value": 50}
 ONE_INSTANCE = {"Type": "INSTANCE_COUNT", "Value": 1}
 
 
@@ -52,8 +52,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def host(short_directory: Path) -> Iterator[Server]:
-    """A server with configurations ``one`` and ``two``, of two instances each, ``broken``, and ``slow``."""
-    found = start_server(short_directory / "updates")
+    """Two routers; configurations ``one`` and ``two``, of two instances each, and likewise ``broken`` and ``slow``."""
+    found = start_server(short_directory / "updates", "--routers", "2")
     try:
         models = {"one": {"FACTOR": "1"}, "two": {"FACTOR": "2"}, "broken": {"FACTOR": "broken"}}
         for name, variables in {**models, "slow": {"FACTOR": "1", "SECONDS": "1"}}.items():

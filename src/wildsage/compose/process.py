@@ -31,6 +31,8 @@ class Whole(Protocol):
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]: ...
 
+    async def rest(self) -> None: ...
+
     async def close(self) -> None: ...
 
 
@@ -102,6 +104,7 @@ class Process:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
         if control is not None and foundation is not None:
+            await control.rest()
             if self._ends_containers:
                 await end_containers(foundation.platform)
             await control.close()

@@ -107,9 +107,13 @@ class Control:
             alarm_actions.courier(self.platform).run(),
         ]
 
+    async def rest(self) -> None:
+        """Nothing is launched any more once the jobs have ended."""
+        await self.errands.close()
+
     async def close(self) -> None:
         """Keeps what was accepted; containers go on."""
-        await self.errands.close()
+        await self.rest()
         await self.attendants.close()
         if self.forwarder is not None:
             self.forwarder.close()

@@ -50,6 +50,7 @@ class Server:
     async def stop(self, containers_too: bool = False) -> None:
         self._engine.cancel()
         await asyncio.gather(self._engine, return_exceptions=True)
+        await self.control.rest()
         if containers_too:
             await end_containers(self.control.platform)
         await self.control.close()
