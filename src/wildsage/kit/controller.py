@@ -8,7 +8,6 @@ is cancelled and a new one begins from the new wish; so steps must be safe to re
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -122,7 +121,7 @@ class Engine:
         found: Resource | None = claimed
         gone = False
         try:
-            while (step := await self._controllers[claimed.key.kind].step(copy.deepcopy(claimed))).after == 0:
+            while (step := await self._controllers[claimed.key.kind].step(claimed.copy())).after == 0:
                 self._failures.pop(claimed.key, None)
                 if not await self._apply_and_keep(claimed, following := self._found(claimed, step)):
                     found = None  # the wish has moved, and whoever claims it next begins at once
@@ -176,7 +175,7 @@ class Engine:
         if self._failures.get(claimed.key, 0) < len(_RETRY_SECONDS):
             return None
         reason = f"InternalServerError: {type(error).__name__}: {error}. The server's log (logs/control.log) has more."
-        step = self._controllers[claimed.key.kind].give_up(copy.deepcopy(claimed), reason)
+        step = self._controllers[claimed.key.kind].give_up(claimed.copy(), reason)
         if step is not None:
             del self._failures[claimed.key]
         return step

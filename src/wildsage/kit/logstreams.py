@@ -48,15 +48,14 @@ class LogStream:
 
 
 async def ensure(platform: Platform, stream: LogStream) -> None:
-    """Makes the stream, and its group, unless they are there."""
-    for key in (
-        group_key(stream.account, stream.region, stream.group),
-        stream_key(stream.account, stream.region, stream.group, stream.name),
-    ):
-        if await platform.resources.get(key) is None:
+    """Makes the stream, and its group, unless they are there. A group that goes takes its streams along."""
+    own = stream_key(stream.account, stream.region, stream.group, stream.name)
+    if await platform.resources.get(own) is None:
+        for key in (group_key(stream.account, stream.region, stream.group), own):
             now = platform.clock.now()
-            with suppress(AlreadyExists):  # someone else was faster
-                await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
+            if key is own or await platform.resources.get(key) is None:
+                with suppress(AlreadyExists):  # someone else was faster
+                    await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
 
 
 async def append(

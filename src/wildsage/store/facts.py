@@ -26,10 +26,12 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     delete,
     insert,
     or_,
     select,
+    update,
 )
 
 from wildsage.store.database import Database, Write, metadata, together
@@ -62,6 +64,14 @@ cursors = Table(
     Column("name", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
 )
+
+
+# Made once: making a statement costs more than running it, and every line of a log comes through these.
+_ADD = insert(facts)
+_OF_NAME = cursors.c.name == bindparam("of_name")
+_FIND_CURSOR = select(cursors.c.position).where(_OF_NAME)
+_MOVE_CURSOR = update(cursors).where(_OF_NAME)
+_ADD_CURSOR = insert(cursors)
 
 
 class Fact(NamedTuple):
@@ -100,7 +110,7 @@ def appending(topic: str, new: Sequence[Fact]) -> Write:
 
     def write(connection: Connection) -> None:
         if rows:
-            connection.execute(insert(facts), rows)
+            connection.execute(_ADD, rows)
 
     return write
 
@@ -150,15 +160,16 @@ class Facts:
         def work(connection: Connection) -> None:
             together(connection, (appending(topic, new), *beside))
             if cursor is not None:
-                connection.execute(delete(cursors).where(cursors.c.name == cursor))
-                connection.execute(insert(cursors).values(name=cursor, position=position))
+                given = {"of_name": cursor, "position": position}
+                if connection.execute(_MOVE_CURSOR, given).rowcount == 0:
+                    connection.execute(_ADD_CURSOR, {"name": cursor, "position": position})
 
         await self._database.write(work)
 
     async def cursor(self, name: str) -> int:
         """Where ``name`` stands; 0 if it never moved."""
-        statement = select(cursors.c.position).where(cursors.c.name == name)
-        return await self._database.read(lambda connection: connection.execute(statement).scalar() or 0)
+        given = {"of_name": name}
+        return await self._database.read(lambda connection: connection.execute(_FIND_CURSOR, given).scalar() or 0)
 
     async def read(self, window: Window) -> list[Fact]:
         """Facts of the window in its direction, at most ``limit``."""

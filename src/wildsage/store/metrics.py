@@ -250,7 +250,7 @@ def _number(connection: Connection, metric: Metric, newest: int) -> int:
     named = _named(metric)
     row = connection.execute(_FIND_SERIES, {f"of_{name}": value for name, value in named.items()}).first()
     if row is None:
-        made = connection.execute(insert(series).values(**named, newest=newest).returning(series.c.id))
+        made = connection.execute(_ADD_SERIES, {**named, "newest": newest})
         return int(made.scalar_one())
     if row.newest < newest:
         connection.execute(_MOVE_SERIES, {"of_id": row.id, "newest": newest})
@@ -284,6 +284,7 @@ def _is(*columns: Column[Any]) -> ColumnElement[bool]:
 _HERE = _is(points.c.series, points.c.at, points.c.step, points.c.unit)
 _NAMED = _is(series.c.account, series.c.region, series.c.namespace, series.c.name, series.c.dimensions)
 _FIND_SERIES = select(series.c.id, series.c.newest).where(_NAMED)
+_ADD_SERIES = insert(series).returning(series.c.id)
 _MOVE_SERIES = update(series).where(_is(series.c.id)).values(newest=bindparam("newest"))
 _FIND_POINT = select(points).where(_HERE)
 _ADD_POINT = insert(points)

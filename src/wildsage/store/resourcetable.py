@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Column, Float, Index, Integer, Row, Table, Text, UniqueConstraint, text
 
-from wildsage.store.codec import Document, dumps, loads
+from wildsage.store.codec import Document, dumps, duplicate, loads
 from wildsage.store.database import metadata
 
 PRESENT = "present"
@@ -79,6 +79,16 @@ class Resource:
     modified: float = 0.0
     due: float | None = None
     lease: str | None = None
+
+    def copy(self) -> Resource:
+        """One that shares nothing that can be changed with this one."""
+        return replace(
+            self,
+            spec=duplicate(self.spec),
+            status=duplicate(self.status),
+            state=duplicate(self.state),
+            tags=dict(self.tags),
+        )
 
 
 def read(row: Row[Any]) -> Resource:
