@@ -13,7 +13,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -206,10 +206,10 @@ class Database:
         try:
             with self._turn, self._writing.begin() as connection:
                 for job in batch:
+                    # A savepoint costs as much as a small write, and what is alone needs none.
+                    work = job.work if len(batch) == 1 else partial(_alone, job.work)
                     try:
-                        # A savepoint costs as much as a small write, and what is alone needs none.
-                        with connection.begin_nested() if len(batch) > 1 else nullcontext():
-                            outcomes.append((job, job.work(connection), None))
+                        outcomes.append((job, work(connection), None))
                     except Exception as error:
                         if _is_full(error) or len(batch) == 1:
                             raise
@@ -218,6 +218,24 @@ class Database:
             # The commit itself failed: none of the batch was kept.
             return [(job, None, error) for job in batch]
         return outcomes
+
+
+def _alone(work: Callable[[Connection], T], connection: Connection) -> T:
+    """Runs ``work`` so that nothing of it is kept if it raises, and everything else of the transaction is.
+
+    Straight to the driver: SQLAlchemy compiles the words of each savepoint anew.
+    """
+    execute = connection.connection.cursor().execute
+    execute("SAVEPOINT one")
+    try:
+        done = work(connection)
+    except Exception as error:
+        if not _is_full(error):  # then all of the transaction is given up, and SQLite may have done so already
+            execute("ROLLBACK TO one")
+            execute("RELEASE one")
+        raise
+    execute("RELEASE one")
+    return done
 
 
 def _is_full(error: BaseException | None) -> bool:
