@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from wildsage.core import routes
 from wildsage.services.sagemaker.endpoints import fleet, moves
-from wildsage.services.sagemaker.endpoints import rollout as rollouts
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State, Variant
 from wildsage.services.sagemaker.endpoints.rollout import End
 from wildsage.services.sagemaker.endpoints.routes import endpoint_of
@@ -114,7 +113,7 @@ class World:
         assert rollout is not None
         moves.lost(state, instance, self.now)
         if instance.fleet == state.target.number:
-            state.rollout = rollouts.turned_back(rollout, state.target.counts, "broken", self.now)
+            moves.turn_back(state, rollout, "broken", self.now)
         else:
             self.stuck = True
             moves.stuck(state, rollout, self.now)

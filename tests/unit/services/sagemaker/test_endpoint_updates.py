@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import ROOT, clean_environment
-from tests.unit.services.sagemaker.conftest import ACCOUNT, REGION, Server
+from tests.unit.services.sagemaker.conftest import ACCOUNT, BUCKET, REGION, Server
 from tests.unit.services.sagemaker.hosting import Hosting, ask
 
 from wildsage.core.errors import ApiError
@@ -81,6 +81,40 @@ async def test_alarms_must_be_there_for_the_role_to_see(server: Server, hosting:
             "UpdateEndpoint", EndpointName="changing", EndpointConfigName="blind", DeploymentConfig=watched
         )
     assert (await hosting.call("DescribeEndpoint", EndpointName="changing"))["EndpointStatus"] == "InService"
+
+
+async def test_a_rollback_that_fails_leaves_both_fleets_in_service(server: Server, hosting: Hosting) -> None:
+    """The archives of both models vanish once the first batch has its traffic: neither fleet gets another instance."""
+    for name, factor in (("changing", "2"), ("tripled", "3"), ("saved", "4")):
+        await hosting.model(name, factor=factor)
+        await hosting.config(name, {"InitialInstanceCount": 2})
+    await hosting.endpoint("changing")
+    await hosting.until("changing", "InService")
+    policy = {"RollingUpdatePolicy": {**ROLLING["RollingUpdatePolicy"], "WaitIntervalInSeconds": 10}}
+    await hosting.call("UpdateEndpoint", EndpointName="changing", EndpointConfigName="tripled", DeploymentConfig=policy)
+    async with asyncio.timeout(120):
+        while (route := await hosting.route("changing")) is None or len(route.variants) < 2:
+            await server.control.platform.hints.wait("resource", 0.05)
+    for name in ("changing", "tripled"):
+        await server.call("s3", "DeleteObject", Bucket=BUCKET, Key=f"models/{name}.tar.gz")
+    described = await hosting.until("changing", "UpdateRollbackFailed", "InService")
+    assert described["EndpointStatus"] == "UpdateRollbackFailed", described
+    assert described["FailureReason"].count("Failed to download model data") == 2
+    assert described["EndpointConfigName"] == "changing"
+    route = await hosting.route("changing")
+    assert route is not None
+    assert [(each.weight, each.share, len(each.instances)) for each in route.variants] == [(0.5, 0.5, 1), (0.5, 0.5, 1)]
+    answers = [await ask(each.address, [1]) for variant in route.variants for each in variant.instances]
+    assert answers == [[2.0], [3.0]]
+    wish = {"VariantName": "AllTraffic", "DesiredWeight": 7}
+    with pytest.raises(ApiError, match="in status UpdateRollbackFailed"):
+        await hosting.call(
+            "UpdateEndpointWeightsAndCapacities", EndpointName="changing", DesiredWeightsAndCapacities=[wish]
+        )
+    described = await update(hosting, "saved", DeploymentConfig=ROLLING)
+    assert "FailureReason" not in described
+    assert await hosting.invoke("changing", [1]) == [4.0]
+    await hosting.left(2)
 
 
 async def test_control_is_killed_in_every_few_steps_of_a_rolling_update(server: Server, hosting: Hosting) -> None:

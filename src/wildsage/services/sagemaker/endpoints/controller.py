@@ -66,7 +66,7 @@ class EndpointController:
         if state.rollout is not None:
             if state.rollout.reason:
                 return None
-            state.rollout = rollouts.turned_back(state.rollout, state.target.counts, reason, now)
+            moves.turn_back(state, state.rollout, reason, now)
             return _keep(resource, state, resource.phase)
         phase, reason = _given_up(resource, state, reason, now)
         return _keep(resource, state, phase, reason)
@@ -109,9 +109,9 @@ class EndpointController:
         try:
             in_alarm = await self._in_alarm(resource, state, rollout)
         except (ApiError, JobFault) as error:
-            reason = f"The update was rolled back: its CloudWatch alarms cannot be read: {error}"
-            state.rollout = rollouts.turned_back(rollout, state.target.counts, reason, now)
-            state.unpublished = True
+            if isinstance(error, ApiError) and error.status >= 500:
+                raise  # another attempt may cure it
+            moves.turn_back(state, rollout, f"The update was rolled back: its alarms cannot be read: {error}", now)
             return _keep(resource, state, resource.phase), None
         end, look = moves.advance(state, rollout, in_alarm, now)
         if end is None and state.rollout == rollout:
@@ -172,7 +172,7 @@ def _failed(resource: Resource, state: State, instance: Instance, fault: JobFaul
     rollout = state.rollout
     if rollout is not None:
         if instance.fleet == state.target.number:
-            state.rollout = rollouts.turned_back(rollout, state.target.counts, str(fault), now)
+            moves.turn_back(state, rollout, str(fault), now)
             moves.lost(state, instance, now)
             return resource.phase, ""
         if rollout.reason and not rollout.on:

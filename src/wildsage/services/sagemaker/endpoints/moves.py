@@ -157,6 +157,12 @@ def advance(state: State, rollout: Rollout, alarms: tuple[str, ...], now: float)
     return end, look
 
 
+def turn_back(state: State, rollout: Rollout, reason: str, now: float) -> None:
+    """The update goes back to what serves; ``reason`` becomes the endpoint's FailureReason."""
+    state.rollout = rollouts.turned_back(rollout, state.target.counts, reason, now)
+    state.unpublished = True
+
+
 def stuck(state: State, rollout: Rollout, now: float) -> None:
     """The way back failed too: both fleets stay, with what they have (EndpointStatus UpdateRollbackFailed)."""
     share = plan_of(state, rollout).share
