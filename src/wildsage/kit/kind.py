@@ -7,7 +7,7 @@ SortBy, SortOrder, MaxResults, NextToken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from wildsage.core.clock import to_datetime
 from wildsage.core.errors import ApiError, ValidationError
 from wildsage.kit.context import Context, Platform
 from wildsage.store.codec import Document
+from wildsage.store.database import Write
 from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource
 
 DUE = "due"
@@ -161,17 +162,27 @@ async def edit_resource(platform: Platform, kind: Kind, key: Key, change: Callab
     return resource
 
 
-async def delete(ctx: Context, kind: Kind, name: str) -> None:
+async def delete(ctx: Context, kind: Kind, name: str, beside: Iterable[Write] = ()) -> None:
     """Takes away a resource that has nothing running behind it. Raises ``kind.missing``."""
     key = kind.key(ctx.account, ctx.region, name)
     try:
-        await ctx.platform.resources.remove(key)
+        await ctx.platform.resources.remove(key, beside)
     except Missing:
         raise kind.missing(kind.arn(key)) from None
 
 
-async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: str = "CreationTime") -> Document:
-    """The List answer: summaries and NextToken."""
+async def list_page(
+    ctx: Context,
+    kind: Kind,
+    request: Document,
+    default_sort: str = "CreationTime",
+    companion: tuple[str, str] | None = None,
+    beside: Callable[[list[Resource]], Awaitable[Mapping[str, Document]]] | None = None,
+) -> Document:
+    """The List answer: summaries and NextToken.
+
+    ``companion``: see ``Query``. ``beside``: name → what items have that their resources do not know.
+    """
     sort = kind.sorts[request.get("SortBy", default_sort)]
     status, token = request.get("StatusEquals"), request.get("NextToken")
     try:
@@ -192,10 +203,14 @@ async def list_page(ctx: Context, kind: Kind, request: Document, default_sort: s
             created_before=request.get("CreationTimeBefore"),
             modified_after=request.get("LastModifiedTimeAfter"),
             modified_before=request.get("LastModifiedTimeBefore"),
+            companion=companion,
             after=after,
         )
     )
-    answer: dict[str, Any] = {kind.list_member: [kind.summarize(resource) for resource in page.items]}
+    beyond = await beside(page.items) if beside is not None else {}
+    answer: dict[str, Any] = {
+        kind.list_member: [{**kind.summarize(each), **beyond.get(each.key.name, {})} for each in page.items]
+    }
     if page.following is not None:
         answer["NextToken"] = paging.encode(page.following)
     return answer

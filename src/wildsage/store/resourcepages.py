@@ -24,7 +24,8 @@ _SURROGATES: Final = range(0xD800, 0xE000)
 class Query:
     """A page of one kind.
 
-    ``sort``: ``name``, ``created``, ``modified`` or ``phase``. ``after``: where the last page ended.
+    ``sort``: ``name``, ``created``, ``modified`` or ``phase``. ``after``: where the last page ended. ``companion``: a
+    kind and a phase; only those that have a resource of that kind, in that phase, beside them under the same name.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Query:
     created_before: float | None = None
     modified_after: float | None = None
     modified_before: float | None = None
+    companion: tuple[str, str] | None = None
     after: Sequence[Any] | None = None
 
 
@@ -96,6 +98,8 @@ def _parameters(query: Query) -> dict[str, Any]:
         (given["phase"],) = query.phases
     elif query.phases:
         given["phases"] = list(query.phases)
+    if query.companion is not None:
+        given["companion"], given["companion_phase"] = query.companion
     times = {name: getattr(query, name) for name in _TIMES}
     return given | {name: value for name, value in times.items() if value is not None}
 
@@ -112,6 +116,15 @@ def _beyond(prefix: str) -> str | None:
 _TIMES: Final = ("created_after", "created_before", "modified_after", "modified_before")
 
 
+_beside: Final = resources.alias("beside")
+_COMPANIONS: Final = select(_beside.c.name).where(
+    _beside.c.kind == bindparam("companion"),
+    _beside.c.account == bindparam("account"),
+    _beside.c.region == bindparam("region"),
+    _beside.c.phase == bindparam("companion_phase"),
+)
+
+
 def _conditions(given: Collection[str]) -> list[ColumnElement[bool]]:
     """The filters whose parameters are ``given``."""
     of = resources.c
@@ -124,6 +137,7 @@ def _conditions(given: Collection[str]) -> list[ColumnElement[bool]]:
         "name_contains": of.name.ilike(bindparam("name_contains"), escape="\\"),
         "name_from": of.name >= bindparam("name_from"),
         "name_below": of.name < bindparam("name_below"),
+        "companion": of.name.in_(_COMPANIONS),
         "created_after": of.created > bindparam("created_after"),
         "created_before": of.created < bindparam("created_before"),
         "modified_after": of.modified > bindparam("modified_after"),

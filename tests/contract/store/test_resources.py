@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
-from wildsage.store.database import Database
+from wildsage.store.companions import Companions, creation, removal
+from wildsage.store.database import Database, Write
 from wildsage.store.facts import Fact, Facts, Window
 from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource, Resources
 
@@ -155,3 +158,45 @@ async def test_writes_in_a_burst_fail_and_succeed_each_for_itself(resources: Res
     outcomes = await asyncio.gather(*(resources.create(thing(name)) for name in names), return_exceptions=True)
     assert sum(isinstance(each, Resource) for each in outcomes) == 10
     assert sum(isinstance(each, AlreadyExists) for each in outcomes) == 90
+
+
+def beside(name: str, phase: str) -> Resource:
+    return Resource(key=replace(key(name), kind="shadow"), spec={"Of": name}, phase=phase)
+
+
+async def test_what_stands_beside_others_is_found_and_filters_them(resources: Resources, database: Database) -> None:
+    for number, phase in enumerate(("light", "dark", "light", "")):
+        await resources.create(thing(f"t{number}", created=float(number), phase="big" if number else "small"))
+        if phase:
+            await resources.create(beside(f"t{number}", phase))
+    found = await Companions(database, "shadow").of("000000000000", "us-east-1", ["t1", "t2", "t3", "absent"])
+    assert {name: each.phase for name, each in found.items()} == {"t1": "dark", "t2": "light"}
+    assert await Companions(database, "shadow").of("000000000000", "us-east-1", []) == {}
+    for sort in ("name", "created", "modified", "phase"):
+        query = Query("thing", "000000000000", "us-east-1", 1, sort=sort, companion=("shadow", "light"))
+        names, page = [], await resources.page(query)
+        while page.following is not None:
+            names += [each.key.name for each in page.items]
+            page = await resources.page(replace(query, after=page.following))
+        assert sorted([*names, *(each.key.name for each in page.items)]) == ["t0", "t2"]
+    query = Query("thing", "000000000000", "us-east-1", phases=("small",), companion=("shadow", "light"))
+    assert [each.key.name for each in (await resources.page(query)).items] == ["t0"]
+
+
+async def test_companions_change_in_one_transaction(resources: Resources) -> None:
+    await resources.create(thing("a"))
+    await resources.create(beside("a", "light"))
+
+    def change(resource: Resource, name: str) -> list[Write]:
+        resource.phase = "moved"
+        return [creation(beside(name, "dark")), removal(beside("absent", "").key)]
+
+    with pytest.raises(IntegrityError):
+        await resources.edit(key("a"), lambda resource: change(resource, "a"))
+    kept = await resources.get(key("a"))
+    assert kept is not None
+    assert kept.phase == "", "all or nothing"
+    await resources.edit(key("a"), lambda resource: change(resource, "b"))
+    assert await resources.get(beside("b", "").key) is not None
+    await resources.remove(key("a"), [removal(beside("a", "").key)])
+    assert await resources.get(beside("a", "").key) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from wildsage.core.errors import ApiError, ValidationError
 from wildsage.kit import kind as crud
@@ -10,6 +10,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.declared import named
 from wildsage.kit.kind import Kind
 from wildsage.store.codec import Document
+from wildsage.store.database import Write
 from wildsage.store.resources import Resource
 
 STOP = "stop"
@@ -36,8 +37,11 @@ async def stop(ctx: Context, kind: Kind, request: Document, shown: Callable[[Res
     return {}
 
 
-async def delete(ctx: Context, kind: Kind, request: Document) -> Document:
-    """Delete<Noun>: only a job that has ended can be deleted (API reference). Raises ResourceInUse."""
+async def delete(ctx: Context, kind: Kind, request: Document, beside: Iterable[Write] = ()) -> Document:
+    """Delete<Noun>: only a job that has ended can be deleted (API reference). Raises ResourceInUse.
+
+    What is ``beside`` is done in the same transaction.
+    """
     name = named(kind, request)
     found = await crud.fetch(ctx, kind, name)
     if found.phase not in TERMINAL:
@@ -46,7 +50,7 @@ async def delete(ctx: Context, kind: Kind, request: Document) -> Document:
             f"The {_words(kind)} {kind.arn(found.key)} is in status {found.phase}. Stop it, or wait for its end, "
             "before deleting it.",
         )
-    await crud.delete(ctx, kind, name)
+    await crud.delete(ctx, kind, name, beside)
     return {}
 
 
