@@ -183,7 +183,11 @@ async def test_what_the_sdks_send_unasked_is_kept_and_described(server: Server) 
     for name in asked.keys() - {"Tags", "OutputDataConfig"}:
         assert described[name] == asked[name]
     assert "Tags" not in described
-    assert described["OutputDataConfig"] == {"S3OutputPath": f"s3://{BUCKET}/out", "CompressionType": "GZIP"}
+    assert described["OutputDataConfig"] == {
+        "S3OutputPath": f"s3://{BUCKET}/out",
+        "CompressionType": "GZIP",
+        "KmsKeyId": "",
+    }
 
 
 async def test_a_training_job_name_is_unique_and_an_unknown_one_is_not_found(server: Server) -> None:

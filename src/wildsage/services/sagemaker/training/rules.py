@@ -179,7 +179,7 @@ def _check_metrics(definitions: list[Document]) -> None:
 def complete(request: Document) -> Document:
     """The document as Describe shows it: what AWS fills in is there."""
     stopping = {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME, **(request.get("StoppingCondition") or {})}
-    output = {"CompressionType": "GZIP", **request["OutputDataConfig"]}
+    output = {"KmsKeyId": "", "CompressionType": "GZIP", **request["OutputDataConfig"]}
     flags = {
         name: bool(request.get(name))
         for name in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
