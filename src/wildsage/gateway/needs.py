@@ -38,7 +38,9 @@ def passed_roles(asked: Asked) -> list[str]:
 
 def _sagemaker(asked: Asked) -> Iterable[Need]:
     """The resource is named by ``<Noun>Arn``, ``ResourceArn`` or ``<Noun>Name`` (``TrainingJobName``)."""
-    yield Need(f"sagemaker:{asked.operation}", _sagemaker_resource(asked))
+    kept = (asked.params.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
+    context = {} if kept is None else {"sagemaker:keepaliveperiod": (str(kept),)}
+    yield Need(f"sagemaker:{asked.operation}", _sagemaker_resource(asked), context)
 
 
 def _sagemaker_resource(asked: Asked) -> str:
