@@ -153,9 +153,18 @@ def resources(**changes: Any) -> dict[str, Any]:
         ),
         ({"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/c", "LocalPath": "/"}}, "ValidationException", "LocalPath"),
         (
-            {"ResourceConfig": resources(KeepAlivePeriodInSeconds=60)},
-            "UnsupportedOperationException",
-            "ResourceConfig.KeepAlivePeriodInSeconds",
+            {
+                "ResourceConfig": resources(KeepAlivePeriodInSeconds=60),
+                "EnableManagedSpotTraining": True,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 9},
+            },
+            "ValidationException",
+            "KeepAlivePeriodInSeconds cannot be used with EnableManagedSpotTraining",
+        ),
+        (
+            {"ResourceConfig": resources(KeepAlivePeriodInSeconds=21_601)},
+            "ValidationException",
+            "less than or equal to 21600",
         ),
         ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "ValidationException", "TrainingImage"),
     ],

@@ -110,10 +110,12 @@ class Instances:
         self._attendants = attendants
         self._logged = logged
 
-    async def launch(self, specs: Mapping[str, LaunchSpec], network: NetworkSpec | None) -> Handles:
+    async def launch(
+        self, specs: Mapping[str, LaunchSpec], network: NetworkSpec | None, made: Handle | None = None
+    ) -> Handles:
         """All of them, those that run already as well; or none, and the first one's fault is raised.
 
-        ``specs``: host's name → what is launched.
+        ``specs``: host's name → what is launched. ``made``: the network, if it is there from before.
         """
         held: dict[str, Handle] = {}
         try:
@@ -123,7 +125,7 @@ class Instances:
                         f"The runtime {self._runtime.name} has no network for jobs of several instances."
                     )
                 await in_thread(lambda _: network.directory.mkdir(parents=True, exist_ok=True))
-                held[NETWORK] = await self._runtime.connect(network)
+                held[NETWORK] = made or await self._runtime.connect(network)
 
             async def one(name: str, spec: LaunchSpec) -> None:
                 held[name] = await self._runtime.launch(_joining(spec, held.get(NETWORK)))
@@ -186,7 +188,9 @@ class Instances:
         await self._attendants.finished(source)
         return await logstreams.tail(self._platform, source.stream, count)
 
-    async def remove(self, resource: Resource, job: Job, handles: Handles) -> list[dict[str, Any]]:
+    async def remove(
+        self, resource: Resource, job: Job, handles: Handles, *, network_too: bool = True
+    ) -> list[dict[str, Any]]:
         """Nothing of them is left but their logs, which are whole. Their final metrics, as FinalMetricDataList."""
         values: dict[str, dict[str, Any]] = {}
         for host in job.hosts:
@@ -201,7 +205,7 @@ class Instances:
                 known = values.setdefault(value["MetricName"], value)
                 if value["Timestamp"] > known["Timestamp"]:
                     values[value["MetricName"]] = value
-        if NETWORK in handles:
+        if network_too and NETWORK in handles:
             await self._runtime.remove(handles[NETWORK])
         return list(values.values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from wildsage.runtimes.base import NetworkSpec
 from wildsage.services.sagemaker.instance.instances import Job
@@ -11,13 +12,19 @@ from wildsage.services.sagemaker.instance.instances import Job
 _ON_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})")
 
 
-def of_job(job: Job, ours: Mapping[str, str], *, outside: bool, encrypted: bool) -> NetworkSpec | None:
-    """The network of a job with several instances; None for a job with one. ``ours``: the variables we set there."""
+def of_job(
+    job: Job, ours: Mapping[str, str], *, outside: bool, encrypted: bool, folder: Path | None = None
+) -> NetworkSpec | None:
+    """The network of a job with several instances; None for a job with one.
+
+    ``ours``: the variables we set there. ``folder``: what the network goes with, if that is not the job.
+    """
+    folder = folder or job.directory
     if len(job.hosts) == 1:
         return None
     return NetworkSpec(
-        name=f"{job.directory.name}-network",
-        directory=job.directory / "network",
+        name=f"{folder.name}-network",
+        directory=folder / "network",
         hosts=tuple(host.name for host in job.hosts),
         outside=outside,
         loopback=tuple(sorted(set(_loopback_ports(ours)))),

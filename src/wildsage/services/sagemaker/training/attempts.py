@@ -20,7 +20,7 @@ from wildsage.store.codec import Document
 INTERNAL = "InternalServerError"
 INTERRUPTION = "interruption"
 # What a job that begins anew takes along.
-_KEPT = ("log_stream", "software", "attempt", "retries", "spent")
+_KEPT = ("log_stream", "software", "pool", "attempt", "retries", "spent")
 
 
 def is_spot(spec: Document) -> bool:

@@ -7,6 +7,7 @@
     software     what its image turned out to be (images.Software)
     feeders      the runtime's handles of what feeds channels in Pipe mode; none without such channels
     handles      the runtime's of the instances and their network, once launched (instances.Handles)
+    pool         the warm pool that its instances are of; none without
     deadline     when its time is over, epoch seconds, and the SecondaryStatus that it then ends with
     stopping     when its end was asked for (StopTrainingJob, a time limit, or an interruption)
     retrying     why the attempt before this one failed, until the log has it
@@ -49,6 +50,7 @@ from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.training.launch import Job
 from wildsage.services.sagemaker.training.requirements import with_requirements
 from wildsage.services.sagemaker.training.turns import Turns
+from wildsage.services.sagemaker.training.warm import pools
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
@@ -87,6 +89,7 @@ class TrainingController:
         self._feeders = Feeders(runtime)
         self._ending = Ending(self._instances, self._feeders, platform.clock, "training", rules.LOST)
         self._remarks = Remarks(platform, launch.LOGGED)
+        self._pools = pools.Pools(platform, runtime)
         self._turns = Turns(platform.settings.jobs.at_once)
         self._adopting, self._adopted = asyncio.Lock(), False
         self._stages: dict[str, Callable[[Resource, Job], Awaitable[Step]]] = {
@@ -146,7 +149,9 @@ class TrainingController:
 
     def _job(self, resource: Resource) -> Job:
         directory = self._platform.settings.data.instances / f"train-{resource.uid}"
-        return Job(resource.key.name, TRAINING_JOB.arn(resource.key), resource.key.region, resource.spec, directory)
+        warm = pools.folder(self._platform.settings, resource.state["pool"]) if "pool" in resource.state else None
+        arn = TRAINING_JOB.arn(resource.key)
+        return Job(resource.key.name, arn, resource.key.region, resource.spec, directory, warm)
 
     async def _transfers(self, job: Job) -> tuple[Transfers, Caller]:
         caller = await roles.assume(self._platform, job.document["RoleArn"])
@@ -181,7 +186,7 @@ class TrainingController:
         software = await self._images.prepare(image, Role.TRAINING, self._remarks.reporter(resource, job))
         if not self._turns.ready.take(resource.uid):
             return self._next(resource, "queue", "Pending", software=software.document())
-        return self._admitted(resource, software=software.document())
+        return await self._admitted(resource, software=software.document())
 
     async def _queue(self, resource: Resource, job: Job) -> Step:
         """Until as many jobs before it have ended as it takes."""
@@ -190,12 +195,14 @@ class TrainingController:
         waits = [entering] if over == math.inf else [entering, asyncio.ensure_future(self._platform.clock.sleep(over))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return self._admitted(resource) if entering.done() else self._waited_too_long(resource)
+            return await self._admitted(resource) if entering.done() else self._waited_too_long(resource)
         finally:
             for each in waits:
                 each.cancel()
 
-    def _admitted(self, resource: Resource, **state: object) -> Step:
+    async def _admitted(self, resource: Resource, **state: object) -> Step:
+        if pool := await self._pools.take(resource):
+            state["pool"] = pool
         now = self._platform.clock.now()
         step = self._next(resource, "download", "Downloading", began=now, **state)
         return replace(step, status={"TrainingStartTime": now, **step.status})
@@ -228,7 +235,8 @@ class TrainingController:
         software, settings = kept(resource.state["software"]), self._platform.settings
         uri = credentials_uri(self._platform, caller)
         specs = {host.name: launch.spec(job, host, software, settings, uri) for host in job.hosts}
-        handles = await self._instances.launch(specs, launch.network(job, software, settings, uri))
+        network = launch.network(job, software, settings, uri)
+        handles = await self._pools.launch(resource, self._instances, specs, network)
         if self._instances.closed(handles):
             await self._remarks.say(resource, job, CLOSED, once=f"closed/{resource.uid}")
         now = self._platform.clock.now()
@@ -324,20 +332,22 @@ class TrainingController:
     async def _clean(self, resource: Resource, job: Job) -> Step:
         """Nothing is left but the log: then, and only then, the job shows its end."""
         status = await self._remove(resource, job)
-        now = self._platform.clock.now()
         outcome = resource.state["outcome"]
         secondary = outcome["secondary"]
+        await self._pools.leave(resource, secondary, outcome["reason"])
+        now = self._platform.clock.now()
         times = attempts.times(resource.spec, resource.state, now, self._platform.settings.jobs)
         status = rules.enter({**status, "TrainingEndTime": now, **times}, secondary, now)
         if outcome["reason"]:
             status["FailureReason"] = outcome["reason"]
-        return Step(_PHASES.get(secondary, secondary), status, {"outcome": outcome}, after=None)
+        left: Document = {name: resource.state[name] for name in ("outcome", "pool") if name in resource.state}
+        return Step(_PHASES.get(secondary, secondary), status, left, after=None)
 
     async def _remove(self, resource: Resource, job: Job) -> Document:
         """Takes away what the instances hold; the status with their final metrics."""
         status = resource.status
         if handles := resource.state.get("handles"):
-            values = await self._instances.remove(resource, job, handles)
+            values = await self._instances.remove(resource, job, handles, network_too=job.warm is None)
             if values:
                 known = {each["MetricName"]: each for each in (*status.get("FinalMetricDataList", ()), *values)}
                 status = {**status, "FinalMetricDataList": list(known.values())}

@@ -30,17 +30,23 @@ def _metrics(document: Document) -> tuple[Metric, ...]:
 
 LOGGED = Logged("train", LOG_GROUP, _metrics, "TrainingJobName", lambda document: volume(document["ResourceConfig"]))
 CHECKPOINTS = f"{Inside.ML}/checkpoints"
+CACHE = f"{Inside.ML}/sagemaker/warmpoolcache"
+CACHE_VARIABLE = "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job's identity. ``document``: as created. ``directory``: the folder that its instances' folders lie in."""
+    """A job's identity. ``document``: as created. ``directory``: the folder that its instances' folders lie in.
+
+    ``warm``: the folder of its warm pool, if it has one.
+    """
 
     name: str
     arn: str
     region: str
     document: Document
     directory: Path
+    warm: Path | None = None
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -61,6 +67,10 @@ class Job:
         """The folder that is at ``checkpoint_path`` of one instance."""
         return self.folder(host) / ("ml/checkpoints" if self.checkpoint_path == CHECKPOINTS else "checkpoints")
 
+    def cache(self, host: Host) -> Path | None:
+        """The folder of one instance that stays in its warm pool, at ``CACHE``."""
+        return None if self.warm is None else self.warm / host.name
+
 
 def argv(document: Document, software: Software) -> tuple[str, ...]:
     """ContainerEntrypoint and ContainerArguments where given, else the toolkit's ``train``."""
@@ -76,6 +86,7 @@ def environment(job: Job, software: Software, settings: Settings, credentials_ur
         **(job.document.get("Environment") or {}),
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": job.arn,
+        **({} if job.warm is None else {CACHE_VARIABLE: CACHE}),
     }
 
 
@@ -83,6 +94,7 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
     """The launch of one of the job's instances."""
     instance = lookup(host.instance_type)
     isolated = bool(job.document.get("EnableNetworkIsolation"))
+    cache = job.cache(host)
     return LaunchSpec(
         name=f"{job.directory.name}-{host.name}",
         directory=job.folder(host),
@@ -94,6 +106,7 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
             *surroundings.mounts(settings),
             *files.mounts(channels(job.document, host), job.folder(host), settings.file_systems),
             *(() if job.checkpoint_path == CHECKPOINTS else (Mount(job.checkpoints(host), job.checkpoint_path),)),
+            *(() if cache is None else (Mount(cache, CACHE),)),
         ),
         memory_bytes=instance.memory_bytes,
         cpus=float(instance.cpus),
@@ -109,4 +122,5 @@ def network(job: Job, software: Software, settings: Settings, credentials_uri: s
         surroundings.variables(software, settings, job.region, credentials_uri),
         outside=not job.document.get("EnableNetworkIsolation"),
         encrypted=bool(job.document.get("EnableInterContainerTrafficEncryption")),
+        folder=job.warm,
     )

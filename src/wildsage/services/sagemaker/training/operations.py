@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
-from wildsage.kit.declared import described
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.instance import jobs
-from wildsage.services.sagemaker.training import rules
+from wildsage.services.sagemaker.training import rules, updates
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
+from wildsage.services.sagemaker.training.warm import pools, shown
 from wildsage.store.codec import Document
-
-describe_training_job = described(TRAINING_JOB)
+from wildsage.store.companions import removal
+from wildsage.store.resources import Resource
 
 
 @operation("CreateTrainingJob")
@@ -22,11 +24,35 @@ async def create_training_job(ctx: Context, request: Document) -> Document:
     return {"TrainingJobArn": TRAINING_JOB.arn(created.key)}
 
 
+@operation("DescribeTrainingJob")
+async def describe_training_job(ctx: Context, request: Document) -> Document:
+    job = await crud.fetch(ctx, TRAINING_JOB, request["TrainingJobName"])
+    pool = await shown.statuses(ctx, [job])
+    return {**TRAINING_JOB.describe(job), **pool.get(job.key.name, {})}
+
+
 @operation("ListTrainingJobs")
 async def list_training_jobs(ctx: Context, request: Document) -> Document:
-    if request.get("WarmPoolStatusEquals") or request.get("TrainingPlanArnEquals"):
-        return {TRAINING_JOB.list_member: []}  # no job here has a warm pool or a training plan
-    return await crud.list_page(ctx, TRAINING_JOB, request)
+    if request.get("TrainingPlanArnEquals"):
+        return {TRAINING_JOB.list_member: []}  # no job here has a training plan
+    status = request.get("WarmPoolStatusEquals")
+    companion = (pools.WARM_POOL, status) if status else None
+    return await crud.list_page(ctx, TRAINING_JOB, request, companion=companion, beside=partial(shown.statuses, ctx))
+
+
+@operation("UpdateTrainingJob")
+async def update_training_job(ctx: Context, request: Document) -> Document:
+    job = await crud.fetch(ctx, TRAINING_JOB, request["TrainingJobName"])
+    updates.check(request, job)
+    if request.get("ResourceConfig"):
+        await shown.keep(ctx, job, request["ResourceConfig"]["KeepAlivePeriodInSeconds"])
+
+    def change(found: Resource) -> None:
+        updates.check(request, found)
+        found.spec = updates.updated(found.spec, request)
+
+    await crud.edit(ctx, TRAINING_JOB, job.key.name, change)
+    return {"TrainingJobArn": TRAINING_JOB.arn(job.key)}
 
 
 @operation("StopTrainingJob")
@@ -36,4 +62,6 @@ async def stop_training_job(ctx: Context, request: Document) -> Document:
 
 @operation("DeleteTrainingJob")
 async def delete_training_job(ctx: Context, request: Document) -> Document:
-    return await jobs.delete(ctx, TRAINING_JOB, request)
+    job = await crud.fetch(ctx, TRAINING_JOB, request["TrainingJobName"])
+    await shown.refuse_to_delete(ctx, job)
+    return await jobs.delete(ctx, TRAINING_JOB, request, [removal(pools.record(job.key))])

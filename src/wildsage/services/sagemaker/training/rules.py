@@ -12,6 +12,7 @@ from wildsage.services.sagemaker.instance import jobs, places, reasons
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.services.sagemaker.instance.inputs.channel import FileSystems
 from wildsage.services.sagemaker.training.inputs import channels
+from wildsage.services.sagemaker.training.warm import rules as warm
 from wildsage.store.codec import Document
 
 DEFAULT_MAX_RUNTIME = 86_400
@@ -45,6 +46,7 @@ _ACCEPTED: Tree = {
         "InstanceCount": None,
         "InstanceGroups": {"InstanceType": None, "InstanceCount": None, "InstanceGroupName": None},
         "VolumeSizeInGB": None,
+        "KeepAlivePeriodInSeconds": None,
     },
     "VpcConfig": ANY,
     "StoppingCondition": {
@@ -90,6 +92,7 @@ def check(request: Document, file_systems: FileSystems) -> None:
     refuse_beyond(request, _ACCEPTED)
     _check_resources(request.get("ResourceConfig") or {})
     _check_spot(request)
+    warm.check(request)
     if request.get("CheckpointConfig"):
         _check_checkpoints(request["CheckpointConfig"])
     channels.check(request, file_systems)

@@ -41,6 +41,9 @@ def _prepare(job: Job, host: Host, found: list[Channel]) -> None:
     for folder in layout.FOLDERS:
         (instance / "ml" / folder).mkdir(parents=True)
     job.checkpoints(host).mkdir(exist_ok=True)
+    if (cache := job.cache(host)) is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        (instance / "ml" / "sagemaker" / "warmpoolcache").mkdir(parents=True)
     for channel in found:
         if channel.mode is Mode.PIPE:
             continue
