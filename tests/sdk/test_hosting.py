@@ -1,0 +1,41 @@
+"""Endpoints with several variants, and their updates, as both SDKs ask for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import Server
+from tests.e2e.jobs import IMAGE, archive, upload
+from tests.sdk.test_processing import SECONDS, run
+
+pytestmark = pytest.mark.timeout(SECONDS + 60)
+
+SCRIPT = """
+import json, os
+def model_fn(folder): return float(os.environ["FACTOR"])
+def input_fn(body, content_type): return json.loads(body)
+def predict_fn(data, model): return [each * model for each in data]
+def output_fn(prediction, accept): return json.dumps(prediction)
+"""
+
+
+@pytest.fixture(scope="module")
+def models(server: Server) -> list[str]:
+    """Three that multiply by 1, 2 and 3."""
+    code = upload(server, "hosting/code.tar.gz", archive("serve.py", SCRIPT))
+    data = upload(server, "hosting/model.tar.gz", archive("nothing", ""))
+    variables = {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": code}
+    names = [f"times-{factor}" for factor in (1, 2, 3)]
+    for factor, name in enumerate(names, 1):
+        container = {"Image": IMAGE, "ModelDataUrl": data, "Environment": {**variables, "FACTOR": str(factor)}}
+        server.client("sagemaker").create_model(
+            ModelName=name, ExecutionRoleArn=server.role, PrimaryContainer=container
+        )
+    return names
+
+
+@pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])
+def test_the_sdk_updates_endpoints(server: Server, tmp_path: Path, models: list[str], sdk: str) -> None:
+    said = run(server, tmp_path, sdk, f"hosting_{sdk.replace('sdk', 'v')}.py", *models)
+    assert "hosting: all done" in said, said[-8000:]
