@@ -4,6 +4,8 @@
     remote.py lead WORKER … -- COMMAND …    on the master: runs the command once all workers serve; tells them its end
     remote.py ask HOST COMMAND …            what mpirun uses as its ssh
     remote.py knock HOST PORT               whether somebody listens there
+    remote.py daemon                        what SDK v3's MPI driver starts as sshd: serves whoever asks
+    remote.py ssh [OPTION …] HOST COMMAND … what it, and mpirun for it, use as ssh
 
 The network is the job's own, so whoever can ask may. One connection for each command: a line of JSON with its text,
 then the command's output up to a zero byte and its exit status; when the asker goes away, the command is told to end.
@@ -25,6 +27,8 @@ _PATIENCE = 3600.0  # seconds for all hosts to be there, as in AWS's toolkit
 _PAUSE = 0.05
 _END = b"\0"
 _FINISHED = "finished"
+_RESOURCES = "/opt/ml/input/config/resourceconfig.json"
+_SSH = "/usr/bin/ssh"
 
 
 def reach(host: str, port: int) -> socket.socket:
@@ -46,8 +50,13 @@ def _line(connection: socket.socket) -> str:
 
 def serve(master: str) -> int:
     """0 once the master says that it has finished; 1 if it went away without a word."""
-    listener = socket.create_server((socket.gethostname(), _PORT))
     print(f"Waiting for {master} to start processes here.", file=sys.stderr, flush=True)
+    return _listen()
+
+
+def _listen() -> int:
+    """Never returns; the process ends with the master's word, or is killed."""
+    listener = socket.create_server((socket.gethostname(), _PORT))
     while True:
         connection, _ = listener.accept()
         text = _line(connection)
@@ -81,6 +90,7 @@ def _run(connection: socket.socket, command: str) -> None:
         while data := os.read(child.stdout.fileno(), 1 << 16):
             connection.sendall(data.replace(_END, b""))
         connection.sendall(_END + str(child.wait()).encode())
+        connection.shutdown(socket.SHUT_RDWR)  # the other thread still reads, so closing alone would tell nobody
     except OSError:
         child.wait()  # who asked is gone; the other thread has told the command to end
     connection.close()
@@ -137,6 +147,29 @@ def knock(host: str, port: int) -> int:
     return 0
 
 
+def _hosts() -> list[str]:
+    with open(_RESOURCES, encoding="utf-8") as file:
+        found: list[str] = json.load(file)["hosts"]
+    return found
+
+
+def daemon() -> int:
+    """An instance that is alone shares the machine's network, and nobody is there to ask."""
+    return _listen() if len(_hosts()) > 1 else 0
+
+
+def ssh(words: list[str]) -> int:
+    """As ``ask`` for hosts of the job; for any other what the machine has as ssh."""
+    line = list(words)
+    while line and line[0].startswith("-"):
+        line.pop(0)
+    if line and line[0] in _hosts():
+        return ask(line[0], line[1:])
+    if os.path.exists(_SSH):
+        os.execv(_SSH, [_SSH, *words])
+    sys.exit(f"ssh: {' '.join(line[:1])} is no host of this job, and there is no {_SSH} to reach others with")
+
+
 def main() -> int:
     """Entry: see the module's text."""
     what, *rest = sys.argv[1:]
@@ -147,6 +180,10 @@ def main() -> int:
         return lead(rest[:at], rest[at + 1 :])
     if what == "knock":
         return knock(rest[0], int(rest[1]))
+    if what == "daemon":
+        return daemon()
+    if what == "ssh":
+        return ssh(rest)
     return ask(rest[0], rest[1:])
 
 

@@ -35,11 +35,17 @@ def root_of(spec: LaunchSpec, sockets: Path, hidden: Iterable[Path]) -> list[Ste
     concealed = sorted({os.path.realpath(path) for path in (*map(str, hidden), *_homes(os.environ))})
     steps: list[Step] = [*_top_level(spec.mounts), *_own_places(private, sockets), *_devices(), ("processes",)]
     steps += [("empty", path, "mode=755") for path in concealed if Path(path).is_dir() and _visible(path)]
+    steps += _mounts((mount for mount in spec.mounts if _is_of_the_system(mount)), private, "system")
     steps += _environments(spec, private, concealed)
     steps += _names(private, "resolv.conf" if _names_inside(spec) else "")
     steps.append(("writable", os.path.realpath(spec.directory / "ml"), Inside.ML))
-    steps += _mounts(spec.mounts, private)
+    steps += _mounts((mount for mount in spec.mounts if not _is_of_the_system(mount)), private, "layers")
     return steps
+
+
+def _is_of_the_system(mount: Mount) -> bool:
+    """A place of the machine's under a private layer: the container's own files in it, as /etc/hosts, come after it."""
+    return mount.layered and str(mount.source) == mount.target
 
 
 def write_private_files(spec: LaunchSpec) -> None:
@@ -188,10 +194,10 @@ def _names(private: Path, resolver: str) -> Iterator[Step]:
         yield ("read-only", place, place)
 
 
-def _mounts(mounts: Iterable[Mount], private: Path) -> Iterator[Step]:
+def _mounts(mounts: Iterable[Mount], private: Path, layers: str) -> Iterator[Step]:
     for number, mount in enumerate(sorted(mounts, key=lambda each: each.target.count("/"))):
         source = os.path.realpath(mount.source)
         if mount.layered and _can_be_layered(source) and _can_be_layered(str(private)):
-            yield ("layered", source, mount.target, str(private / "layers" / str(number)))
+            yield ("layered", source, mount.target, str(private / layers / str(number)))
         else:
             yield ("read-only" if mount.read_only or mount.layered else "writable", source, mount.target)

@@ -1,4 +1,4 @@
-"""From the create document to what a runtime launches. Pure."""
+"""From the create document to what a runtime launches. Pure, but for a look at the drivers that SDK v3 sends."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from wildsage.services.sagemaker.instance.images import Software
 from wildsage.services.sagemaker.instance.inputs import files
 from wildsage.services.sagemaker.instance.instances import Logged
 from wildsage.services.sagemaker.instance.metrics import Metric
+from wildsage.services.sagemaker.training import drivers
 from wildsage.services.sagemaker.training.cluster import hosts
 from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.services.sagemaker.training.kind import LOG_GROUP
@@ -95,15 +96,18 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
     instance = lookup(host.instance_type)
     isolated = bool(job.document.get("EnableNetworkIsolation"))
     cache = job.cache(host)
+    variables = environment(job, software, settings, "" if isolated else credentials_uri)
+    mpi = drivers.uses_mpi(job.folder(host) / files.FOLDER)
     return LaunchSpec(
         name=f"{job.directory.name}-{host.name}",
         directory=job.folder(host),
         argv=argv(job.document, software),
-        environment=environment(job, software, settings, "" if isolated else credentials_uri),
+        environment=drivers.variables(variables) if mpi else variables,
         working_directory=Inside.ML,
         hostname=host.name,
         mounts=(
             *surroundings.mounts(settings),
+            *(drivers.mounts() if mpi else ()),
             *files.mounts(channels(job.document, host), job.folder(host), settings.file_systems),
             *(() if job.checkpoint_path == CHECKPOINTS else (Mount(job.checkpoints(host), job.checkpoint_path),)),
             *(() if cache is None else (Mount(cache, CACHE),)),
