@@ -17,10 +17,7 @@ log = logging.getLogger(__name__)
 
 async def end_containers(platform: Platform) -> None:
     """Ends every container that a resource's state holds a handle of."""
-    found: list[Handle] = []
-    for kind in await platform.resources.counts():
-        for resource in await platform.resources.all_of(kind):
-            found += handles(resource.state)
+    found = [handle for state in await platform.resources.states_with("runtime") for handle in handles(state)]
     ended = [platform.runtimes[handle["runtime"]].remove(handle) for handle in found]
     for outcome in await asyncio.gather(*ended, return_exceptions=True):
         if isinstance(outcome, BaseException):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
 
-from wildsage.store.codec import dumps, loads
+from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database, Write, together
 from wildsage.store.resourcepages import Page, Query, page_of
 from wildsage.store.resourcetable import WITH_WORK, Key, Resource, read, resources, values
@@ -82,6 +82,9 @@ _NEXT_DUE: Final = _with_work(func.min(resources.c.due)).where(_OF_KINDS, resour
 # Whoever holds a lease has work to do.
 _RELEASE: Final = update(resources).where(
     resources.c.id.in_(_with_work(resources.c.id).where(resources.c.lease.is_not(None)))
+)
+_STATES_WITH: Final = (
+    select(resources.c.state).where(resources.c.state.contains(bindparam("word"))).order_by(resources.c.id)
 )
 _ALL: Final = select(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 _ALL_WITH_WORK: Final = _with_work(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
@@ -176,6 +179,13 @@ class Resources:
         """Every resource of a kind, of all accounts and regions, oldest first; with ``due`` those with work to do."""
         statement, given = _ALL_WITH_WORK if due else _ALL, {"kind": kind}
         return await self._database.read(lambda connection: [read(row) for row in connection.execute(statement, given)])
+
+    async def states_with(self, member: str) -> list[Document]:
+        """The state of every resource in whose state some document has that member; the rest is not decoded."""
+        given = {"word": f'"{member}":'}
+        return await self._database.read(
+            lambda connection: [loads(row.state) for row in connection.execute(_STATES_WITH, given)]
+        )
 
     async def page(self, query: Query) -> Page:
         """One page in the asked order; ties go by age."""

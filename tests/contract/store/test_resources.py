@@ -76,6 +76,13 @@ async def test_an_edit_that_raises_keeps_nothing(resources: Resources) -> None:
     assert (found.wish, found.generation) == ("present", 1)
 
 
+async def test_states_are_found_by_a_member_however_deep(resources: Resources) -> None:
+    states: list[dict[str, object]] = [{"handles": {"algo-1": {"runtime": "sandbox"}}}, {"said": "runtime"}, {}]
+    for number, state in enumerate(states):
+        await resources.create(Resource(key=key(f"n{number}"), spec={"runtime": "of no interest"}, state=state))
+    assert await resources.states_with("runtime") == states[:1]
+
+
 async def test_what_is_missing_is_said(resources: Resources) -> None:
     assert await resources.get(key("a")) is None
     with pytest.raises(Missing):
