@@ -6,11 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import IMAGE, archive, await_endpoint, upload
@@ -107,11 +108,8 @@ def _until(server: Server, name: str, condition: Callable[[dict[str, Any]], Any]
     deadline = time.monotonic() + seconds
     found: dict[str, Any] | None = None
     while time.monotonic() < deadline:
-        try:
+        with suppress(ClientError, BotoCoreError):
             found = _described(server, name)
-        except Exception as error:
-            if not isinstance(error, ClientError) and "EndpointConnectionError" not in type(error).__name__:
-                raise
         if found is not None and condition(found):
             return found
         time.sleep(0.05)
@@ -178,7 +176,7 @@ def test_weights_and_capacities(host: Server, endpoint: str) -> None:
 
 def test_control_is_killed_amid_a_canary(host: Server, endpoint: str) -> None:
     with Load(host, endpoint) as load:
-        policy = green("CANARY", 8, CanarySize=ONE_INSTANCE)
+        policy = green("CANARY", 15, CanarySize=ONE_INSTANCE)
         host.client("sagemaker").update_endpoint(
             EndpointName=endpoint, EndpointConfigName="two", DeploymentConfig=policy
         )
@@ -192,8 +190,8 @@ def test_control_is_killed_amid_a_canary(host: Server, endpoint: str) -> None:
         )
         assert baking["EndpointStatus"] == "Updating"
         os.kill(host.status["processes"]["control"], signal.SIGKILL)
-        share = load.more(1000)
-        assert 350 < share[TWO] < 650, "the canary goes on while control is away"
+        share = load.more(400)
+        assert 130 < share[TWO] < 270, "the canary goes on while control is away"
         found = _in_service(host, endpoint)
         assert set(load.more()) == {TWO}
     assert load.failures == []
@@ -205,8 +203,6 @@ def test_a_model_that_fails_its_health_check(host: Server, endpoint: str) -> Non
         host.client("sagemaker").update_endpoint(
             EndpointName=endpoint, EndpointConfigName="broken", DeploymentConfig=CANARY
         )
-        with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
-            host.client("sagemaker").update_endpoint(EndpointName=endpoint, EndpointConfigName="two")
         found = _in_service(host, endpoint)
         load.more()
     assert load.failures == []
@@ -239,6 +235,8 @@ def test_an_alarm_rolls_back(host: Server, endpoint: str) -> None:
             EndpointName=endpoint, EndpointConfigName="two", DeploymentConfig=policy
         )
         wait_until(lambda: load.answers[TWO] > 100, 60)
+        with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+            host.client("sagemaker").update_endpoint(EndpointName=endpoint, EndpointConfigName="two")
         cloudwatch.set_alarm_state(AlarmName="too-slow", StateValue="ALARM", StateReason="set")
         found = _in_service(host, endpoint)
         assert set(load.more()) == {ONE}
@@ -272,8 +270,9 @@ def _processes_of(instance: str) -> list[int]:
 
 
 def test_deleting_amid_an_update(host: Server, endpoint: str) -> None:
-    host.client("sagemaker").update_endpoint(EndpointName=endpoint, EndpointConfigName="two", DeploymentConfig=CANARY)
-    _until(host, endpoint, lambda found: found["PendingDeploymentSummary"])
+    policy = green("CANARY", 300, CanarySize=ONE_INSTANCE)
+    host.client("sagemaker").update_endpoint(EndpointName=endpoint, EndpointConfigName="two", DeploymentConfig=policy)
+    wait_until(lambda: _instances(host) == 4, 60)
     host.client("sagemaker").delete_endpoint(EndpointName=endpoint)
     wait_until(lambda: _described(host, endpoint) is None, 60)
     assert _instances(host) == 0
