@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from typing import Any
@@ -15,6 +16,8 @@ from tests.unit.services.sagemaker.hosting import Hosting, ask
 from wildsage.core.errors import ApiError
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.store.codec import Document
+from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.http.server import start_server
 
 ROLLING: Document = {
     "RollingUpdatePolicy": {"MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 0}
@@ -57,6 +60,53 @@ async def test_what_is_retained(hosting: Hosting) -> None:
     described = await update(hosting, "last", RetainDeploymentConfig=True)
     assert described["LastDeploymentConfig"] == ROLLING
     await hosting.left(2)
+
+
+async def test_an_instance_ends_only_when_no_router_has_anything_under_way_there(
+    server: Server, hosting: Hosting
+) -> None:
+    underway: dict[str, int] = {}
+
+    async def router(request: Request) -> Response:
+        told = {"pid": 1, "since": 0.0, "endpoints": {}, "underway": underway, "version": 1}
+        return Response(200, [], json.dumps(told).encode())
+
+    listening = await start_server(router, path=server.data.router_socket())
+    await hosting.model("busy")
+    await hosting.config("busy", {"InitialInstanceCount": 2})
+    await hosting.endpoint("busy")
+    await hosting.until("busy", "InService")
+    route = await hosting.route("busy")
+    assert route is not None
+    addresses = {each.address for each in route.variants[0].instances}
+    underway.update(dict.fromkeys(addresses, 1))
+    wish = {"VariantName": "AllTraffic", "DesiredInstanceCount": 1}
+    await hosting.call("UpdateEndpointWeightsAndCapacities", EndpointName="busy", DesiredWeightsAndCapacities=[wish])
+    described = await hosting.until("busy", "InService")
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    route = await hosting.route("busy")
+    assert route is not None
+    (left,) = addresses - {each.address for each in route.variants[0].instances}
+    await asyncio.sleep(0.5)  # long enough to have been ended by mistake
+    assert await ask(left, [1]) == [2.0]
+    del underway[left]
+    await hosting.left(1)
+    await listening.close(0)
+
+
+async def test_capacities_that_cannot_be_had_change_nothing(server: Server, hosting: Hosting) -> None:
+    await hosting.up("alone")
+    before = await hosting.route("alone")
+    await server.call("s3", "DeleteObject", Bucket=BUCKET, Key="models/alone.tar.gz")
+    wish = {"VariantName": "AllTraffic", "DesiredInstanceCount": 2, "DesiredWeight": 5}
+    await hosting.call("UpdateEndpointWeightsAndCapacities", EndpointName="alone", DesiredWeightsAndCapacities=[wish])
+    described = await hosting.until("alone", "InService")
+    assert "Failed to download model data" in described["FailureReason"]
+    (variant,) = described["ProductionVariants"]
+    assert (variant["DesiredWeight"], variant["DesiredInstanceCount"]) == (1.0, 1)
+    assert (variant["CurrentWeight"], variant["CurrentInstanceCount"]) == (1.0, 1)
+    assert await hosting.route("alone") == before
+    await hosting.left(1)
 
 
 async def test_alarms_must_be_there_for_the_role_to_see(server: Server, hosting: Hosting) -> None:
