@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from . import channels, hyperparameters
+from . import channels, gathering, hyperparameters
 from .channels import Accepted
 from .errors import CustomerError
 from .formats.tables import Array, Table
@@ -56,14 +56,15 @@ def run(algorithm: Algorithm, job: Job) -> None:
     log = Log(job.host, algorithm.dimension)
     values = _configured(algorithm, job, log)
     channels.check(algorithm.accepted, job.channels)
-    if len(job.hosts) > 1:
-        raise CustomerError(
-            f"This algorithm was started on {len(job.hosts)} instances, but Wildsage trains it on one. "
-            "Set InstanceCount to 1."
-        )
     log.line("Using default worker.")
     data = _read(algorithm, job, log, values)
     setup = time.time() - log.started
+    if not gathering.leads(job):
+        gathering.give(job, data)
+        log.finish(setup)
+        return
+    shares = gathering.Gathering(job)
+    data = shares.take(data)
     began = time.time()
     algorithm.fit(Training(job, log, values, data))
     seconds = time.time() - began
@@ -72,6 +73,7 @@ def run(algorithm: Algorithm, job: Job) -> None:
     log.throughput(len(data["train"].features), seconds)
     if "test" not in data:
         log.line("Test data is not provided.")
+    shares.finish()
     log.finish(setup)
 
 

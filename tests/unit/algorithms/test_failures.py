@@ -154,17 +154,16 @@ def test_xgboost_fails_as_its_framework_does(
     assert words in box.failure
 
 
-def test_several_instances_are_refused(tmp_path: Path, x: Any) -> None:
+def test_what_a_container_runs_fails_in_words(tmp_path: Path, x: Any) -> None:
     box = Box(tmp_path, "kmeans")
     assert box.train({"k": 3, "feature_dim": 4}, {"train": Channel(protobuf(x))}) == 0
-    config = tmp_path / "input" / "config" / "resourceconfig.json"
-    config.write_text('{"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}')
+    (tmp_path / "input" / "config" / "hyperparameters.json").write_text('{"feature_dim": "4"}')
     environ = {**os.environ, "SAGEMAKER_BASE_DIR": str(tmp_path), "WILDSAGE_ALGORITHM": "kmeans"}
     # As a container runs it: by its path, under an interpreter that does not know the package.
     program = wildsage.algorithms.train.__file__
     done = subprocess.run([sys.executable, "-I", program], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "Set InstanceCount to 1." in box.failure
+    assert "'k' is a required property" in box.failure
 
 
 @pytest.mark.parametrize("kind", ["recordio", "csv"])

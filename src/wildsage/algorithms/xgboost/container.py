@@ -11,6 +11,7 @@ from typing import Any
 from ..job import Job
 from . import channels, fitting, matrices, parameters
 from .errors import UserError
+from .together import together
 
 _FAILED = 1
 
@@ -36,13 +37,11 @@ def _train(job: Job, version: str) -> None:
     given = {name: value for name, value in job.hyperparameters.items() if not name.startswith("sagemaker_")}
     config = parameters.check(given, version)
     kind = channels.check(job.channels)
-    if len(job.hosts) > 1:
-        raise UserError(
-            f"This job was started on {len(job.hosts)} instances, but Wildsage trains built-in XGBoost on one. "
-            "Set InstanceCount to 1."
-        )
+    if len(job.hosts) > 1 and "_kfold" in config:
+        raise UserError("Cross validation (_kfold) runs on one instance: its folds are parts of one matrix.")
     folders = fitting.Folders(job.model_dir, job.output_data_dir, job.checkpoints)
-    fitting.train(config, _data(job, kind, config), folders)
+    with together(job):
+        fitting.train(config, _data(job, kind, config), folders)
 
 
 def _data(job: Job, kind: str, config: Mapping[str, Any]) -> fitting.Data:
@@ -52,7 +51,8 @@ def _data(job: Job, kind: str, config: Mapping[str, Any]) -> fitting.Data:
     matrix = matrices.read(together, kind, weighted)
     if matrix is None:
         raise UserError(f"No data in training channel path {train.path}")
-    _log("Single node training.")
+    count = len(job.hosts)
+    _log(f"Distributed node training with {count} hosts: {job.hosts}" if count > 1 else "Single node training.")
     _log(f"Train matrix has {matrix.num_row()} rows and {matrix.num_col()} columns")
     if validation is None or len(together) > 1:
         return fitting.Data(matrix, None)

@@ -15,6 +15,7 @@ from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 from . import measures
 from .errors import AlgorithmError, UserError
 from .parameters import MAXIMIZED
+from .together import leads
 
 MODEL = "xgboost-model"
 _CHECKPOINT = "xgboost-checkpoint"
@@ -70,7 +71,8 @@ def train(config: Mapping[str, Any], data: Data, folders: Folders) -> None:
     try:
         if folds is None:
             booster = _one(settings, plan, data, folders)
-            _save(booster, os.path.join(folders.model, MODEL))
+            if leads():
+                _save(booster, os.path.join(folders.model, MODEL))
         else:
             _cross_validated(settings, plan, data, folders, (folds, repeats))
     except Exception as error:
@@ -122,11 +124,12 @@ def _one(
     suffix = "" if fold is None else f"-{fold}"
     checkpoints = folders.checkpoints if fold is None else ""
     previous, done = _resumed(checkpoints)
-    callbacks: list[Any] = [_Lines(done)]
-    if checkpoints:
+    callbacks: list[Any] = [_Lines(done)] if leads() else []
+    if checkpoints and leads():
         callbacks.append(_Saved(os.path.join(checkpoints, _CHECKPOINT), done))
     if plan.save_early:
-        callbacks.append(_Saved(os.path.join(folders.model, MODEL + suffix), None))
+        if leads():
+            callbacks.append(_Saved(os.path.join(folders.model, MODEL + suffix), None))
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if plan.stopping_rounds and plan.stopping_metric and data.validation is not None:
         callbacks.append(

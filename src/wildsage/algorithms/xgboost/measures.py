@@ -9,6 +9,7 @@ import numpy as np
 from sklearn import metrics
 
 from ..formats.tables import Array
+from .together import mean
 
 _Metric = Callable[[Array, Array], float]
 
@@ -48,7 +49,8 @@ def measuring(names: list[str], objective: str) -> Callable[[Array, Any], list[t
     def measure(predictions: Array, data: Any) -> list[tuple[str, float]]:
         labels, found = data.get_label(), np.asarray(predictions)
         classes = _classes(found, objective)
-        return [(name, _OWN[name](labels, classes if name in _CLASSIFICATION else found)) for name in names]
+        values = [_OWN[name](labels, classes if name in _CLASSIFICATION else found) for name in names]
+        return list(zip(names, mean(values, len(labels))))  # noqa: B905 - Python 3.9
 
     return measure
 
