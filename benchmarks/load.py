@@ -36,8 +36,8 @@ def snapshot(address: str) -> Routes:
     )
 
 
-def script(path: Path, url: str, body: bytes, content_type: str) -> Path:
-    """A wrk script that repeats one signed request, with the headers boto3 sends."""
+def signed(url: str, body: bytes, content_type: str) -> dict[str, str]:
+    """The headers that boto3 sends."""
     request = AWSRequest("POST", url, {"Content-Type": content_type, "Accept": "application/json"}, body)
     request.headers["User-Agent"] = (
         "Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux#6.1 md/arch#x86_64 lang/python#3.11.7"
@@ -45,8 +45,13 @@ def script(path: Path, url: str, body: bytes, content_type: str) -> Path:
     request.headers["amz-sdk-invocation-id"] = "8f6a3c1e-7a80-4b1e-9a1d-000000000000"
     request.headers["amz-sdk-request"] = "attempt=1"
     SigV4Auth(Credentials(ACCESS_KEY, SECRET), "sagemaker", "us-east-1").add_auth(request)
+    return dict(request.headers.items())
+
+
+def script(path: Path, url: str, body: bytes, content_type: str) -> Path:
+    """A wrk script that repeats one signed request."""
     lines = ['wrk.method = "POST"', f"wrk.body = [==[{body.decode()}]==]"]
-    lines += [f'wrk.headers["{name}"] = [==[{value}]==]' for name, value in request.headers.items()]
+    lines += [f'wrk.headers["{name}"] = [==[{value}]==]' for name, value in signed(url, body, content_type).items()]
     path.write_text("\n".join(lines) + "\n")
     return path
 

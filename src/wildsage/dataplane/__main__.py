@@ -29,7 +29,8 @@ def main() -> int:
         listener = socket.socket(fileno=options.fd)
     else:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-        listener = socket.create_server((options.host, options.port), family=family, backlog=4096)
+        address = options.host, options.port
+        listener = socket.create_server(address, family=family, backlog=4096, reuse_port=options.share)
     uvloop.run(_run(DataDir(Path(options.data).absolute()), listener, options.number, options.lifeline))
     return 0
 
@@ -41,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free one")
     parser.add_argument("--fd", type=int, help="a bound socket to inherit instead of --host and --port")
     parser.add_argument("--number", type=int, default=0, help="which of the routers of this data directory it is")
+    parser.add_argument("--share", action="store_true", help="let other routers have the port, too")
     parser.add_argument("--lifeline", type=int, help="a pipe's end that closes when the supervisor is gone")
     return parser.parse_args()
 

@@ -27,8 +27,8 @@ class Delivery(Protocol):
         """All of it."""
         ...
 
-    def start(self, headers: Headers, length: int | None) -> None:
-        """The head; any number of ``part`` and one ``end`` or ``cut`` follow."""
+    def start(self, headers: Headers, length: int | None, first: bytes) -> None:
+        """The head and ``first``, where that is there already; then any number of ``part``, and ``end`` or ``cut``."""
         ...
 
     def part(self, data: bytes) -> None: ...
@@ -54,8 +54,8 @@ class Plain:
     def whole(self, headers: Headers, body: bytes) -> None:
         self._exchange.respond(200, headers, body)
 
-    def start(self, headers: Headers, length: int | None) -> None:
-        self._exchange.start(200, headers, length)
+    def start(self, headers: Headers, length: int | None, first: bytes) -> None:
+        self._exchange.start(200, headers, length, first)
 
     def part(self, data: bytes) -> None:
         self._exchange.write(data)
@@ -81,8 +81,8 @@ class Events:
     def whole(self, headers: Headers, body: bytes) -> None:
         self._exchange.respond(200, answers.event_headers(headers), payload_part(body) if body else b"")
 
-    def start(self, headers: Headers, length: int | None) -> None:
-        self._exchange.start(200, answers.event_headers(headers), None)
+    def start(self, headers: Headers, length: int | None, first: bytes) -> None:
+        self._exchange.start(200, answers.event_headers(headers), None, payload_part(first) if first else b"")
 
     def part(self, data: bytes) -> None:
         self._exchange.write(payload_part(data))

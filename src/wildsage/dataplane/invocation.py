@@ -46,8 +46,7 @@ class Invocation:
     ``slot``: the instance it is at. ``deadline``: when its container has taken too long (``perf_counter``).
 
     Whoever wants to see what was asked and answered finds here: ``asked``; ``_begin`` with the headers that the client
-    gets; ``_pass`` and ``on_end`` with each piece of the body; ``_finish``, whatever came of it. ``variant`` and
-    ``slot`` say by whom.
+    gets; ``_take`` with each piece of the body; ``_finish``, whatever came of it. ``variant`` and ``slot`` say by whom.
     """
 
     __slots__ = (
@@ -185,7 +184,7 @@ class Invocation:
             if headers is None:
                 return
             self._streaming = True
-            self._delivery.start(headers, length)
+            self._delivery.start(headers, length, self._take())
         self._pass()
         if self._drain is None and self._exchange.transport.get_write_buffer_size() > _UNSENT_MOST:
             self._drain = asyncio.get_running_loop().create_task(self._wait_for_client())
@@ -214,7 +213,7 @@ class Invocation:
             if headers is None:
                 return
             self.over = True
-            self._delivery.whole(headers, self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
+            self._delivery.whole(headers, self._take())
         self._finish()
 
     def on_lost(self, error: AnswerLost) -> None:
@@ -241,11 +240,14 @@ class Invocation:
             self.fail(answers.model_error(asked.endpoint, asked.account, self._status, str(error).encode()))
             return None
 
+    def _take(self) -> bytes:
+        """What has arrived and was not passed on yet: every byte of the answer's body comes through here."""
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     def _pass(self) -> None:
-        """What has arrived goes to the client."""
         if self._parts:
-            self._delivery.part(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
-            self._parts = []
+            self._delivery.part(self._take())
 
     def _client_gone(self) -> None:
         if not self.over:

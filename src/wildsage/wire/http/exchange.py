@@ -92,8 +92,11 @@ class Exchange:
         self._line.write(head, body)
         self._line.finished(self)
 
-    def start(self, status: int, headers: Headers, length: int | None) -> None:
-        """The head of an answer whose body follows; ``length`` None means chunked encoding."""
+    def start(self, status: int, headers: Headers, length: int | None, first: bytes = b"") -> None:
+        """The head of an answer whose body follows; ``length`` None means chunked encoding.
+
+        ``first``: what is there of the body already, to leave in the same write. Raises ValueError as ``write`` does.
+        """
         if self.gone:
             return
         if length is None and not heads.bodiless(self.request.method, status):
@@ -104,17 +107,20 @@ class Exchange:
         head = self._head(status, headers, length)
         self.started = True
         self._left = 0 if heads.bodiless(self.request.method, status) else length
-        self._line.write(head)
+        self._line.write(head, *self._framed(first))
 
     def write(self, data: bytes) -> None:
         """A piece of the body. Raises ValueError for more than the announced length."""
-        if self.gone or not data or self.request.method == "HEAD":
-            return
+        if not self.gone and (parts := self._framed(data)):
+            self._line.write(*parts)
+
+    def _framed(self, data: bytes) -> tuple[bytes, ...]:
+        if not data or self.request.method == "HEAD":
+            return ()
         if self._chunked:
-            self._line.write(b"%x\r\n" % len(data), data, b"\r\n")
-        else:
-            self.count(len(data))
-            self._line.write(data)
+            return b"%x\r\n" % len(data), data, b"\r\n"
+        self.count(len(data))
+        return (data,)
 
     def count(self, size: int) -> None:
         """Notes ``size`` bytes of the body that are sent past ``write``."""
