@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 
 from tests.conftest import Server, start_server, wildsage
-from tests.e2e.jobs import deploy
+from tests.e2e.jobs import archive, await_endpoint, deploy, upload
 from tests.e2e.test_processes import gone, wait_until
 
 ECHO = """
@@ -32,6 +32,7 @@ def predict_fn(data, model):
 def output_fn(prediction, accept):
     return prediction if isinstance(prediction, str) else prediction.decode()
 """
+FAILING = ECHO.replace("return data", "raise RuntimeError(data)")
 ROUTERS = ("router", "router-1", "router-2")
 
 
@@ -72,23 +73,61 @@ def test_what_control_says_is_in_force_at_every_router(server: Server) -> None:
         assert late.invoke_endpoint(EndpointName="echo", Body=b"1", ContentType="text/csv")["Body"].read() == b"1"
 
 
-def test_their_counters_are_summed(server: Server) -> None:
-    def invocations() -> float:
-        answer = server.client("cloudwatch").get_metric_statistics(
-            Namespace="AWS/SageMaker",
-            MetricName="Invocations",
-            Dimensions=[{"Name": "EndpointName", "Value": "echo"}, {"Name": "VariantName", "Value": "one"}],
-            StartTime=time.time() - 3600,
-            EndTime=time.time() + 60,
-            Period=7200,
-            Statistics=["Sum"],
-        )
-        return sum(float(point["Sum"]) for point in answer["Datapoints"])
+def metric(server: Server, name: str, endpoint: str, variant: str) -> float:
+    """Its sum over the last hour."""
+    answer = server.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName=name,
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}],
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 60,
+        Period=7200,
+        Statistics=["Sum"],
+    )
+    return sum(float(point["Sum"]) for point in answer["Datapoints"])
 
-    before = invocations()
+
+def test_their_counters_are_summed(server: Server) -> None:
+    before = metric(server, "Invocations", "echo", "one")
     for _ in range(20):
         call(server, b"1")
-    wait_until(lambda: invocations() == before + 20, 60)
+    wait_until(lambda: metric(server, "Invocations", "echo", "one") == before + 20, 60)
+
+
+def test_a_shadow_that_fails_is_seen_in_metrics_only(server: Server) -> None:
+    sagemaker = server.client("sagemaker")
+    model = sagemaker.describe_model(ModelName="echo")["PrimaryContainer"]
+    code = upload(server, "failing/code.tar.gz", archive("serve.py", FAILING))
+    environment = {**model["Environment"], "SAGEMAKER_SUBMIT_DIRECTORY": code}
+    sagemaker.create_model(
+        ModelName="failing", ExecutionRoleArn=server.role, PrimaryContainer={**model, "Environment": environment}
+    )
+    production, shadow = (
+        {"VariantName": variant, "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        for variant, name in (("production", "echo"), ("shadow", "failing"))
+    )
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="shadowed", ProductionVariants=[production], ShadowProductionVariants=[shadow]
+    )
+    sagemaker.create_endpoint(EndpointName="shadowed", EndpointConfigName="shadowed")
+    await_endpoint(server, "shadowed")
+    for _ in range(20):
+        answer = server.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName="shadowed", Body=b"1", ContentType="text/csv"
+        )
+        assert (answer["Body"].read(), answer["InvokedProductionVariant"]) == (b"1", "production")
+    for name, variant, count in (
+        ("Invocations", "production", 20),
+        ("Invocations", "shadow", 20),
+        ("Invocation5XXErrors", "production", 0),
+        ("Invocation5XXErrors", "shadow", 20),
+    ):
+        wait_until(partial(_has, server, name, variant, count), 60)
+    sagemaker.delete_endpoint(EndpointName="shadowed")
+
+
+def _has(server: Server, name: str, variant: str, count: int) -> bool:
+    return metric(server, name, "shadowed", variant) == count
 
 
 def test_streams_are_answered(server: Server) -> None:
