@@ -33,12 +33,15 @@ class Permissions(Protocol):
 
 
 class Snapshot:
-    """Compiles, stores and pushes snapshots, one at a time."""
+    """Compiles, stores and pushes snapshots, one at a time. ``patience``: seconds to wait for an acknowledgement."""
 
-    def __init__(self, platform: Platform, permissions: Permissions, client: Client) -> None:
+    def __init__(
+        self, platform: Platform, permissions: Permissions, client: Client, patience: float = _ACKNOWLEDGE_SECONDS
+    ) -> None:
         self._platform = platform
         self._permissions = permissions
         self._client = client
+        self._patience = patience
         self._turn = asyncio.Lock()
         self._version, self._endpoints = _stored(platform.settings.data.routes)
         self._identity_changed = asyncio.Event()
@@ -51,7 +54,7 @@ class Snapshot:
         self._settled.clear()
 
     async def run(self) -> None:
-        """Pushes anew whenever keys or policies change, until cancelled."""
+        """Pushes anew whenever keys or policies change or a process has not answered, until cancelled."""
         try:
             while True:
                 await self._identity_changed.wait()
@@ -77,7 +80,10 @@ class Snapshot:
         await self.push(self._endpoints)
 
     async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Puts ``endpoints`` in force: on disk, and acknowledged by every router and the objects process that runs."""
+        """Puts ``endpoints`` in force: on disk, and acknowledged by every router and the objects process that runs.
+
+        One that hangs keeps nobody waiting for longer than ``patience``; it is told again until it answers.
+        """
         async with self._turn:
             self._endpoints = endpoints
             await self._write_and_send()
@@ -113,13 +119,16 @@ class Snapshot:
         headers = [("host", path.stem), ("content-type", "application/json"), ("content-length", str(len(text)))]
         request = Request("PUT", "/routes", headers, BytesBody(text.encode()))
         try:
-            response = await self._client.send(f"unix:{path}", request, _ACKNOWLEDGE_SECONDS)
+            response = await self._client.send(f"unix:{path}", request, self._patience)
         except Unreachable:
             return None  # a process that starts reads the file
-        except (AnswerLost, TimeoutError):
-            log.warning(
-                "%s did not acknowledge snapshot %s; its process reads the file at its start", path, self._version
-            )
+        except AnswerLost:
+            log.warning("%s has gone before it acknowledged snapshot %s; it reads the file anew", path, self._version)
+            return None
+        except TimeoutError:
+            log.warning("%s did not acknowledge snapshot %s in time; it will be told again", path, self._version)
+            # Later: who waits for ``settled`` is not to wait for a process that hangs.
+            asyncio.get_running_loop().call_later(self._patience, self._identity_changed.set)
             return None
         if response.status == 409 and isinstance(response.body, bytes):
             return int(json.loads(response.body)["version"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import pytest
@@ -48,3 +49,35 @@ async def test_a_full_disk_does_not_keep_a_router_from_being_told(platform: Plat
         client.close()
         await server.close()
     assert [list(from_json(each).keys) for each in got] == [["AKIA"]]
+
+
+async def test_a_router_that_hangs_is_told_again(platform: Platform) -> None:
+    got: list[int] = []
+    first, all_told = asyncio.Event(), asyncio.Event()
+
+    async def take(request: Request) -> Response:
+        got.append(from_json(await request.body.read(1 << 20)).version)
+        if len(got) == 1:
+            first.set()
+            await asyncio.sleep(60)
+        if len(got) == 4:
+            all_told.set()
+        return Response(200, [], b"")
+
+    paths = platform.settings.data
+    paths.run.mkdir(exist_ok=True)
+    servers = [await start_server(take, path=paths.router_socket(number)) for number in range(2)]
+    client = Client()
+    snapshot = Snapshot(platform, Keys(), client, patience=0.2)
+    running = asyncio.create_task(snapshot.run())
+    try:
+        await snapshot.push({})
+        assert first.is_set()
+        await asyncio.wait_for(snapshot.settled(), 60)
+        await asyncio.wait_for(all_told.wait(), 60)
+        assert got[2] == got[3] > got[0] == got[1]
+    finally:
+        running.cancel()
+        client.close()
+        for server in servers:
+            await server.close(0.1)
