@@ -26,7 +26,7 @@ print(f"share={share}", flush=True)
 """
 
 
-async def train(server: Server, name: str, script: str, seconds: float) -> None:
+async def train(server: Server, name: str, script: str, seconds: float, instances: int = 1) -> None:
     code = await server.put(f"{name}/sourcedir.tar.gz", archive({"train.py": script}))
     await server.call(
         "sagemaker",
@@ -44,7 +44,7 @@ async def train(server: Server, name: str, script: str, seconds: float) -> None:
             "seconds": str(seconds),
         },
         OutputDataConfig={"S3OutputPath": f"s3://{code.split('/')[2]}/{name}"},
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": instances, "VolumeSizeInGB": 10},
         StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
 
@@ -106,6 +106,24 @@ async def test_a_running_job_is_measured_when_somebody_reads(server: Server) -> 
     await counted(server, "CPUUtilization", "Host", "runner/algo-1", before + 1)
     await server.call("sagemaker", "StopTrainingJob", TrainingJobName="runner")
     await server.settled(TRAINING_JOB, "runner", "Stopped")
+
+
+async def test_every_instance_of_several_is_measured(server: Server) -> None:
+    await train(server, "pair", BURN, 600, instances=2)
+    for host in ("pair/algo-1", "pair/algo-2"):
+        for metric in ("CPUUtilization", "MemoryUtilization", "DiskUtilization"):
+            await counted(server, metric, "Host", host, 2)
+    await counted(server, "loss", "TrainingJobName", "pair", 2)
+    await server.call("sagemaker", "StopTrainingJob", TrainingJobName="pair")
+    await server.settled(TRAINING_JOB, "pair", "Stopped")
+
+
+async def test_tabs_are_what_aws_makes_of_them(server: Server) -> None:
+    await train(server, "tabs", "print('a\\tloss=2.5\\rb')", 0)
+    job = await server.settled(TRAINING_JOB, "tabs", "Completed", "Failed")
+    assert "a#011loss=2.5#015b" in await server.log(NAMESPACE, "tabs/")
+    (final,) = job.status["FinalMetricDataList"]
+    assert (final["MetricName"], final["Value"]) == ("loss", 2.5)
 
 
 @pytest.mark.parametrize("text", ["", "\n"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from wildsage.store.summaries import of_values
 
 _AT_ONCE = 2000
 _CHARACTERS = 1 << 20  # of lines read and not kept yet: a line can have 256 KiB
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 _TOO_SLOW = (
     "[wildsage] The regular expression of metric {} takes too long on lines of this log (nested repetitions such as "
     "(a+)+ do that); the metric is not looked for any more in this job."
@@ -37,6 +39,7 @@ _TOO_SLOW = (
 class Source:
     """A container whose output is followed. ``name``: unique for ever; the cursor's name.
 
+    ``escaped``: control characters are written as ``#`` and three octal digits before anybody sees them.
     ``measured``: the series of what it uses; those of ``metrics`` are in the same namespace, under each of ``series``.
     """
 
@@ -47,6 +50,7 @@ class Source:
     metrics: tuple[Metric, ...] = ()
     measured: Measured | None = None
     series: tuple[Dimensions, ...] = ()
+    escaped: bool = False
 
 
 def metrics_topic(source: str) -> str:
@@ -128,7 +132,7 @@ class Attendants:
         timed = []
         for line in lines:
             last = max(last, round(line.at * 1000))
-            timed.append((last, line.text))
+            timed.append((last, escape(line.text) if source.escaped else line.text))
         found = await metrics.find([text for _, text in timed])
         if found.values:
             # Before the lines: should the machine stop in between, a value is kept twice, which changes nothing.
@@ -140,6 +144,11 @@ class Attendants:
         await logstreams.append(self._platform, source.stream, timed, source.name, lines[-1].offset, beside)
         announce(self._platform, data)
         return last
+
+
+def escape(text: str) -> str:
+    """As the logs of training jobs on AWS have it, and the metrics of its XGBoost image expect it."""
+    return _CONTROL.sub(lambda found: f"#{ord(found[0]):03o}", text)
 
 
 def _published(source: Source, values: Sequence[tuple[float, str, float]]) -> Iterator[Datum]:

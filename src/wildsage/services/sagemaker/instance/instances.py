@@ -66,7 +66,7 @@ class Logged:
 
     ``prefix``: of the names that cursors are kept under. ``group``: the log group, and the namespace of metrics.
     ``metrics``: what is looked for in the log, given the create document. ``named``: the dimension that is the job's
-    name. ``disk_gib``: the size of an instance's volume, given the create document.
+    name. ``disk_gib``: the size of an instance's volume, given the create document. ``escaped``: as Source has it.
     """
 
     prefix: str
@@ -74,6 +74,7 @@ class Logged:
     metrics: Callable[[Document], tuple[Metric, ...]] = lambda _: ()
     named: str = ""
     disk_gib: Callable[[Document], int] = lambda _: 0
+    escaped: bool = False
 
     def stream(self, resource: Resource, host: Host) -> LogStream:
         """The log stream of one instance."""
@@ -221,6 +222,7 @@ class Instances:
             self._logged.metrics(resource.spec),
             self._logged.measured(resource, host),
             self._logged.series(resource, host),
+            self._logged.escaped,
         )
 
 

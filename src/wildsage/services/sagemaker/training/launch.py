@@ -29,7 +29,14 @@ def _metrics(document: Document) -> tuple[Metric, ...]:
     return tuple(Metric(each["Name"], each["Regex"]) for each in definitions)
 
 
-LOGGED = Logged("train", LOG_GROUP, _metrics, "TrainingJobName", lambda document: volume(document["ResourceConfig"]))
+LOGGED = Logged(
+    "train",
+    LOG_GROUP,
+    _metrics,
+    "TrainingJobName",
+    lambda document: volume(document["ResourceConfig"]),
+    escaped=True,
+)
 CHECKPOINTS = f"{Inside.ML}/checkpoints"
 CACHE = f"{Inside.ML}/sagemaker/warmpoolcache"
 CACHE_VARIABLE = "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"
