@@ -17,6 +17,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.packages import index as index  # a fixture
+
 ROOT = Path(__file__).resolve().parents[1]
 _STOP_SECONDS = 60
 _LINES = 60  # of each log, beside a failure

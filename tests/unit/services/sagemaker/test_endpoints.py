@@ -217,6 +217,25 @@ async def test_instances_lost_with_the_machine_are_launched_anew(server: Server,
     await hosting.delete("reborn")
 
 
+async def test_requirements_are_installed_once_for_all_endpoints(
+    server: Server, hosting: Hosting, request: pytest.FixtureRequest
+) -> None:
+    """``index``: has wildsage-example, and nothing else."""
+    script = GOOD.replace("import json, os", "import json, os, wildsage_example")
+    files = {"factor.txt": "3", "code/inference.py": script, "code/requirements.txt": "wildsage-example==1.5"}
+    data = await server.put("models/needy.tar.gz", archive(files))
+    variables = {"SAGEMAKER_PROGRAM": "inference.py", **request.getfixturevalue("index")}
+    for name, words in (("first", "Installing the packages of"), ("second", "were installed before")):
+        await hosting.model(name, ModelDataUrl=data, Environment=variables)
+        await hosting.config(name)
+        await hosting.endpoint(name)
+        described = await hosting.until(name, "InService", "Failed")
+        assert described["EndpointStatus"] == "InService", described
+        assert await hosting.invoke(name, [1, 2]) == [3, 6]
+        log = await server.log(f"/aws/sagemaker/Endpoints/{name}", "AllTraffic/")
+        assert any(line.startswith("[wildsage]") and words in line for line in log), log
+
+
 async def test_inference_code_of_its_own_is_staged(server: Server, hosting: Hosting) -> None:
     code = await server.put("code/sourcedir.tar.gz", archive({"inference.py": GOOD}))
     data = await server.put("models/factor-only.tar.gz", archive({"factor.txt": "5"}))

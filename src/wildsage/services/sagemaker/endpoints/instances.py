@@ -11,6 +11,7 @@ from typing import Any
 
 from wildsage.core import trees
 from wildsage.core.errors import ClientFault, InternalFault, JobFault, RuntimeRefused
+from wildsage.images.building import Progress
 from wildsage.images.uris import Role
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
@@ -103,12 +104,7 @@ class Instances:
         """The image is at hand, the model and its code lie in the instance's folder. Raises JobFault, OSError."""
         stream = self._stream(endpoint, instance)
         await logstreams.ensure(self._platform, stream)
-
-        async def report(line: str) -> None:
-            at = round(self._platform.clock.now() * 1000)
-            await logstreams.append(self._platform, stream, [(at, line)])
-
-        software = await self._images.prepare(variant.image, Role.INFERENCE, report)
+        software = await self._images.prepare(variant.image, Role.INFERENCE, self._reporter(stream))
         if text := "\n".join(filter(None, (software.notice, unheeded(variant.model)))):
             await logstreams.announce(self._platform, stream, text, once=f"notice/{instance.id}")
         caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
@@ -121,12 +117,21 @@ class Instances:
             )
         return replace(instance, stage=fleet.FILLED)
 
+    def _reporter(self, stream: LogStream) -> Progress:
+        async def report(line: str) -> None:
+            at = round(self._platform.clock.now() * 1000)
+            await logstreams.append(self._platform, stream, [(at, line)])
+
+        return report
+
     async def launch(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
+        place, report = self._place(endpoint, instance, variant), self._reporter(self._stream(endpoint, instance))
         software = await self._images.prepare(variant.image, Role.INFERENCE, _unheard)
+        software = await modeldata.with_requirements(self._images, software, place, report)
         caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
         uri = credentials_uri(self._platform, caller)
-        spec = launch.spec(self._place(endpoint, instance, variant), software, self._platform.settings, uri)
+        spec = launch.spec(place, software, self._platform.settings, uri)
         handle = await self._runtime.launch(spec)
         return replace(
             instance,

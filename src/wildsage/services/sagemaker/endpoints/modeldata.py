@@ -7,12 +7,14 @@ from pathlib import Path
 
 from wildsage.core import trees
 from wildsage.core.errors import ApiError, ClientFault
+from wildsage.images.building import Progress
 from wildsage.services.sagemaker.endpoints.launch import Placement, submit_directory
 from wildsage.services.sagemaker.instance import archives
+from wildsage.services.sagemaker.instance.images import Images, Software
 from wildsage.services.sagemaker.instance.places import Location, code, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.models.rules import model_data
+from wildsage.services.sagemaker.models.rules import container_of, model_data
 
 _FOLDERS = ("model", "code")
 _ARCHIVE = "download.tar.gz"
@@ -31,6 +33,19 @@ async def fill(place: Placement, transfers: Transfers) -> None:
     if submitted:
         source = code(submitted, "the variable SAGEMAKER_SUBMIT_DIRECTORY")
         await _unpack(place, transfers, source, ml / "code")
+
+
+async def with_requirements(images: Images, software: Software, place: Placement, report: Progress) -> Software:
+    """The model's software with what its code asks for beyond, installed once for all instances and endpoints.
+
+    A model without a network has no way to get more.
+    """
+    model = place.variant.model
+    if model.get("EnableNetworkIsolation"):
+        return software
+    folder = place.directory / "ml" / ("code" if submit_directory(model) else "model/code")
+    own = container_of(model).get("Environment") or {}
+    return await images.with_requirements(software, folder / "requirements.txt", own, report)
 
 
 def _prepare(directory: Path) -> None:
