@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -109,8 +110,8 @@ async def broken(plant: Plant, url: str = "") -> tuple[list[bytes], str, str]:
 
     def call() -> tuple[list[bytes], EventStreamError]:
         found = []
-        with pytest.raises(EventStreamError) as caught:
-            for event in streamed(plant, url)["Body"]:
+        with closing(streamed(plant, url)["Body"]) as events, pytest.raises(EventStreamError) as caught:
+            for event in events:
                 found.append(event["PayloadPart"]["Bytes"])
                 plant.turns.release()
         return found, caught.value
@@ -148,10 +149,10 @@ async def test_a_stream_may_take_longer_than_an_answer_but_not_for_ever(plant: P
 async def test_a_router_that_stops_says_so_in_the_stream(plant: Plant) -> None:
     other = Router(plant.data, socket.create_server(("127.0.0.1", 0)), 1)
     await other.start()
-    closing: list[asyncio.Task[None]] = []
+    ending: list[asyncio.Task[None]] = []
 
     async def stop() -> None:
-        closing.append(asyncio.create_task(other.close(grace=0.5)))
+        ending.append(asyncio.create_task(other.close(grace=0.5)))
         await asyncio.sleep(60)
 
     plant.put(endpoint("iris", Variant("A", 1.0, (await in_pieces(plant, b"one", then=stop),))))
@@ -159,7 +160,7 @@ async def test_a_router_that_stops_says_so_in_the_stream(plant: Plant) -> None:
     found, code, words = await broken(plant, f"http://127.0.0.1:{other.home()[1]}")
     assert (found, code) == ([b"one"], "InternalStreamFailure")
     assert "router is stopping" in words
-    await closing[0]
+    await ending[0]
 
 
 async def test_a_client_that_leaves_a_stream_leaves_the_container(plant: Plant) -> None:
