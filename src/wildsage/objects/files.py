@@ -20,6 +20,7 @@ import re
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ _HARMFUL = re.compile(r"[^A-Za-z0-9._-]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[0-9a-f]{2}/[0-9a-f]{32}~[A-Za-z0-9._-]*")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TAIL = 64
+_SHARD_BITS = 22  # a folder takes what comes in some four seconds (2^22 µs), then it is the next one's turn
 KEY_BYTES = 1024  # the longest key, as UTF-8
 _HURRY = 8 * 1024 * 1024
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -41,11 +43,16 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def new_name(bucket: str, label: str) -> str:
-    """A fresh blob name; raises ValueError for a bucket name that cannot be a folder."""
+    """A fresh blob name; raises ValueError for a bucket name that cannot be a folder.
+
+    Names made one after another stand beside each other in folders and in the indexes of the database, so that many
+    of them change few pages there.
+    """
     if not _BUCKET.fullmatch(bucket):
         raise ValueError(f"not a bucket name: {bucket!r}")
     tail = _HARMFUL.sub("_", label.rstrip("/").rpartition("/")[2])[-_TAIL:]
-    identity = secrets.token_hex(16)
+    moment = time.time_ns() // 1000
+    identity = f"{moment >> _SHARD_BITS & 0xFF:02x}{moment:014x}{secrets.token_hex(8)}"
     return f"{bucket}/{identity[:2]}/{identity}~{tail}"
 
 

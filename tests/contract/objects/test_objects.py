@@ -78,7 +78,8 @@ async def test_small_bytes_are_left_to_the_index(objects: LocalObjects, root: Pa
 
 
 async def test_files_that_are_lost_are_given_back(objects: LocalObjects, root: Path) -> None:
-    lost, short, fine = [await objects.write("bucket", "a", chunks(b"data"), small=9) for _ in range(3)]
+    buckets = ("gone", "bucket", "bucket")
+    lost, short, fine = [await objects.write(bucket, "a", chunks(b"data"), small=9) for bucket in buckets]
     for blob in (lost, short, fine):
         await objects.keep(blob.name)
     objects.path(lost.name).unlink()
