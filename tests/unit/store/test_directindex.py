@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wildsage.core import trees
 from wildsage.core.errors import ApiError
 from wildsage.store.buckets import Bucket, Buckets
+from wildsage.store.codec import dumps
 from wildsage.store.database import Database
 from wildsage.store.directindex import BucketRow, DirectIndex
 from wildsage.store.directwrites import BucketChanged, DirectWrites, NewObject
@@ -26,6 +27,11 @@ DOCUMENT = {"Headers": {"ContentType": "text/plain"}, "Metadata": {}, "Tags": {}
 
 def refuse(_current: object) -> None:
     raise ApiError("PreconditionFailed", "no", 412)
+
+
+def refuse_more(current: object) -> None:
+    if current is not None:
+        refuse(current)
 
 
 async def rows(database: Database) -> list[Any]:
@@ -104,16 +110,51 @@ async def _put_by_text(database: Database, writes: DirectWrites, new: ObjectVers
     with writes.turn:
         writes.begin()
         try:
-            return writes.put(_as_new(place, new, check))
-        except ApiError as error:
-            return error.code
+            (outcome,) = writes.put_all([_as_new(place, new, check)])
+            return outcome.code if isinstance(outcome, ApiError) else str(outcome)
         finally:
             writes.commit()
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    writes=st.lists(
+        st.tuples(st.sampled_from(["plain", "versioned"]), st.sampled_from(["a", "ü/b", "c"]), st.booleans()),
+        max_size=12,
+    )
+)
+async def test_many_writes_at_once_leave_what_they_leave_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[str, str, bool]]
+) -> None:
+    root = tmp_path_factory.mktemp("many")
+    by_core, by_text = await Database.open(root / "core.db"), await Database.open(root / "text.db")
+    for database in (by_core, by_text):
+        for name in ("plain", "versioned"):
+            await Buckets(database).create(Bucket(name, "000000000000", "us-east-1", 1.0))
+        await Buckets(database).edit("versioned", _set_versioning("Enabled"))
+    news, told = [], []
+    for number, (bucket, key, allowed) in enumerate(writes):
+        new = ObjectVersion(bucket, key, f"v{number}", 1.0, 3, f"{number}", f"{bucket}/00/{number}", document=DOCUMENT)
+        check = None if allowed else refuse_more
+        told.append(await _put_by_core(by_core, new, check))
+        news.append(_as_new(await place_of(by_text, bucket), new, check))
+    direct = DirectWrites(root / "text.db")
+    with direct.turn:
+        direct.begin()
+        outcomes = direct.put_all(news)
+        direct.commit()
+    direct.close()
+    assert [each.code if isinstance(each, ApiError) else each for each in outcomes] == told
+    assert await rows(by_core) == await rows(by_text)
+    await by_core.close()
+    await by_text.close()
+
+
 def _as_new(place: BucketRow, new: ObjectVersion, check: Any) -> NewObject:
     blob = str(new.blob)
-    return NewObject(place, new.key, new.version, new.modified, new.size, new.etag, blob, new.document, check=check)
+    return NewObject(
+        place, new.key, new.version, new.modified, new.size, new.etag, blob, dumps(new.document), check=check
+    )
 
 
 def _set_versioning(value: str) -> Callable[[Bucket], Bucket]:
@@ -129,8 +170,8 @@ async def test_a_bucket_that_changed_is_told(tmp_path: Path) -> None:
     with writes.turn:
         writes.begin()
         for place in (old, old._replace(name="none")):
-            with pytest.raises(BucketChanged):
-                writes.put(NewObject(place, "a", "", 1.0, 0, "etag", "bucket/00/1", DOCUMENT))
+            (outcome,) = writes.put_all([NewObject(place, "a", "", 1.0, 0, "etag", "bucket/00/1", "{}")])
+            assert isinstance(outcome, BucketChanged)
         writes.undo()
     writes.close()
     await database.close()
@@ -143,9 +184,11 @@ async def test_bytes_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
     unsynced = Unsynced(database)
     with writes.turn:
         writes.begin()
-        for number in range(3):
-            new = NewObject(place, f"k{number}", NULL_VERSION, 1.0, 1, "etag", f"b{number}", DOCUMENT, b"%d" % number)
-            writes.put(new)
+        news = [
+            NewObject(place, f"k{number}", NULL_VERSION, 1.0, 1, "etag", f"b{number}", "{}", b"%d" % number)
+            for number in range(3)
+        ]
+        assert writes.put_all(news) == [NULL_VERSION] * 3
         assert writes.newest_unsynced() == 3
         writes.commit()
     assert await unsynced.newest() == 3

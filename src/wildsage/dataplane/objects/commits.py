@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wildsage.core.errors import ApiError
 from wildsage.dataplane.objects.filing import Filing
 from wildsage.objects import files
-from wildsage.store.directwrites import BucketChanged, DirectWrites, NewObject
+from wildsage.store.directwrites import DirectWrites, NewObject
 
 log = logging.getLogger(__name__)
 
@@ -125,12 +124,11 @@ class Commits:
             if self._writes.begin():
                 self._synced = self._forgotten = 0
                 self._filing.begin_anew()
-            for job in batch:
-                if job.error is None:
-                    try:
-                        job.version = self._writes.put(job.new)
-                    except (ApiError, BucketChanged) as error:
-                        job.error = error
+            for job, outcome in zip(batch, self._writes.put_all([job.new for job in batch]), strict=True):
+                if isinstance(outcome, str):
+                    job.version = outcome
+                else:
+                    job.error = outcome
             newest = self._writes.newest_unsynced()
         except Exception as error:  # whatever it is, a turn that is kept would stop every write of the server
             self._give_up(batch, error)

@@ -25,6 +25,7 @@ from wildsage.objects.digests import digest
 from wildsage.objects.local import LocalObjects
 from wildsage.objects.rules import checksums, conditions, telling
 from wildsage.objects.rules.checksums import Demand, Document
+from wildsage.store.codec import dumps
 from wildsage.store.directindex import BucketRow
 from wildsage.store.directwrites import BucketChanged, NewObject
 from wildsage.wire import sigv4
@@ -186,7 +187,7 @@ class Writing:
         if isinstance(error, BucketChanged):
             self._buckets.pop(plan.bucket.name, None)
         if error is None:
-            made = _Made(version, new.modified, new.size, new.etag, new.document)
+            made = _Made(version, new.modified, new.size, new.etag, plan.document)
             told = telling.written(made, plan.bucket.versioning == "Enabled")
             exchange.respond(200, answer_headers(OPERATION, told, request_id()), b"")
         elif isinstance(error, ApiError):
@@ -223,7 +224,7 @@ def _new(plan: _Plan, blob: Blob) -> NewObject:
         size=blob.size,
         etag=blob.md5.hex(),
         blob=blob.name,
-        document=plan.document,
+        document=dumps(plan.document),
         check=conditions.write_check(wanted.members, wanted.key),
     )
 
