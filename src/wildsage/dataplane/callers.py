@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wildsage.core import sessions
 from wildsage.core.clock import Clock
@@ -17,8 +17,7 @@ _SIGNING_NAME = "sagemaker"
 _MOST_SESSIONS = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A caller. ``restricted``: the session carries policies of its own, which control must evaluate.
 
     ``user_id``: the unique id of the user or role, without a session's name.

@@ -22,6 +22,9 @@ _CRC_MODELS: Final = {
     CRC32C: anycrc.Model("CRC32-ISCSI"),
     CRC64NVME: anycrc.Model("CRC64-NVME"),
 }
+_CRCS: Final[dict[str, Callable[[bytes, int], int]]] = {
+    name: zlib.crc32 if name == CRC32 else model.calc for name, model in _CRC_MODELS.items()
+}
 _HASHES: Final = {
     "SHA1": hashlib.sha1,
     "SHA256": hashlib.sha256,
@@ -46,7 +49,7 @@ class _Crc:
 
     def __init__(self, algorithm: str) -> None:
         self._size = _CRC_BYTES[algorithm]
-        self._advance: Callable[[bytes, int], int] = zlib.crc32 if algorithm == CRC32 else _CRC_MODELS[algorithm].calc
+        self._advance = _CRCS[algorithm]
         self._value = 0
 
     def update(self, data: bytes, /) -> None:
@@ -84,9 +87,10 @@ class Digests:
 
 def digest(algorithm: str, data: bytes) -> bytes:
     """The digest of ``data``; ``algorithm`` is one of ALGORITHMS."""
-    running = _running(algorithm)
-    running.update(data)
-    return running.digest()
+    advance = _CRCS.get(algorithm)
+    if advance is not None:
+        return advance(data, 0).to_bytes(_CRC_BYTES[algorithm], "big")
+    return _HASHES[algorithm](data, usedforsecurity=False).digest()
 
 
 def combine(algorithm: str, parts: Iterable[tuple[bytes, int]]) -> bytes:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import re
 import secrets
@@ -48,12 +49,17 @@ def new_name(bucket: str, label: str) -> str:
     Names made one after another stand beside each other in folders and in the indexes of the database, so that many
     of them change few pages there.
     """
-    if not _BUCKET.fullmatch(bucket):
-        raise ValueError(f"not a bucket name: {bucket!r}")
     tail = _HARMFUL.sub("_", label.rstrip("/").rpartition("/")[2])[-_TAIL:]
     moment = time.time_ns() // 1000
     identity = f"{moment >> _SHARD_BITS & 0xFF:02x}{moment:014x}{secrets.token_hex(8)}"
-    return f"{bucket}/{identity[:2]}/{identity}~{tail}"
+    return f"{_folder(bucket)}/{identity[:2]}/{identity}~{tail}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _folder(bucket: str) -> str:
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError(f"not a bucket name: {bucket!r}")
+    return bucket
 
 
 def is_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ SIGV2_QUERY = "AWS-HMAC-SHA1"
 TERMINATOR = "aws4_request"
 MAX_EXPIRES = 604_800  # seconds a presigned URL may live
 _DEFAULT_EXPIRES = 300
+_USUAL_LENGTH = 1024
 _QUERY_PARAMETERS = (
     "X-Amz-Algorithm",
     "X-Amz-Credential",
@@ -68,7 +70,36 @@ def parse_authorization(request: Request) -> Authorization | None:
     return None
 
 
+@functools.lru_cache(maxsize=1024)
+def _usual(before: str) -> tuple[str, str, str, str, str] | None:
+    """Access key, date, region, service and signed headers; None unless exactly these stand before the signature.
+
+    It is the same text for every request that a client makes on one day.
+    """
+    algorithm, _, rest = before.partition(" ")
+    found = dict(part.strip().partition("=")[::2] for part in rest.removesuffix(",").split(","))
+    scope = found.get("Credential", "").rsplit("/", 4)
+    if algorithm != ALGORITHM or len(found) != 2 or len(scope) != 5 or scope[4] != TERMINATOR:
+        return None
+    signed = found.get("SignedHeaders")
+    return (scope[0], scope[1], scope[2], scope[3], signed) if signed else None
+
+
 def _from_header(request: Request, text: str) -> Authorization:
+    before, mark, signature = text.rpartition("Signature=")
+    usual = _usual(before.rstrip()) if mark and signature.isalnum() and len(before) < _USUAL_LENGTH else None
+    if usual is None:
+        return _from_any_header(request, text)
+    headers = dict(request.headers)
+    timestamp = headers.get("x-amz-date")
+    if not timestamp:
+        return _from_any_header(request, text)
+    dialect = errors.dialect_of(request, usual[3])
+    token = headers.get("x-amz-security-token", "")
+    return Authorization(*usual, signature, timestamp, token, False, 0, dialect)
+
+
+def _from_any_header(request: Request, text: str) -> Authorization:
     algorithm, _, rest = text.partition(" ")
     if algorithm != ALGORITHM:
         raise errors.unsupported_algorithm(errors.dialect_of(request, ""), algorithm)

@@ -6,6 +6,7 @@ A signed request names its service in the credential's scope, but a scope may co
 
 from __future__ import annotations
 
+import functools
 from urllib.parse import parse_qsl
 
 from wildsage.wire.http.messages import BytesBody, Request
@@ -115,6 +116,7 @@ def _by_form(request: Request) -> str | None:
     return _QUERY_VERSIONS.get(fields.get("Version", "")) if "Action" in fields else None
 
 
+@functools.lru_cache(maxsize=1024)
 def virtual_bucket(host: str) -> str | None:
     """The bucket of a virtual-hosted-style request.
 

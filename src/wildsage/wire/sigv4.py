@@ -80,11 +80,13 @@ def hash_of(authorization: Authorization, request: Request, body: bytes) -> str:
 
     Raises ApiError where the client declares another one.
     """
-    computed = hashlib.sha256(body).hexdigest()
     declared = declared_hash(authorization, request)
-    if declared is not None and len(declared) == 64 and declared != computed:
+    if declared and len(declared) != 64:
+        return declared
+    computed = hashlib.sha256(body).hexdigest()
+    if declared and declared != computed:
         raise errors.body_mismatch(authorization.dialect, declared, computed)
-    return declared or computed
+    return computed
 
 
 def verify(authorization: Authorization, request: Request, secret: str, payload_hash: str, now: float) -> None:
@@ -162,7 +164,7 @@ def _epoch(timestamp: str) -> float | None:
 
 def _canonical_headers(authorization: Authorization, headers: Headers) -> str:
     """The signed headers, one a line. Raises ApiError if the host, or S3's own headers, are not among them."""
-    names = authorization.signed_headers.split(";")
+    names = _names(authorization.signed_headers)
     values = dict(headers)
     if len(values) != len(headers):
         values = _joined(headers)
@@ -177,6 +179,11 @@ def _canonical_headers(authorization: Authorization, headers: Headers) -> str:
         value = values.get(name, "")
         lines.append(f"{name}:{' '.join(value.split()) if '  ' in value else value.strip()}\n")
     return "".join(lines)
+
+
+@functools.lru_cache(maxsize=1024)
+def _names(signed: str) -> tuple[str, ...]:
+    return tuple(signed.split(";"))
 
 
 def _joined(headers: Headers) -> dict[str, str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 from urllib.parse import quote, unquote_to_bytes
+
+_PLAIN = re.compile(r"[A-Za-z0-9/._~-]*").fullmatch
 
 
 @functools.lru_cache(maxsize=4096)
@@ -21,9 +24,13 @@ def normalized_path(path: str) -> str:
     return quote(f"/{joined}{tail}", safe="/~")
 
 
-@functools.lru_cache(maxsize=4096)
 def s3_path(path: str) -> str:
     """S3's canonical path: the key as it is, encoded once."""
+    return path if _PLAIN(path) else _encoded_path(path)
+
+
+@functools.lru_cache(maxsize=4096)
+def _encoded_path(path: str) -> str:
     return quote(unquote_to_bytes(path.encode("latin-1", "replace")), safe="/~")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
-from wildsage.objects.rules.telling import LARGEST
+from wildsage.objects.rules.telling import LARGEST, SYSTEM
 from wildsage.wire.http.messages import Request
 from wildsage.wire.names import virtual_bucket
 from wildsage.wire.timestamps import RFC822, Malformed, parse_timestamp
@@ -42,6 +42,8 @@ _WRITE: Final = {
 _METADATA: Final = "x-amz-meta-"
 # What comes with an ``aws-chunked`` body.
 _CHUNKED: Final = frozenset({"x-amz-trailer", "x-amz-decoded-content-length"})
+# Headers that say nothing of an object to be, or are looked up by name.
+_PASSING: Final = _SIGNING | _CHUNKED | {"host", "content-length", "authorization", "user-agent", "accept-encoding"}
 _UNUSUAL: Final = ("origin", "expires", "transfer-encoding")
 _TIMES: Final = {"if-modified-since": "IfModifiedSince", "if-unmodified-since": "IfUnmodifiedSince"}
 _OVERRIDES: Final = {
@@ -55,6 +57,10 @@ _PRESIGNED: Final = frozenset(
     f"X-Amz-{name}"
     for name in ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature", "Security-Token")
 )
+
+
+PLAIN: Final = frozenset(_WRITE.values()).difference(SYSTEM)
+"""Members of a PutObject that leave no trace in what is kept beside its bytes."""
 
 
 @dataclass(slots=True)
@@ -98,28 +104,26 @@ def read(request: Request, operation: str) -> Asked | None:
 
 def write(request: Request) -> Asked | None:
     """A PutObject."""
+    headers = dict(request.headers)
+    if len(headers) != len(request.headers):
+        return None
     members: dict[str, Any] = {}
-    host, length, chunked, trailing = "", "", False, False
-    for name, value in request.headers:
+    for name in [name for name in headers if name not in _PASSING]:
         if name in _WRITE or name.startswith(_METADATA):
-            if not _take(name, value, members):
+            if not _take(name, headers[name], members):
                 return None
-        elif name == "host":
-            host = value
-        elif name == "content-length":
-            length = value
-        elif name in _CHUNKED:
-            trailing = True
-        elif name == "x-amz-content-sha256":
-            chunked = value.startswith("STREAMING-")
-        elif name in _UNUSUAL or (name.startswith("x-amz-") and name not in _SIGNING):
+        elif name in _UNUSUAL or name.startswith("x-amz-"):
             return None
-    if not length.isdecimal() or int(length) > LARGEST or (trailing and not chunked):
+    length = headers.get("content-length", "")
+    if not length.isdecimal() or int(length) > LARGEST:
+        return None
+    chunked = headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+    if not chunked and not _CHUNKED.isdisjoint(headers):
         return None
     path, _, query = request.target.partition("?")
     if query and not _read_query(query, "PutObject", {}, members):
         return None
-    return _place(path, host, members)
+    return _place(path, headers.get("host", ""), members)
 
 
 def _take(name: str, value: str, members: dict[str, Any]) -> bool:

@@ -64,6 +64,7 @@ class Commits:
         self._synced = self._forgotten = 0
         self._unflushed = 0
         self._closing = False
+        self._room: bool | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
@@ -73,6 +74,11 @@ class Commits:
 
     def has_room(self) -> bool:
         """Whether the disk has room for files that are written after their commit; else they must be there before."""
+        if self._room is None:
+            self._room = self._find_room()
+        return self._room
+
+    def _find_room(self) -> bool:
         try:
             found = os.statvfs(self._root)
         except OSError:
@@ -116,6 +122,7 @@ class Commits:
 
     def _run(self) -> None:
         """One batch up to its commit; the turn is ours."""
+        self._room = None
         batch = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
         for job in batch:
             if job.new.unsynced is not None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wildsage.core.clock import Clock
 from wildsage.core.upstream import S3Upstream
-from wildsage.dataplane.callers import Callers, Identity
+from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.objects.asked import Asked
 from wildsage.dataplane.table import Table
 from wildsage.store.directindex import DirectIndex
 from wildsage.wire.authorization import SIGV2_QUERY
 from wildsage.wire.sigv4 import Authorization
+
+May = Callable[[str, str, str], bool]
+"""``Table.may_read`` or ``may_write``."""
 
 
 @dataclass(slots=True)
@@ -24,11 +28,17 @@ class Known:
     clock: Clock
     upstream: S3Upstream | None = None
 
-    def signer(self, authorization: Authorization, wanted: Asked, now: float) -> tuple[str, Identity] | None:
-        """Who signed, and with which secret, if that is for this process to say. Raises ApiError for unknown keys."""
+    def secret(self, authorization: Authorization, wanted: Asked, may: May, now: float) -> str | None:
+        """What must have signed, if that is for this process to say and whoever has it plainly ``may`` do this.
+
+        Nothing is proven before the signature is verified with it. Raises ApiError for unknown keys.
+        """
         if authorization.service != "s3" or authorization.algorithm == SIGV2_QUERY:
             return None
         if self.upstream is not None and self.upstream.holds(wanted.bucket):
             return None
-        found = self.callers.signer(authorization, now)
-        return None if found[1].restricted else found
+        secret, identity = self.callers.signer(authorization, now)
+        if identity.restricted:
+            return None
+        arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
+        return secret if may(identity.principal, identity.user_id, arn) else None

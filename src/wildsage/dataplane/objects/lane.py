@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from wildsage.core.errors import ApiError
-from wildsage.dataplane.answers import request_id
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
 from wildsage.dataplane.objects.known import Known
-from wildsage.dataplane.objects.wording import answer_headers
+from wildsage.dataplane.objects.wording import answer_headers, internal_error, refuse
 from wildsage.dataplane.objects.writing import Writing
 from wildsage.objects.rules import conditions, telling
 from wildsage.store.directindex import Held
@@ -34,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _HASH: Final = 64  # characters of a payload's hash
 _SMALL: Final = 64 * 1024
+_OPERATIONS: Final = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
 # Settings of a bucket that make no difference to reading an object. Any other sends the request to control.
 _READ_HARMLESS: Final = frozenset(
     {"Acl", "CORSConfiguration", "NotificationConfiguration", "ObjectLockConfiguration", "OwnershipControls"}
@@ -59,19 +59,22 @@ class Lane:
 
     def answer(self, exchange: Exchange) -> bool:
         """Answers now or later; False for what is control's."""
-        method = exchange.request.method
+        operation = _OPERATIONS.get(exchange.request.method)
+        if operation is None:
+            return False
         try:
-            if method == "GET":
-                return self._read(exchange, "GetObject")
-            if method == "HEAD":
-                return self._read(exchange, "HeadObject")
-            if method == "PUT":
+            if operation == "PutObject":
                 return self._writing.answer(exchange)
+            return self._read(exchange, operation)
         except ApiError:
             return False  # control finds the same and says so
         except sqlite3.Error as error:
             log.warning("the index cannot be read: %s", error)
-        return False
+            return False
+        except Exception:
+            log.exception("%s %s failed", exchange.request.method, exchange.request.path)
+            refuse(exchange, operation, internal_error())
+            return True
 
     def _read(self, exchange: Exchange, operation: str) -> bool:
         request = exchange.request
@@ -88,7 +91,7 @@ class Lane:
         told = telling.answer(held, bool(held.versioning))
         offset = telling.add_piece(told, wanted.members, held)
         status = 206 if "ContentRange" in told else 200
-        headers = answer_headers(operation, told, request_id())
+        headers = answer_headers(operation, told)
         if operation == "HeadObject":
             exchange.respond(status, headers, b"")
             return True
@@ -101,12 +104,8 @@ class Lane:
     def _proves(self, exchange: Exchange, authorization: Authorization, wanted: Asked) -> bool:
         """Whether the caller of a request that is all here may plainly read; raises ApiError for a wrong signature."""
         now = self._known.clock.now()
-        signer = self._known.signer(authorization, wanted, now)
-        if signer is None:
-            return False
-        secret, identity = signer
-        arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
-        if not self._table.may_read(identity.principal, identity.user_id, arn):
+        secret = self._known.secret(authorization, wanted, self._table.may_read, now)
+        if secret is None:
             return False
         body = exchange.request.body
         data = body.data if isinstance(body, BytesBody) else b""

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
-from wildsage.wire.http.messages import Headers, Response
+from wildsage.dataplane.answers import request_id
+from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.messages import Headers
 from wildsage.wire.model import Shape, load
 from wildsage.wire.protocols import s3
 from wildsage.wire.protocols.bindings import header_text, write_headers
@@ -34,9 +36,15 @@ def _plain(operation: str) -> dict[str, str]:
     }
 
 
-def error_response(operation: str, error: ApiError, request_id: str) -> Response:
-    """An error as control writes it."""
-    return _PROTOCOL.serialize_error(load("s3").operations[operation], error, request_id)
+def refuse(exchange: Exchange, operation: str, error: ApiError) -> None:
+    """Answers with an error as control writes it."""
+    response = _PROTOCOL.serialize_error(load("s3").operations[operation], error, request_id())
+    exchange.respond(response.status, response.headers, response.body if isinstance(response.body, bytes) else b"")
+
+
+def internal_error() -> ApiError:
+    """For what is a bug and in the log."""
+    return ApiError("InternalError", "We encountered an internal error. Please try again.", 500)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -44,10 +52,10 @@ def _http_date(seconds: int) -> str:
     return format_timestamp(seconds, RFC822)
 
 
-def answer_headers(operation: str, told: Mapping[str, Any], request_id: str) -> Headers:
+def answer_headers(operation: str, told: Mapping[str, Any]) -> Headers:
     """What ``protocols.rest_xml`` makes of ``told``, faster."""
     plain = _plain(operation)
-    headers = s3.id_headers(request_id)
+    headers = s3.id_headers(request_id())
     for name, value in told.items():
         if name in plain:
             text = value if isinstance(value, str) else str(value)

@@ -7,18 +7,17 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from wildsage.core.errors import ApiError
 from wildsage.core.ids import object_version
-from wildsage.dataplane.answers import request_id
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
 from wildsage.dataplane.objects.commits import Commits, Job
 from wildsage.dataplane.objects.known import Known
-from wildsage.dataplane.objects.wording import answer_headers, error_response
+from wildsage.dataplane.objects.wording import answer_headers, refuse
 from wildsage.objects import files
 from wildsage.objects.base import Blob, NoSpace
 from wildsage.objects.digests import digest
@@ -31,7 +30,7 @@ from wildsage.store.directwrites import BucketChanged, NewObject
 from wildsage.wire import sigv4
 from wildsage.wire.authorization import parse_authorization
 from wildsage.wire.http.exchange import Exchange
-from wildsage.wire.http.messages import Body, BytesBody
+from wildsage.wire.http.messages import Body, BytesBody, Headers
 from wildsage.wire.http.server import guarded
 from wildsage.wire.sigv4_streaming import ChunkedBody, open_body
 
@@ -40,7 +39,9 @@ log = logging.getLogger(__name__)
 OPERATION: Final = "PutObject"
 # Bodies up to this are committed with their object, longer ones are on the disk before.
 SMALL: Final = 64 * 1024
+_HASH: Final = 64  # characters of a payload's hash
 _MOST_BUCKETS: Final = 1024
+_SHARED: Final = asked.PLAIN | {"ContentType"}
 # Settings of a bucket that make no difference to writing an object. Any other sends the request to control.
 _HARMLESS: Final = frozenset(
     {"Acl", "CORSConfiguration", "OwnershipControls", "PublicAccessBlockConfiguration", "Tagging"}
@@ -49,15 +50,19 @@ _HARMLESS: Final = frozenset(
 
 @dataclass(slots=True)
 class _Plan:
-    """An object to be, up to its bytes. ``raw``: the request is as it came, so control could still have it."""
+    """An object to be, up to its bytes. ``text``: ``document`` as JSON text, without the end.
+
+    ``again``: headers and body of the request as they came, if control could still have it.
+    """
 
     wanted: Asked
     bucket: BucketRow
     now: float
     document: Document
+    text: str
     demand: Demand
-    algorithms: Collection[str]
-    raw: bool
+    algorithm: str
+    again: tuple[Headers, BytesBody] | None
 
 
 class Writing:
@@ -94,34 +99,31 @@ class Writing:
         if wanted is None or authorization is None:
             return False
         now = self._known.clock.now()
-        signer = self._known.signer(authorization, wanted, now)
-        if signer is None:
-            return False
-        secret, identity = signer
-        arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
-        if not self._table.may_write(identity.principal, identity.user_id, arn):
+        secret = self._known.secret(authorization, wanted, self._table.may_write, now)
+        if secret is None:
             return False
         body = request.body
-        declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
-        whole = declared == sigv4.UNSIGNED_PAYLOAD or len(declared) == 64
-        raw = whole and isinstance(body, BytesBody) and len(body.data) <= SMALL and self._commits.has_room()
-        # What is not raw cannot be handed to control any more once the transaction finds that the bucket has changed.
-        bucket = self._bucket(wanted.bucket) if raw else self._index.bucket(wanted.bucket)
+        small = int(request.header("content-length") or 0) <= SMALL and self._commits.has_room()
+        # What is long cannot be handed to control any more once the transaction finds that the bucket has changed.
+        bucket = self._bucket(wanted.bucket) if small else self._index.bucket(wanted.bucket)
         if bucket is None or bucket.account != self._table.account or bucket.region != authorization.region:
             return False
         if not _writable(bucket.settings) or len(wanted.key.encode()) > files.KEY_BYTES:
             return False
         demand = checksums.read_demand(wanted.members, request.header("x-amz-trailer"), from_client=True)
-        document = telling.describe(wanted.members, {})
-        algorithms = {demand.algorithm or checksums.DEFAULT}
-        plan = _Plan(wanted, bucket, now, document, demand, algorithms, raw)
-        if isinstance(body, BytesBody) and raw:
-            sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body.data), now)
-            self._keep_small(exchange, plan, body.data, {})
-            return True
+        document, text = _describe(wanted.members)
+        plan = _Plan(wanted, bucket, now, document, text, demand, demand.algorithm or checksums.DEFAULT, None)
+        if small and isinstance(body, BytesBody):
+            hashed = sigv4.hash_of(authorization, request, body.data)
+            if len(hashed) == _HASH or hashed == sigv4.UNSIGNED_PAYLOAD:
+                sigv4.verify(authorization, request, secret, hashed, now)
+                plan.again = (request.headers, body)
+                self._keep_small(exchange, plan, body.data, {})
+                return True
+        declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
         sigv4.verify(authorization, request, secret, declared, now)
-        open_body(authorization, request, secret)
-        self._spawn(guarded(exchange, self._receive(exchange, plan)))
+        opening = functools.partial(open_body, authorization, request, secret)
+        self._spawn(guarded(exchange, self._receive(exchange, plan, small, opening)))
         return True
 
     def _bucket(self, name: str) -> BucketRow | None:
@@ -135,44 +137,45 @@ class Writing:
                 self._buckets[name] = known
         return known
 
-    async def _receive(self, exchange: Exchange, plan: _Plan) -> None:
-        """Takes a body that comes in pieces, or in chunks, or is long."""
-        body = exchange.request.body
+    async def _receive(self, exchange: Exchange, plan: _Plan, small: bool, opening: Callable[[], None]) -> None:
+        """Takes a body that comes in pieces, or in chunks, or is long. ``opening``: proves it while it is read."""
+        request = exchange.request
         try:
-            if int(exchange.request.header("content-length") or 0) <= SMALL and self._commits.has_room():
-                data = await body.read(SMALL)
-                self._keep_small(exchange, plan, data, _trailers(body))
+            if small:
+                plan.again = (request.headers, BytesBody(await request.body.read(SMALL)))
+                request.body = plan.again[1]
+                opening()
+                self._keep_small(exchange, plan, await request.body.read(SMALL), _trailers(request.body))
             else:
-                await self._keep_large(exchange, plan, body)
+                opening()
+                await self._keep_large(exchange, plan, request.body)
         except ApiError as error:
-            self._refuse(exchange, error)
+            refuse(exchange, OPERATION, error)
         except NoSpace as error:
-            self._refuse(exchange, ApiError("InsufficientStorage", f"{error} Free some space and try again.", 507))
+            words = f"{error} Free some space and try again."
+            refuse(exchange, OPERATION, ApiError("InsufficientStorage", words, 507))
 
     def _keep_small(self, exchange: Exchange, plan: _Plan, data: bytes, trailers: Mapping[str, str]) -> None:
         """Raises ApiError if the bytes are not those that were stated."""
-        wanted = plan.wanted
-        md5 = hashlib.md5(data, usedforsecurity=False).digest()
-        found = {name: digest(name, data) for name in plan.algorithms}
-        blob = Blob(files.new_name(wanted.bucket, wanted.key), len(data), md5, found)
-        checksums.verify(plan.demand, blob, trailers)
-        new = _new(plan, blob)
+        wanted, algorithm = plan.wanted, plan.algorithm
+        name, md5 = files.new_name(wanted.bucket, wanted.key), hashlib.md5(data, usedforsecurity=False)
+        checksum = digest(algorithm, data)
+        if plan.demand is not checksums.NONE:
+            checksums.verify(plan.demand, Blob(name, len(data), md5.digest(), {algorithm: checksum}), trailers)
+        new = _new(plan, name, len(data), md5.hexdigest(), checksum)
         new.unsynced = data
-
-        def done(version: str, error: Exception | None) -> None:
-            self._settle(exchange, plan, new, version, error)
-
-        self._commits.submit(Job(new, done))
+        self._commits.submit(Job(new, functools.partial(self._settle, exchange, plan, new)))
 
     async def _keep_large(self, exchange: Exchange, plan: _Plan, body: Body) -> None:
         wanted = plan.wanted
-        blob = await self._objects.write(wanted.bucket, wanted.key, body, plan.algorithms)
+        blob = await self._objects.write(wanted.bucket, wanted.key, body, {plan.algorithm})
         try:
             checksums.verify(plan.demand, blob, _trailers(body))
         except ApiError:
             await self._objects.discard([blob.name])
             raise
-        new, settled = _new(plan, blob), asyncio.get_running_loop().create_future()
+        new = _new(plan, blob.name, blob.size, blob.md5.hex(), blob.checksums[plan.algorithm])
+        settled = asyncio.get_running_loop().create_future()
 
         def done(version: str, error: Exception | None) -> None:
             settled.set_result((version, error))
@@ -184,22 +187,20 @@ class Writing:
 
     def _settle(self, exchange: Exchange, plan: _Plan, new: NewObject, version: str, error: Exception | None) -> None:
         """Answers, once it is known what became of the write."""
-        if isinstance(error, BucketChanged):
-            self._buckets.pop(plan.bucket.name, None)
         if error is None:
             made = _Made(version, new.modified, new.size, new.etag, plan.document)
             told = telling.written(made, plan.bucket.versioning == "Enabled")
-            exchange.respond(200, answer_headers(OPERATION, told, request_id()), b"")
-        elif isinstance(error, ApiError):
-            self._refuse(exchange, error)
-        elif plan.raw:
-            self._forward(exchange)  # the disk is full or the bucket gone: control says so, or finds a way
+            exchange.respond(200, answer_headers(OPERATION, told), b"")
+            return
+        if isinstance(error, BucketChanged):
+            self._buckets.pop(plan.bucket.name, None)
+        if isinstance(error, ApiError):
+            refuse(exchange, OPERATION, error)
+        elif plan.again is not None:  # the disk is full or the bucket gone: control says so, or finds a way
+            exchange.request.headers, exchange.request.body = plan.again
+            self._forward(exchange)
         else:
-            self._refuse(exchange, ApiError("SlowDown", "Please reduce your request rate.", 503))
-
-    def _refuse(self, exchange: Exchange, error: ApiError) -> None:
-        response = error_response(OPERATION, error, request_id())
-        exchange.respond(response.status, response.headers, response.body if isinstance(response.body, bytes) else b"")
+            refuse(exchange, OPERATION, ApiError("SlowDown", "Please reduce your request rate.", 503))
 
 
 @dataclass(slots=True)
@@ -213,20 +214,36 @@ class _Made:
     document: Document
 
 
-def _new(plan: _Plan, blob: Blob) -> NewObject:
-    plan.document["Checksums"] = checksums.encode_all(blob.checksums)
-    wanted = plan.wanted
+def _new(plan: _Plan, name: str, size: int, etag: str, checksum: bytes) -> NewObject:
+    """The row of the blob ``name``; ``plan.document`` gets its checksum too."""
+    wanted, encoded = plan.wanted, checksums.encode(checksum)
+    plan.document = {**plan.document, "Checksums": {plan.algorithm: encoded}}
     return NewObject(
         place=plan.bucket,
         key=wanted.key,
         version=object_version() if plan.bucket.versioning == "Enabled" else "",
         modified=plan.now,
-        size=blob.size,
-        etag=blob.md5.hex(),
-        blob=blob.name,
-        document=dumps(plan.document),
+        size=size,
+        etag=etag,
+        blob=name,
+        document=f'{plan.text},"Checksums":{{"{plan.algorithm}":"{encoded}"}}}}',
         check=conditions.write_check(wanted.members, wanted.key),
     )
+
+
+def _describe(members: Mapping[str, Any]) -> tuple[Document, str]:
+    """``telling.describe``, and the same as JSON text without its end."""
+    if _SHARED.issuperset(members):
+        return _describe_type(members.get("ContentType"))
+    document = telling.describe(members, {})
+    return document, dumps(document)[:-1]
+
+
+@functools.lru_cache(maxsize=256)
+def _describe_type(content_type: str | None) -> tuple[Document, str]:
+    """Most objects have a type and nothing else; the document is shared."""
+    document = telling.describe({"ContentType": content_type}, {})
+    return document, dumps(document)[:-1]
 
 
 def _trailers(body: Body) -> Mapping[str, str]:

@@ -23,6 +23,7 @@ FULL_OBJECT: Final = "FULL_OBJECT"
 COMPOSITE: Final = "COMPOSITE"
 _NAMES: Final = (*sorted(ALGORITHMS), "XXHASH64", "XXHASH3", "XXHASH128")
 _MEMBERS: Final = {f"Checksum{name}": name for name in _NAMES}
+_STATING: Final = frozenset({*_MEMBERS, "ChecksumAlgorithm", "ContentMD5"})
 _HEADERS: Final = {f"x-amz-checksum-{name.lower()}": name for name in _NAMES}
 
 
@@ -39,6 +40,9 @@ class Demand:
     md5: str | None = None
 
 
+NONE: Final = Demand(None)
+
+
 def known(algorithm: str) -> str:
     """Raises InvalidRequest or NotImplemented for an algorithm that is not computed here."""
     upper = algorithm.upper()
@@ -53,6 +57,8 @@ def known(algorithm: str) -> str:
 
 def read_demand(request: Document, trailer: str | None, from_client: bool) -> Demand:
     """What the request states; ``trailer``: the x-amz-trailer header. Raises for what contradicts itself."""
+    if not trailer and _STATING.isdisjoint(request):
+        return NONE
     stated = {name: request[member] for member, name in _MEMBERS.items() if request.get(member) is not None}
     trailing = _HEADERS.get((trailer or "").strip().lower())
     if trailer and trailing is None:

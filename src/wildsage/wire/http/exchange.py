@@ -81,13 +81,12 @@ class Exchange:
         """
         if self.gone:
             return
+        length = _announced(headers, len(body))
         if heads.bodiless(self.request.method, status):
-            head = self._head(status, headers, _announced(headers, len(body)))
             body = b""
-        else:
-            if _announced(headers, len(body)) != len(body):
-                raise ValueError("the content-length is not the body's")
-            head = self._head(status, headers, len(body))
+        elif length != len(body):
+            raise ValueError("the content-length is not the body's")
+        head = self._head(status, headers, length)
         self.started = True
         self._line.write(head, body)
         self._line.finished(self)
@@ -166,10 +165,11 @@ class Exchange:
 
     def _head(self, status: int, headers: Headers, length: int | None) -> bytes:
         # An answer that is passed on has the date of its origin (RFC 9110 section 6.6.1).
-        framing = "" if any(name == "date" for name, _ in headers) else f"date: {heads.date.text()}\r\n"
+        names = {name for name, _ in headers}
+        framing = "" if "date" in names else f"date: {heads.date.text()}\r\n"
         if self._chunked:
             framing += "transfer-encoding: chunked\r\n"
-        elif length is not None and status >= 200 and status != 204 and _announced(headers, None) is None:
+        elif length is not None and status >= 200 and status != 204 and "content-length" not in names:
             framing += f"content-length: {length}\r\n"
         if not self.keeps():
             self.keep_alive = False

@@ -194,6 +194,8 @@ def header_text(text: str) -> str:
 
     What latin-1 cannot say becomes UTF-8, written as latin-1 text as the HTTP layer expects.
     """
+    if text.isascii() and text.isprintable():
+        return text
     if max(text, default="") > "\xff":
         text = text.encode("utf-8", "replace").decode("latin-1")
     return text.translate(_NO_BREAKS)
