@@ -128,8 +128,11 @@ class LocalObjects:
         await self._run(files.sync_all, self._root)
 
     async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:
-        for name, data in blobs:
-            await self._run(files.restore, self.path(name), files.incoming_of(self._incoming, name), data)
+        def work() -> None:
+            for name, data in blobs:
+                files.restore(self.path(name), files.incoming_of(self._incoming, name), data)
+
+        await self._run(work)
 
     async def keep(self, name: str) -> None:
         await self._run(files.remove, [files.incoming_of(self._incoming, name)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ FROM s3_buckets AS b JOIN s3_objects AS o ON o.bucket = b.name
 WHERE b.name = ? AND o.key = ?
 ORDER BY o.rank LIMIT 1
 """
+_NAMED = "SELECT blob FROM s3_objects WHERE blob IN (%s)"
 _BUCKET = "SELECT name, account, region, versioning, settings FROM s3_buckets WHERE name = ?"
 
 
@@ -81,6 +83,12 @@ class DirectIndex:
     def bucket(self, name: str) -> BucketRow | None:
         """The bucket of that name. Raises sqlite3.Error."""
         return read_bucket(self._connection or self._open(), name)
+
+    def named(self, blobs: Sequence[str]) -> set[str]:
+        """Those that an object has. Raises sqlite3.Error."""
+        connection = self._connection or self._open()
+        statement = _NAMED % ",".join("?" * len(blobs))
+        return {blob for (blob,) in connection.execute(statement, blobs)}
 
     def _open(self) -> sqlite3.Connection:
         connection = open_direct(self._path)

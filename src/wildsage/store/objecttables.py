@@ -109,7 +109,7 @@ unsynced = Table(
     "s3_unsynced",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("name", Text, nullable=False, index=True),
     Column("bytes", LargeBinary, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -145,8 +145,13 @@ class Garbage:
 
     async def forget(self, names: Collection[str]) -> None:
         """They are off the disk."""
-        statement = delete(garbage).where(garbage.c.name.in_(list(names)))
-        await self._database.write(lambda connection: connection.execute(statement) and None)
+        wanted = list(names)
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(garbage).where(garbage.c.name.in_(wanted)))
+            connection.execute(delete(unsynced).where(unsynced.c.name.in_(wanted)))
+
+        await self._database.write(work)
 
     async def referenced(self, names: Collection[str]) -> set[str]:
         """Those of ``names`` that an object or a part has."""

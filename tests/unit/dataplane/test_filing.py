@@ -1,11 +1,12 @@
-"""Files of small objects are written by another process, or here when it cannot."""
+"""Files of small objects are written by another process, or here when it cannot; later, where many objects come."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,19 @@ SECONDS = 60.0
 NAMES = [f"bucket/{number:02x}/{number:032x}~a" for number in range(20)]
 
 
+class Index:
+    """Which blobs an object has."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+        self.away = False
+
+    def named(self, names: Sequence[str]) -> set[str]:
+        if self.away:
+            raise sqlite3.OperationalError("disk I/O error")
+        return set(names) - self.gone
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(SECONDS):
         while not condition():  # noqa: ASYNC110 - nobody would set an event
@@ -24,17 +38,23 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def filing(tmp_path: Path) -> AsyncIterator[Filing]:
+def index() -> Index:
+    return Index()
+
+
+@pytest.fixture
+async def filing(tmp_path: Path, index: Index) -> AsyncIterator[Filing]:
     (tmp_path / "objects" / ".incoming").mkdir(parents=True)
-    made = Filing(tmp_path / "objects", tmp_path / "objects" / ".incoming", lambda: None)
+    made = Filing(tmp_path / "objects", tmp_path / "objects" / ".incoming", index.named, lambda: None)
     yield made
-    await made.close()
+    async with asyncio.timeout(SECONDS):
+        await made.close()
 
 
-async def file(filing: Filing, names: list[str], newest: int) -> None:
+def file(filing: Filing, names: list[str], newest: int) -> None:
     for name in names:
         filing.hold(name, name.encode() * 100)
-    await asyncio.to_thread(filing.send, names, newest)
+    filing.keep(names, newest)
 
 
 def is_filed(root: Path, name: str) -> bool:
@@ -44,25 +64,74 @@ def is_filed(root: Path, name: str) -> bool:
 
 async def test_files_are_written(filing: Filing, tmp_path: Path) -> None:
     for number, name in enumerate(NAMES, 1):
-        await file(filing, [name], number)
+        file(filing, [name], number)
     await until(lambda: filing.newest == len(NAMES))
     assert not filing.bytes_of
     assert all(is_filed(tmp_path, name) for name in NAMES)
 
 
-async def test_what_is_dropped_is_not_written(filing: Filing, tmp_path: Path) -> None:
+async def test_what_is_dropped_or_replaced_is_not_written(filing: Filing, index: Index, tmp_path: Path) -> None:
     filing.hold(NAMES[0], b"x")
     filing.drop(NAMES[0])
-    await file(filing, NAMES[1:], 7)
-    await until(lambda: filing.newest == 7)
-    assert not (tmp_path / "objects" / NAMES[0]).exists()
+    index.gone = {NAMES[1], *NAMES[10:]}
+    file(filing, NAMES[1:10], 7)
+    file(filing, NAMES[10:], 17)
+    await until(lambda: filing.newest == 17)
+    assert not filing.bytes_of
+    assert [is_filed(tmp_path, name) for name in NAMES] == [False] * 2 + [True] * 8 + [False] * 10
+
+
+async def test_while_many_come_they_wait_for_some_time(
+    filing: Filing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._CALM", -1)
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._TICK", 0.01)
+    file(filing, NAMES, 1)
+    await asyncio.sleep(0.5)
+    assert filing.newest == 0
+    assert len(filing.bytes_of) == len(NAMES)
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._OLDEST", 0.0)
+    await until(lambda: filing.newest == 1)
+    assert all(is_filed(tmp_path, name) for name in NAMES)
+
+
+async def test_more_bytes_than_may_wait_are_written_at_once(filing: Filing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._CALM", -1)
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._HELD", 5_000)
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._MOST_HELD", 20_000)
+    full = []
+    for number, names in ((1, NAMES[:1]), (2, NAMES[1:])):
+        file(filing, names, number)
+        full.append(filing.is_full)
+    await until(lambda: filing.newest == 2)
+    assert [*full, filing.is_full] == [False, True, False]
+
+
+async def test_another_database_begins_with_numbers_of_its_own(filing: Filing, tmp_path: Path) -> None:
+    file(filing, NAMES[:5], 1000)
+    filing.begin_anew()
+    assert not filing.bytes_of
+    file(filing, NAMES[5:], 3)
+    await until(lambda: filing.newest == 3)
+    assert not is_filed(tmp_path, NAMES[0])
+    assert is_filed(tmp_path, NAMES[5])
+
+
+async def test_without_an_index_they_wait(filing: Filing, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._AGAIN_SECONDS", 0.1)
+    index.away = True
+    file(filing, NAMES, 1)
+    await asyncio.sleep(0.5)
+    assert len(filing.bytes_of) == len(NAMES)
+    index.away = False
+    await until(lambda: filing.newest == 1)
 
 
 async def test_a_file_that_is_half_there_becomes_whole(filing: Filing, tmp_path: Path) -> None:
     path = tmp_path / "objects" / NAMES[0]
     path.parent.mkdir(parents=True)
     path.write_bytes(b"hal")
-    await file(filing, NAMES, 1)
+    file(filing, NAMES, 1)
     await until(lambda: filing.newest == 1)
     assert all(is_filed(tmp_path, name) for name in NAMES)
     assert not list((tmp_path / "objects" / ".incoming").iterdir())
@@ -71,10 +140,10 @@ async def test_a_file_that_is_half_there_becomes_whole(filing: Filing, tmp_path:
 async def test_files_that_cannot_be_written_are_tried_again(filing: Filing, tmp_path: Path) -> None:
     blocked = tmp_path / "objects" / "bucket"
     blocked.write_bytes(b"")
-    await file(filing, NAMES[:2], 1)
+    file(filing, NAMES[:2], 1)
     (tmp_path / "objects" / "other").mkdir()
     other = NAMES[2].replace("bucket", "other")
-    await file(filing, [other], 2)
+    file(filing, [other], 2)
     await until(lambda: is_filed(tmp_path, other))
     assert filing.newest == 0  # not everything up to 2 is written
     assert filing.bytes_of[NAMES[0]] == NAMES[0].encode() * 100
@@ -88,12 +157,11 @@ async def test_the_writer_may_die(
     filing: Filing, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wildsage.dataplane.objects.filing._PATIENCE", 0.5)
-    await file(filing, NAMES[:1], 1)
+    file(filing, NAMES[:1], 1)
     await until(lambda: filing.newest == 1)
     os.kill(filing.pid, number)
     for turn, name in enumerate(NAMES[1:], 2):
-        filing.hold(name, name.encode() * 100)
-        await asyncio.to_thread(filing.send, [name], turn)
+        file(filing, [name], turn)
     await until(lambda: filing.newest == len(NAMES))
     assert all(is_filed(tmp_path, name) for name in NAMES)
 
@@ -102,18 +170,19 @@ async def test_more_than_a_writer_takes_that_does_not_read(
     filing: Filing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wildsage.dataplane.objects.filing._PATIENCE", 0.5)
-    await file(filing, NAMES[:1], 1)
+    file(filing, NAMES[:1], 1)
+    await until(lambda: filing.newest == 1)
     os.kill(filing.pid, signal.SIGSTOP)
     filing.hold(NAMES[1], bytes(2_000_000))
-    await asyncio.to_thread(filing.send, [NAMES[1]], 2)
+    filing.keep([NAMES[1]], 2)
     await until(lambda: filing.newest == 2)
     assert (tmp_path / "objects" / NAMES[1]).stat().st_size == 2_000_000
 
 
 async def test_a_writer_that_nobody_needs_goes(filing: Filing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wildsage.dataplane.objects.filing._PATIENCE", 0.1)
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._IDLE_SECONDS", 0.3)
     for number, name in enumerate(NAMES[:2], 1):
-        await file(filing, [name], number)
+        file(filing, [name], number)
         await until(partial(is_filed, tmp_path, name))
         await until(lambda: filing.pid == 0)
     assert filing.newest == 2

@@ -70,7 +70,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     table.put(Routes(1, ACCOUNT, "00" * 32, keys, {}, {}, objects={ROOT: ObjectGrant(ACCOUNT, ANYTHING, ANYTHING)}))
     known = Known(table, Callers(table, clock), DirectIndex(path), clock)
     objects = LocalObjects(tmp_path / "objects", ".incoming-objects")
-    commits = Commits(DirectWrites(path), tmp_path / "objects", tmp_path / "objects" / ".incoming-objects")
+    commits = Commits(DirectWrites(path), known.index, tmp_path / "objects", tmp_path / "objects" / ".incoming-objects")
     tasks: set[asyncio.Task[None]] = set()
 
     def forward(exchange: Exchange) -> None:

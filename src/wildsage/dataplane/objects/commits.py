@@ -23,6 +23,7 @@ from typing import Final
 
 from wildsage.dataplane.objects.filing import Filing
 from wildsage.objects import files
+from wildsage.store.directindex import DirectIndex
 from wildsage.store.directwrites import DirectWrites, NewObject
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 _MOST: Final = 128  # writes of one batch
 _ROOM: Final = 64 * 1024 * 1024  # bytes that must be left for files that are written after their commit
 _FLUSH_SECONDS: Final = 1.0
-_FLUSH_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -49,10 +49,10 @@ class Job:
 class Commits:
     """The writes of one process; all methods belong to its event loop."""
 
-    def __init__(self, writes: DirectWrites, root: Path, incoming: Path) -> None:
+    def __init__(self, writes: DirectWrites, index: DirectIndex, root: Path, incoming: Path) -> None:
         self._writes = writes
         self._root = root
-        self._filing = Filing(root, incoming, self._schedule_flush)
+        self._filing = Filing(root, incoming, index.named, self._schedule_flush)
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Job] = deque()
         self._busy = False
@@ -62,7 +62,6 @@ class Commits:
         self._thread = threading.Thread(target=self._work, name="commit", daemon=True)
         self._thread.start()
         self._synced = self._forgotten = 0
-        self._unflushed = 0
         self._closing = False
         self._room: bool | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -75,7 +74,7 @@ class Commits:
     def has_room(self) -> bool:
         """Whether the disk has room for files that are written after their commit; else they must be there before."""
         if self._room is None:
-            self._room = self._find_room()
+            self._room = not self._filing.is_full and self._find_room()
         return self._room
 
     def _find_room(self) -> bool:
@@ -124,13 +123,13 @@ class Commits:
         """One batch up to its commit; the turn is ours."""
         self._room = None
         batch = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
-        for job in batch:
-            if job.new.unsynced is not None:
-                self._filing.hold(job.new.blob, job.new.unsynced)
         try:
             if self._writes.begin():
                 self._synced = self._forgotten = 0
                 self._filing.begin_anew()
+            for job in batch:
+                if job.new.unsynced is not None:
+                    self._filing.hold(job.new.blob, job.new.unsynced)
             for job, outcome in zip(batch, self._writes.put_all([job.new for job in batch]), strict=True):
                 if isinstance(outcome, str):
                     job.version = outcome
@@ -155,46 +154,48 @@ class Commits:
             self._writes.undo()
         finally:
             self._writes.turn.give()
-        small = [job.new.blob for job in batch if job.error is None and job.new.unsynced is not None]
-        self._loop.call_soon_threadsafe(self._finish, batch, 0 if failed else synced, failed)
-        if small and failed is None:
-            self._filing.send(small, newest)
+        self._loop.call_soon_threadsafe(self._finish, batch, newest, 0 if failed else synced, failed)
 
     def _give_up(self, batch: Sequence[Job], error: Exception) -> None:
         try:
             self._writes.undo()
         finally:
             self._writes.turn.give()
-        self._finish(batch, 0, error)
+        self._finish(batch, 0, 0, error)
 
-    def _finish(self, batch: Sequence[Job], forgotten: int, failed: Exception | None) -> None:
+    def _finish(self, batch: Sequence[Job], newest: int, forgotten: int, failed: Exception | None) -> None:
         if failed is not None:
             known = isinstance(failed, sqlite3.Error)
             log.warning("%s writes were not kept: %s", len(batch), failed, exc_info=None if known else failed)
         self._forgotten = max(self._forgotten, forgotten)
+        kept = []
         for job in batch:
             job.error = job.error or failed
-            data = job.new.unsynced
-            if data is not None and job.error is None:
-                self._unflushed += len(data)
-            elif data is not None:
+            if job.new.unsynced is None:
+                continue
+            if job.error is None:
+                kept.append(job.new.blob)
+            else:
                 self._filing.drop(job.new.blob)
+        if kept:
+            self._filing.keep(kept, newest)
         if self._waiting:
             self._begin()
         else:
             self._busy = False
             self._idle.set()
         for job in batch:
-            job.done(job.version, job.error)
+            try:
+                job.done(job.version, job.error)
+            except Exception:
+                log.exception("a write that was settled is not answered")
         self._schedule_flush()
 
     def _schedule_flush(self) -> None:
-        """Files are flushed some time after they were written, or when they are many."""
+        """Files are flushed some time after they were written."""
         if self._filing.newest <= max(self._forgotten, self._synced) or self._flushing is not None or self._closing:
             return
-        if self._unflushed > _FLUSH_BYTES:
-            self._start_flush()
-        elif self._flush_timer is None:
+        if self._flush_timer is None:
             self._flush_timer = self._loop.call_later(_FLUSH_SECONDS, self._start_flush)
 
     def _start_flush(self) -> None:
@@ -205,7 +206,7 @@ class Commits:
 
     async def _flush(self) -> None:
         """Brings the files of every committed write to the disk; the next commit forgets their bytes."""
-        newest, self._unflushed = self._filing.newest, 0
+        newest = self._filing.newest
         try:
             await asyncio.to_thread(files.sync_all, self._root)
             self._synced = newest

@@ -1,218 +1,280 @@
 """Small objects that are committed, on their way into files.
 
-Their bytes are in the database, so nobody waits for the files: ``scribe``, another process, writes them, and until it
-has done so they are read from here.  What it cannot write is written here, in a thread.
+Their bytes are in the database, so nobody waits for the files, and while many objects are written none are made: a file
+costs the kernel as much as all else about a small PUT.  They are made once fewer objects come, or when the bytes have
+waited for some seconds or are many.  ``scribe``, another process, writes them; what it cannot write is written here, in
+a thread.  Until there is a file, the bytes are read from here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import logging
 import socket
+import sqlite3
 import subprocess
 import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from wildsage.dataplane.objects import scribe as writer
 from wildsage.objects import files
 
 log = logging.getLogger(__name__)
 
-_PATIENCE: Final = 10.0  # seconds for the scribe to take a batch
-_IDLE_CHECKS: Final = 6  # after so many patiences without a batch the scribe goes
+_PATIENCE: Final = 10.0  # seconds for the scribe to take a batch and to write it
+_IDLE_SECONDS: Final = 60.0  # after so long without a batch the scribe goes
 _AGAIN_SECONDS: Final = 2.0
-_ANSWERS: Final = 4096
+_TICK: Final = 0.2  # seconds between two looks at what comes
+_CALM: Final = 100  # objects in a tick: files are made beside so few
+_OLDEST: Final = 5.0  # seconds that bytes wait for calm
+_HELD: Final = 32 * 1024 * 1024  # bytes that wait for calm
+_MOST_HELD: Final = 2 * _HELD
+_BATCH: Final = 256  # files that the scribe is asked for at once
+_BATCH_BYTES: Final = 1024 * 1024
+
+
+class _Kept(NamedTuple):
+    """What one commit kept. ``newest``: the number (``s3_unsynced``) of the last of its bytes; ``since``: loop time."""
+
+    names: Sequence[str]
+    newest: int
+    since: float
 
 
 @dataclass(slots=True)
 class _Scribe:
-    """``sent``: names and number of the batches that it did not answer yet. ``lock``: whoever uses ``line``.
-
-    ``idle``: how many times it was found without a batch since the last one.
-    """
-
     line: socket.socket
     process: subprocess.Popen[bytes]
-    sent: deque[tuple[list[str], int]] = field(default_factory=deque)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    idle: int = 0
 
 
 class Filing:
     """``bytes_of``: the bytes of every blob that has no file yet, by name.
 
-    ``hold`` them on the event loop before the commit, then either ``send`` them, in the thread that committed, or
-    ``drop`` them.  ``written`` is called on the event loop when files were.
+    ``hold`` them before the commit, then either ``keep`` or ``drop`` them.  ``wanted``: those blobs that an object
+    still has, the others need no file (raises sqlite3.Error); ``written`` is called when files were.  All on the event
+    loop.
     """
 
-    def __init__(self, root: Path, incoming: Path, written: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        incoming: Path,
+        wanted: Callable[[Sequence[str]], Collection[str]],
+        written: Callable[[], None],
+    ) -> None:
         self.bytes_of: dict[str, bytes] = {}
         self.newest = 0
-        """Every file of the bytes with a number (``s3_unsynced``) up to this is written."""
+        """Every file of the bytes with a number up to this is written."""
         self._root = root
         self._incoming = incoming
+        self._wanted = wanted
         self._written = written
         self._loop = asyncio.get_running_loop()
+        self._held = 0
+        self._waiting: deque[_Kept] = deque()
+        self._arrived = asyncio.Event()
+        self._recent = 0
+        self._calm = True
         self._answered = 0
-        self._repairs = 0
+        self._database = 0  # how many there were before this one
+        self._repairs: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._scribe: _Scribe | None = None
+        self._task = self._loop.create_task(self._run())
 
     @property
     def pid(self) -> int:
         """The scribe's; 0 while there is none."""
         return 0 if self._scribe is None else self._scribe.process.pid
 
+    @property
+    def is_full(self) -> bool:
+        """More bytes wait than should: whoever has more brings them to the disk without this."""
+        return self._held > _MOST_HELD
+
     def hold(self, name: str, data: bytes) -> None:
         self.bytes_of[name] = data
+        self._held += len(data)
         self._idle.clear()
 
     def drop(self, name: str) -> None:
-        self.bytes_of.pop(name, None)
+        self._held -= len(self.bytes_of.pop(name, b""))
         self._rest()
 
-    def begin_anew(self) -> None:
-        """Another database has taken the place of ours: numbers begin anew."""
-        self.newest = self._answered = 0
+    def keep(self, names: Sequence[str], newest: int) -> None:
+        """They are committed. ``newest``: the number of the last of them."""
+        self._waiting.append(_Kept(names, newest, self._loop.time()))
+        self._recent += len(names)
+        self._arrived.set()
 
-    def send(self, names: list[str], newest: int) -> None:
-        """Passes on what was committed; ``newest``: the number of the last of them. May wait for the scribe."""
-        found = [self.bytes_of[name] for name in names]
-        encoded = [name.encode() for name in names]
-        lengths = [writer.LENGTHS.pack(len(name), len(data)) for name, data in zip(encoded, found, strict=True)]
-        pairs = [part for pair in zip(encoded, found, strict=True) for part in pair]
-        message = b"".join([writer.COUNT.pack(len(names)), *lengths, *pairs])
-        scribe = self._scribe
-        if scribe is None:
-            try:
-                scribe = self._start()
-            except OSError as error:
-                log.warning("the writer of files cannot be started: %s", error)
-                self._loop.call_soon_threadsafe(self._repair, names, newest)
-                return
-        scribe.sent.append((names, newest))
-        scribe.idle = 0
-        try:
-            with scribe.lock:
-                scribe.line.sendall(message)
-        except OSError as error:
-            log.warning("the writer of files does not take them: %s", error)
-            self._loop.call_soon_threadsafe(self._give_up, scribe)
+    def begin_anew(self) -> None:
+        """Another database has taken the place of ours: numbers begin anew, and nothing of the old one is wanted."""
+        self.newest = self._answered = self._held = 0
+        self._database += 1
+        self._waiting.clear()
+        self.bytes_of.clear()
+        self._idle.set()
 
     async def close(self) -> None:
-        """Returns once everything that was sent is in its file, or cannot be."""
+        """Returns once everything that was kept is in its file, or cannot be."""
+        self._closing = True
+        self._arrived.set()
         await self._idle.wait()
-        if self._scribe is not None:
-            self._give_up(self._scribe)
-        for task in self._tasks:
+        for task in (self._task, *self._repairs):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._task, *self._repairs, return_exceptions=True)
+        await asyncio.to_thread(self._end_scribe)
 
-    def _start(self) -> _Scribe:
-        """In the thread."""
-        line, other = socket.socketpair()
-        line.settimeout(_PATIENCE)
-        with other:
-            try:
-                command = [sys.executable, "-I", "-S", writer.__file__, str(self._root)]
-                process = subprocess.Popen(command, stdin=other.fileno())
-            except OSError:
-                line.close()
-                raise
-        scribe = self._scribe = _Scribe(line, process)
-        self._loop.call_soon_threadsafe(self._attend, scribe)
-        return scribe
+    async def _run(self) -> None:
+        while self._waiting or not self._closing:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._await_arrival()
+            if not self._closing:
+                self._recent = 0
+                await asyncio.sleep(_TICK)
+                self._calm = self._recent <= _CALM
+            while self._is_due():
+                try:
+                    await self._file_next()
+                except sqlite3.Error as error:
+                    log.warning("small objects get no files while the index cannot be read: %s", error)
+                    if self._closing:
+                        self._idle.set()
+                    await asyncio.sleep(_AGAIN_SECONDS)
 
-    def _attend(self, scribe: _Scribe) -> None:
-        self._loop.add_reader(scribe.line.fileno(), self._on_answers, scribe)
-        self._loop.call_later(_PATIENCE, self._check, scribe, None)
-
-    def _check(self, scribe: _Scribe, oldest: object) -> None:
-        """Gives up one that has worked on the same batch since the last time, or that nobody needs."""
-        if scribe is not self._scribe:
-            return
-        now = scribe.sent[0] if scribe.sent else None
-        scribe.idle += 1
-        if now is not None and now is oldest:
-            log.warning("the writer of files hangs")
-            self._give_up(scribe)
-        elif now is None and scribe.idle > _IDLE_CHECKS:
-            self._give_up(scribe)
-        else:
-            self._loop.call_later(_PATIENCE, self._check, scribe, now)
-
-    def _on_answers(self, scribe: _Scribe) -> None:
+    async def _await_arrival(self) -> None:
         try:
-            answers = scribe.line.recv(_ANSWERS)
-        except OSError:
-            answers = b""
-        if not answers:
-            self._give_up(scribe)
-        for answer in answers:
-            names, newest = scribe.sent.popleft()
-            if answer == writer.DONE[0]:
-                self._note(names, newest)
-            else:
-                self._repair(names, newest)
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._arrived.wait()
+        except TimeoutError:
+            await asyncio.to_thread(self._end_scribe)
+            await self._arrived.wait()
 
-    def _give_up(self, scribe: _Scribe) -> None:
-        """It is gone or hangs: what it did not answer is written here, and the next batch has a new one."""
-        if scribe is self._scribe:
-            self._scribe = None
-            self._loop.remove_reader(scribe.line.fileno())
-            scribe.process.kill()
-            self._loop.run_in_executor(None, _end, scribe)
-        while scribe.sent:
-            self._repair(*scribe.sent.popleft())
+    def _is_due(self) -> bool:
+        if not self._waiting:
+            return False
+        if self._closing or self._held > _HELD or self._loop.time() - self._waiting[0].since > _OLDEST:
+            return True
+        return self._calm and self._recent <= _CALM
 
-    def _note(self, names: Sequence[str], newest: int) -> None:
+    async def _file_next(self) -> None:
+        """Files some of what waits."""
+        names, newest = self._next()
+        wanted, database = self._wanted(names), self._database
+        while self._waiting and self._waiting[0].newest <= newest:
+            self._waiting.popleft()
         for name in names:
-            self.bytes_of.pop(name, None)
-        self._answered = max(self._answered, newest)
+            if name not in wanted:
+                self.drop(name)
+        left = [name for name in names if name in wanted]
+        if not left or await asyncio.to_thread(self._pass_on, self._message(left)):
+            self._note(left, newest, database)
+        else:
+            task = self._loop.create_task(self._repair(left, newest, database))
+            self._repairs.add(task)
+            task.add_done_callback(self._repairs.discard)
+
+    def _next(self) -> tuple[list[str], int]:
+        """What was kept by the oldest commits that make a batch, and the number of the last of it."""
+        names, newest, size = list(self._waiting[0].names), self._waiting[0].newest, 0
+        for kept in itertools.islice(self._waiting, 1, _BATCH):
+            size += sum(len(self.bytes_of[name]) for name in kept.names)
+            if len(names) + len(kept.names) > _BATCH or size > _BATCH_BYTES:
+                break
+            names += kept.names
+            newest = kept.newest
+        return names, newest
+
+    def _message(self, names: Sequence[str]) -> bytes:
+        """What the scribe gets."""
+        found = [(name.encode(), self.bytes_of[name]) for name in names]
+        lengths = [writer.LENGTHS.pack(len(name), len(data)) for name, data in found]
+        return b"".join([writer.COUNT.pack(len(names)), *lengths, *(part for pair in found for part in pair)])
+
+    def _pass_on(self, message: bytes) -> bool:
+        """In a thread: whether the scribe has written all files."""
+        try:
+            scribe = self._scribe = self._scribe or _start_scribe(self._root)
+            scribe.line.sendall(message)
+            answer = scribe.line.recv(1)
+        except OSError as error:
+            log.warning("the writer of files does not take them: %s", error)
+            answer = b""
+        if not answer:
+            self._end_scribe()
+        return answer == writer.DONE
+
+    def _end_scribe(self) -> None:
+        """In a thread."""
+        scribe, self._scribe = self._scribe, None
+        if scribe is not None:
+            scribe.line.close()
+            scribe.process.kill()
+            scribe.process.wait()
+
+    def _note(self, names: Sequence[str], newest: int, database: int) -> None:
+        if database == self._database:
+            self._answered = max(self._answered, newest)
+            for name in names:
+                self._held -= len(self.bytes_of.pop(name, b""))
         self._rest()
 
     def _rest(self) -> None:
-        if not self._repairs and self._answered > self.newest:
+        if len(self._repairs) == 0 and self._answered > self.newest:
             self.newest = self._answered
             self._written()
         if not self.bytes_of:
             self._idle.set()
 
-    def _repair(self, names: list[str], newest: int) -> None:
-        self._repairs += 1
-        task = self._loop.create_task(self._write(names, newest))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _write(self, names: list[str], newest: int) -> None:
-        try:
-            await asyncio.to_thread(self._restore, names)
-        except OSError as error:
-            log.warning("files of small objects cannot be written; the database keeps their bytes: %s", error)
-            self._idle.set()
-            await asyncio.sleep(_AGAIN_SECONDS)
-            self._repair(names, newest)
-            self._repairs -= 1
-            return
-        self._repairs -= 1
-        self._note(names, newest)
+    async def _repair(self, names: Sequence[str], newest: int, database: int) -> None:
+        """Writes here what the scribe could not."""
+        while True:
+            try:
+                await asyncio.to_thread(self._restore, names)
+            except OSError as error:
+                log.warning("files of small objects cannot be written; the database keeps their bytes: %s", error)
+                if self._closing:
+                    self._idle.set()
+                await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                break
+        task = asyncio.current_task()
+        if task is not None:
+            self._repairs.discard(task)
+        self._note(names, newest, database)
 
     def _restore(self, names: Sequence[str]) -> None:
+        """Writes as many as it can, then raises the OSError of one that it could not."""
+        failed: OSError | None = None
         for name in names:
-            with contextlib.suppress(KeyError):  # a reset has taken it
-                files.restore(self._root / name, files.incoming_of(self._incoming, name), self.bytes_of[name])
+            data = self.bytes_of.get(name)
+            if data is None:
+                continue  # a reset has taken it
+            try:
+                files.restore(self._root / name, files.incoming_of(self._incoming, name), data)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
 
-def _end(scribe: _Scribe) -> None:
-    """In a thread, once it was killed."""
-    scribe.process.wait()
-    with scribe.lock:
-        scribe.line.close()
+def _start_scribe(root: Path) -> _Scribe:
+    """In a thread."""
+    line, other = socket.socketpair()
+    line.settimeout(_PATIENCE)
+    with other:
+        try:
+            command = [sys.executable, "-I", "-S", writer.__file__, str(root)]
+            process = subprocess.Popen(command, stdin=other.fileno())
+        except OSError:
+            line.close()
+            raise
+    return _Scribe(line, process)

@@ -54,7 +54,7 @@ class ObjectsProcess:
         self._index = DirectIndex(data.database)
         self._writes = DirectWrites(data.database)
         self._objects = LocalObjects(data.objects, INCOMING)
-        self._commits = Commits(self._writes, data.objects, data.objects / INCOMING)
+        self._commits = Commits(self._writes, self._index, data.objects, data.objects / INCOMING)
         self._pushes = Pushes(self.table, data.routes, self._count, self._refresh)
         self._lane = self._make_lane()
         self._server = Server(self._on_request, Limits())
