@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 import anycrc
@@ -66,16 +66,16 @@ def _running(algorithm: str) -> _Running:
 
 
 class Digests:
-    """MD5, which every object has for its ETag, and whichever checksums were asked for; not thread-safe."""
+    """MD5, which every object has for its ETag, and whichever checksums were asked for."""
 
     def __init__(self, algorithms: Iterable[str]) -> None:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._running = {algorithm: _running(algorithm) for algorithm in algorithms}
 
-    def update(self, data: bytes) -> None:
-        self._md5.update(data)
-        for each in self._running.values():
-            each.update(data)
+    @property
+    def updates(self) -> Sequence[Callable[[bytes], None]]:
+        """Each of them must get all data in order; they may run beside each other."""
+        return [self._md5.update, *(each.update for each in self._running.values())]
 
     def md5(self) -> bytes:
         return self._md5.digest()

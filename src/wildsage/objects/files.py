@@ -22,7 +22,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -188,7 +188,7 @@ class Draft:
         self._over = False
 
     def absorb(self, chunks: Sequence[bytes]) -> None:
-        """Appends to the file; ``digest`` must get the same. Raises NoSpace."""
+        """Appends to the file; each of ``digests`` must get the same. Raises NoSpace."""
         with self._lock, _space():
             file = self._opened()
             self._size += sum(map(len, chunks))
@@ -196,10 +196,10 @@ class Draft:
                 _write_all(file, chunk)
             self._hurry(file)
 
-    def digest(self, chunks: Sequence[bytes]) -> None:
-        """Takes digests of what ``absorb`` gets; may run beside it."""
-        for chunk in chunks:
-            self._digests.update(chunk)
+    @property
+    def digests(self) -> Sequence[Callable[[Sequence[bytes]], None]]:
+        """Take digests of what ``absorb`` gets; may run beside it and each other."""
+        return [functools.partial(_each, update) for update in self._digests.updates]
 
     def append(self, source: Path) -> None:
         """Appends a file's bytes, in the kernel where it can, without taking digests. Raises NoSpace."""
@@ -236,7 +236,8 @@ class Draft:
 
     def _finish(self, chunks: Sequence[bytes], sync: bool) -> Blob:
         self.absorb(chunks)
-        self.digest(chunks)
+        for digest in self.digests:
+            digest(chunks)
         with self._lock, _space():
             file = self._opened()
             if self._sealer is not None:
@@ -272,6 +273,11 @@ class Draft:
     def _check(self) -> None:
         if self._over:
             raise ValueError("the draft was finished or abandoned")
+
+
+def _each(update: Callable[[bytes], None], chunks: Sequence[bytes]) -> None:
+    for chunk in chunks:
+        update(chunk)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

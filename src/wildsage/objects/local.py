@@ -53,7 +53,7 @@ class LocalObjects:
         name = files.new_name(bucket, label)
         sealer = None if key is None else Sealer(key, name)
         draft = files.Draft(self._root, self._incoming, name, algorithms, sealer)
-        busy: asyncio.Future[tuple[None, None]] | None = None
+        busy: asyncio.Future[list[None]] | None = None
         chunks: list[bytes] = []
         held = 0
         try:
@@ -63,7 +63,7 @@ class LocalObjects:
                 if held >= PIECE:
                     if busy is not None:
                         await busy
-                    busy = asyncio.gather(self._run(draft.absorb, chunks), self._run(draft.digest, chunks))
+                    busy = asyncio.gather(*(self._run(step, chunks) for step in (draft.absorb, *draft.digests)))
                     chunks, held = [], 0
             if busy is not None:
                 await busy
@@ -165,7 +165,7 @@ class LocalObjects:
         return asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
 
 
-def _ignore(done: asyncio.Future[tuple[None, None]]) -> None:
+def _ignore(done: asyncio.Future[list[None]]) -> None:
     """For a future whose outcome no longer matters."""
     if not done.cancelled():
         done.exception()

@@ -7,9 +7,10 @@ Whoever reads gets the bytes before the proof of them: an ApiError at the end me
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from wildsage.core.errors import ApiError
@@ -31,6 +32,7 @@ UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 MAX_BODY = 64 * 1024 * 1024  # bytes of a body that is hashed as a whole
 _MAX_LINE = 16 * 1024  # bytes of a chunk's head or of all trailers
 _MAX_TRAILERS = 16
+_HASHED_ASIDE = 1024 * 1024  # bytes that are hashed in a thread, beside whatever else is done with them
 
 
 async def verify_request(authorization: Authorization, request: Request, secret: str, now: float) -> None:
@@ -94,15 +96,32 @@ class HashedBody:
         self._declared = declared
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        digest = hashlib.sha256()
+        digest, loop = hashlib.sha256(), asyncio.get_running_loop()
+        busy: asyncio.Future[None] | None = None
+        chunks: list[bytes] = []
+        held = 0
         async for chunk in self._raw:
-            digest.update(chunk)
+            chunks.append(chunk)
+            held += len(chunk)
+            if held >= _HASHED_ASIDE:
+                if busy is not None:
+                    await busy
+                busy = loop.run_in_executor(None, _each, digest.update, chunks)
+                chunks, held = [], 0
             yield chunk
+        if busy is not None:
+            await busy
+        _each(digest.update, chunks)
         if not hmac.compare_digest(digest.hexdigest().encode(), self._declared.encode()):
             raise errors.body_mismatch("s3", self._declared, digest.hexdigest())
 
     async def read(self, limit: int) -> bytes:
         return await _gather(self, limit)
+
+
+def _each(update: Callable[[bytes], None], chunks: Sequence[bytes]) -> None:
+    for chunk in chunks:
+        update(chunk)
 
 
 class _Chain:
