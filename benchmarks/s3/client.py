@@ -20,6 +20,8 @@ from wildsage.core.settings import DataDir
 
 PIECE = 1 << 20
 _READY_SECONDS = 60.0
+_LOOK_SECONDS = 0.5
+_RESTING = 0.05  # seconds of CPU in such a time
 
 
 def place_of(server: Server) -> Place:
@@ -50,6 +52,16 @@ def pids(data: Path) -> list[int]:
 def cpu(data: Path) -> float:
     """Seconds of CPU that the server has used so far."""
     return sum(cpu_seconds(pid) for pid in pids(data))
+
+
+def await_rest(data: Path) -> None:
+    """Returns once the server does next to nothing: what it puts off until then is not for a peer to pay."""
+    found = set(pids(data))
+    found |= {int(child) for pid in found for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    used = -_RESTING
+    while (now := sum(cpu_seconds(pid) for pid in found if Path(f"/proc/{pid}").exists())) - used >= _RESTING:
+        used = now
+        time.sleep(_LOOK_SECONDS)
 
 
 @dataclass(slots=True)

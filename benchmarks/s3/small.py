@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.load import wrk
 from benchmarks.s3 import peers
-from benchmarks.s3.client import Connection, place_of
+from benchmarks.s3.client import Connection, await_rest, place_of
 from benchmarks.s3.report import Finding, spread
 from benchmarks.s3.signing import Place, script
 from benchmarks.server import Server
@@ -83,6 +83,7 @@ def _rates(server: Server, places: dict[str, Place], method: str, rounds: int, s
     for _ in range(rounds):
         for name, place in places.items():
             rates[name].append(wrk(place.url, scripts[name], _CLIENTS, seconds, None).rate)
+            await_rest(server.data)
     return rates
 
 

@@ -17,8 +17,8 @@ import ctypes
 import errno
 import functools
 import os
+import random
 import re
-import secrets
 import shutil
 import threading
 import time
@@ -51,7 +51,7 @@ def new_name(bucket: str, label: str) -> str:
     """
     tail = _HARMFUL.sub("_", label.rstrip("/").rpartition("/")[2])[-_TAIL:]
     moment = time.time_ns() // 1000
-    identity = f"{moment >> _SHARD_BITS & 0xFF:02x}{moment:014x}{secrets.token_hex(8)}"
+    identity = f"{moment >> _SHARD_BITS & 0xFF:02x}{moment:014x}{random.getrandbits(64):016x}"
     return f"{_folder(bucket)}/{identity[:2]}/{identity}~{tail}"
 
 
