@@ -38,7 +38,6 @@ _TAIL = 64
 _SHARD_BITS = 22  # a folder takes what comes in some four seconds (2^22 µs), then it is the next one's turn
 KEY_BYTES = 1024  # the longest key, as UTF-8
 _HURRY = 8 * 1024 * 1024
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _libc = ctypes.CDLL(None, use_errno=True)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -121,23 +120,13 @@ def remove(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def write_plain(path: str, data: bytes) -> None:
-    """A small blob at its final name, whole but not yet on the disk; makes the folder. Raises NoSpace."""
-    with _space():
-        try:
-            file = os.open(path, _NEW, 0o666)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - a few µs for every PUT
-            file = os.open(path, _NEW, 0o666)
-        try:
-            written = os.write(file, data)
-            if written < len(data):
-                raise OSError(errno.ENOSPC, "the disk is full", path)
-        except OSError:
-            os.unlink(path)  # noqa: PTH108
-            raise
-        finally:
-            os.close(file)
+def discard(root: Path, incoming: Path, names: Iterable[str]) -> None:
+    """Takes blobs away by both their names; many at once, so without making Paths."""
+    for name in names:
+        bucket, _, rest = checked(name).split("/", 2)
+        for path in (f"{root}/{name}", f"{incoming}/{bucket}~{rest}"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
 
 
 def restore(path: Path, draft: Path, data: bytes) -> None:

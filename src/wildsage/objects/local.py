@@ -138,8 +138,7 @@ class LocalObjects:
         await self._run(files.remove, [files.incoming_of(self._incoming, name)])
 
     async def discard(self, names: Sequence[str]) -> None:
-        paths = [path for name in names for path in (self.path(name), files.incoming_of(self._incoming, name))]
-        await self._run(files.remove, paths)
+        await self._run(files.discard, self._root, self._incoming, names)
 
     async def forget(self, bucket: str) -> None:
         await self._run(_remove_empty, self._root / bucket)
