@@ -19,6 +19,7 @@ from wildsage.core.errors import ApiError, JobFault
 from wildsage.kit.context import Platform
 from wildsage.kit.kind import CHANGED, DUE, shown
 from wildsage.store.codec import Document
+from wildsage.store.database import Write
 from wildsage.store.resources import Key, Resource
 
 log = logging.getLogger(__name__)
@@ -31,13 +32,17 @@ _RETRY_SECONDS = (0.2, 1.0, 5.0, 30.0)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a step found. ``after``: seconds until the next look (0: at once, None: never). ``gone``: take it away."""
+    """What a step found. ``after``: seconds until the next look (0: at once, None: never). ``gone``: take it away.
+
+    ``beside``: what is to be written in the transaction that keeps it, such as facts about it.
+    """
 
     phase: str
     status: Document
     state: Document
     after: float | None = None
     gone: bool = False
+    beside: Sequence[Write] = ()
 
 
 class Controller(Protocol):
@@ -120,10 +125,11 @@ class Engine:
         keeper = asyncio.create_task(self._keep(claimed))
         found: Resource | None = claimed
         gone = False
+        beside: Sequence[Write] = ()
         try:
             while (step := await self._controllers[claimed.key.kind].step(claimed.copy())).after == 0:
                 self._failures.pop(claimed.key, None)
-                if not await self._apply_and_keep(claimed, following := self._found(claimed, step)):
+                if not await self._apply_and_keep(claimed, following := self._found(claimed, step), step.beside):
                     found = None  # the wish has moved, and whoever claims it next begins at once
                     break
                 found = claimed = following
@@ -131,7 +137,7 @@ class Engine:
                     break
             else:
                 self._failures.pop(claimed.key, None)
-                found, gone = self._found(claimed, step), step.gone
+                found, gone, beside = self._found(claimed, step), step.gone, step.beside
         except asyncio.CancelledError:
             pass  # the wish moved, or the server stops: give the lease back so that whoever is next begins at once
         except (ApiError, JobFault, OSError) as error:
@@ -143,15 +149,15 @@ class Engine:
         finally:
             keeper.cancel()
         try:
-            await self._apply(claimed, found, gone)
+            await self._apply(claimed, found, gone, beside)
         except OSError as error:
             # What was found is lost; once the lease is over the step is done again, as after a crash.
             log.warning("what a step of %s found cannot be kept: %s", claimed.key, error)
 
-    async def _apply_and_keep(self, claimed: Resource, found: Resource) -> bool:
+    async def _apply_and_keep(self, claimed: Resource, found: Resource, beside: Sequence[Write]) -> bool:
         """Whether the next step may begin. If cancelled it returns all the same: what is kept must be known here."""
         now = self._platform.clock.now()
-        applying = asyncio.ensure_future(self._platform.resources.apply(claimed, found, now, keep=True))
+        applying = asyncio.ensure_future(self._platform.resources.apply(claimed, found, now, True, beside))
         while not applying.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.shield(applying)
@@ -188,13 +194,13 @@ class Engine:
             log.warning("step of %s: %s: %s; again in %s s", claimed.key, type(error).__name__, error, wait)
         return replace(claimed, due=self._platform.clock.now() + wait)
 
-    async def _apply(self, claimed: Resource, found: Resource | None, gone: bool) -> None:
+    async def _apply(self, claimed: Resource, found: Resource | None, gone: bool, beside: Sequence[Write]) -> None:
         """None: nothing is found, and the lease is given back already."""
         resources, now = self._platform.resources, self._platform.clock.now()
         if gone:
-            await resources.apply_removal(claimed, now)
+            await resources.apply_removal(claimed, now, beside)
         elif found is not None:
-            await resources.apply(claimed, found, now)
+            await resources.apply(claimed, found, now, beside=beside)
         self._platform.hints.notify(DUE)
         self._platform.hints.notify(f"resource {claimed.key!r}")
 

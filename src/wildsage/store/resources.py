@@ -201,10 +201,13 @@ class Resources:
         given = {**_mine(claimed), "lease_until": until}
         return await self._database.write(lambda connection: connection.execute(_UPDATE_LEASED, given).rowcount == 1)
 
-    async def apply(self, claimed: Resource, found: Resource, now: float, keep: bool = False) -> bool:
+    async def apply(
+        self, claimed: Resource, found: Resource, now: float, keep: bool = False, beside: Iterable[Write] = ()
+    ) -> bool:
         """Writes what a step found and gives the lease back, unless it shall be kept for the next step.
 
-        False, with nothing but the lease given back, if the wish moved since the claim: the row is then due at once.
+        What is ``beside`` is done in the same transaction. False, with nothing but the lease given back, if the wish
+        moved since the claim: the row is then due at once.
         """
         mine = _mine(claimed)
         observed = {
@@ -219,18 +222,21 @@ class Resources:
         def work(connection: Connection) -> bool:
             unchanged = {**mine, "seen": claimed.generation}
             applied = connection.execute(_UPDATE_UNCHANGED, {**unchanged, **observed}).rowcount == 1
-            if not applied:
+            if applied:
+                together(connection, beside)
+            else:
                 connection.execute(_UPDATE_LEASED, {**mine, "due": now, **_FREE})
             return applied
 
         return await self._database.write(work)
 
-    async def apply_removal(self, claimed: Resource, now: float) -> bool:
+    async def apply_removal(self, claimed: Resource, now: float, beside: Iterable[Write] = ()) -> bool:
         """As ``apply``, for a step that ends with the resource gone."""
         mine = _mine(claimed)
 
         def work(connection: Connection) -> bool:
             if connection.execute(_REMOVE_UNCHANGED, {**mine, "seen": claimed.generation}).rowcount:
+                together(connection, beside)
                 return True
             connection.execute(_UPDATE_LEASED, {**mine, "due": now, **_FREE})
             return False
