@@ -1,4 +1,8 @@
-"""Actions of alarms on their way to SNS, as the principal ``cloudwatch.amazonaws.com``."""
+"""Actions of alarms: messages on their way to SNS, as the principal ``cloudwatch.amazonaws.com``; scaling policies.
+
+A scaling policy is only told that there is something to look at: it reads the alarm itself, again and again while it is
+in ALARM, and knows what it did because of it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import logging
 from wildsage.core import arn
 from wildsage.core.caller import service_caller
 from wildsage.core.errors import ApiError
+from wildsage.kit.alarms import POLICY_ALARMED, is_scaling_policy
 from wildsage.kit.context import Platform
 from wildsage.kit.courier import Courier
 from wildsage.services.cloudwatch.alarms.changes import BOX, history_topic
@@ -26,7 +31,7 @@ def courier(platform: Platform) -> Courier:
     async def deliver(waiting: Waiting) -> float | None:
         told = waiting.letter.document
         try:
-            await _publish(platform, told)
+            await _run(platform, told)
         except ApiError as error:
             if waiting.attempts < _ATTEMPTS and error.code != "NotFound":
                 raise
@@ -39,7 +44,10 @@ def courier(platform: Platform) -> Courier:
     return Courier(platform, BOX, deliver)
 
 
-async def _publish(platform: Platform, told: Document) -> None:
+async def _run(platform: Platform, told: Document) -> None:
+    if is_scaling_policy(told["Action"]):
+        platform.hints.notify(POLICY_ALARMED, about=told["Action"])
+        return
     source = arn.build("cloudwatch", told["Region"], told["Account"], f"alarm:{told['Alarm']}")
     caller = service_caller("cloudwatch.amazonaws.com", source, told["Account"])
     params = {"TopicArn": told["Action"], "Subject": told["Subject"], "Message": told["Message"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from wildsage.kit.context import Context
 from wildsage.kit.kind import shown, tag_map
@@ -146,9 +147,10 @@ async def delete_alarms(ctx: Context, request: Document) -> Document:
             raise names.refused(f"The alarm {alarm.key.name} is in the AlarmRule of {', '.join(above)}.")
     for alarm in known:
         words = f'Alarm "{alarm.key.name}" deleted'
-        await ctx.platform.resources.remove(
-            alarm.key, [remembered(alarm, "ConfigurationUpdate", words, {"type": "Delete"}, ctx.now)]
-        )
+        with suppress(Missing):  # another call was faster
+            await ctx.platform.resources.remove(
+                alarm.key, [remembered(alarm, "ConfigurationUpdate", words, {"type": "Delete"}, ctx.now)]
+            )
     return {}
 
 

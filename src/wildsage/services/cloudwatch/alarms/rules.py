@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wildsage.core import arn
+from wildsage.kit.alarms import is_scaling_policy
 from wildsage.services.cloudwatch import names, queries, statistics
 from wildsage.services.cloudwatch.alarms.decision import COMPARISONS
 from wildsage.store.codec import Document
@@ -51,15 +52,18 @@ def check_metric_alarm(account: str, region: str, request: Document) -> None:
 
 
 def check_actions(request: Document) -> None:
-    """Raises ValidationError for what is no topic of SNS."""
+    """Raises ValidationError for what is neither a topic of SNS nor, of AlarmActions, a scaling policy."""
     for member in ACTIONS:
         for action in request.get(member) or ():
             try:
                 service = arn.parse(action).service
             except ValueError:
                 raise names.refused(f"Invalid arn syntax: {action}") from None
-            if service != "sns":
-                raise names.refused(f"Wildsage runs actions of SNS topics only, not {action}.")
+            if service != "sns" and not (member == "AlarmActions" and is_scaling_policy(action)):
+                raise names.refused(
+                    "Wildsage runs actions of SNS topics, and among AlarmActions scaling policies of SageMaker's "
+                    f"endpoints, not {action} of {member}."
+                )
 
 
 def check_composite(request: Document) -> None:
