@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wildsage.core.errors import SettingsError
 from wildsage.core.jobs import JobSettings
+from wildsage.core.scaling import ScalingSettings
 from wildsage.core.upstream import S3Upstream
 
 DEFAULT_PORT = 4566
@@ -108,6 +109,7 @@ class Settings:
     ``file_systems``: id → folder of this machine where it is mounted, for channels of training jobs.
     ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
     ``s3_upstream``: another S3 that keeps buckets of this one. ``jobs``: how training jobs are stopped and interrupted.
+    ``scaling``: how soon automatic scaling sees a load.
     """
 
     data: DataDir
@@ -122,6 +124,7 @@ class Settings:
     file_systems: Mapping[str, Path] = field(default_factory=dict)
     s3_upstream: S3Upstream | None = None
     jobs: JobSettings = field(default_factory=JobSettings)
+    scaling: ScalingSettings = field(default_factory=ScalingSettings)
 
     @property
     def url(self) -> str:

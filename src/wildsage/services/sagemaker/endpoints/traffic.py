@@ -11,12 +11,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wildsage.core import routes
 from wildsage.core.latencies import bounds, middle
 from wildsage.kit.context import Platform
+from wildsage.kit.meters import MINUTE
 from wildsage.kit.metrics import announce
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.store.database import Write
@@ -51,6 +53,7 @@ class Traffic:
         self._routers = routers
         self._endpoints = endpoints
         self._seen: Mapping[str, Router] | None = None
+        self._high = platform.settings.scaling.period < MINUTE  # as AWS has it, unless scaling looks more often
         platform.meters.add(self.read)
 
     async def read(self) -> None:
@@ -92,7 +95,8 @@ class Traffic:
             for key, variants in router.items():
                 for variant, counts in variants.items():
                     series = _Series(self._platform.settings.account, key, variant, endpoints.get(key))
-                    yield from series.data(difference(counts, before.get(name, {}).get(key, {}).get(variant)), at)
+                    for datum in series.data(difference(counts, before.get(name, {}).get(key, {}).get(variant)), at):
+                        yield replace(datum, high=self._high)
 
 
 class _Series:
