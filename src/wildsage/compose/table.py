@@ -28,6 +28,9 @@ from wildsage.kit.controller import Controller, Engine
 from wildsage.kit.operation import Service
 from wildsage.runtimes.base import Runtime
 from wildsage.runtimes.sandbox.runtime import Sandbox
+from wildsage.services.applicationautoscaling.controller import ScalingController
+from wildsage.services.applicationautoscaling.service import APPLICATION_AUTO_SCALING
+from wildsage.services.applicationautoscaling.wake import Wake
 from wildsage.services.cloudwatch import retention as metric_retention
 from wildsage.services.cloudwatch.alarms import actions as alarm_actions
 from wildsage.services.cloudwatch.alarms.watch import Watch
@@ -63,6 +66,7 @@ from wildsage.services.sqs.service import SQS
 from wildsage.services.sts.service import STS
 
 SERVICES: tuple[Service, ...] = (
+    APPLICATION_AUTO_SCALING,
     CLOUDWATCH,
     IAM,
     LOGS,
@@ -106,6 +110,7 @@ class Control:
             metric_retention.run(self.platform),
             Watch(self.platform).run(),
             alarm_actions.courier(self.platform).run(),
+            Wake(self.platform).run(),
         ]
 
     async def rest(self) -> None:
@@ -140,6 +145,7 @@ def controllers(
         WarmPoolController(platform, runtime),
         ProcessingController(platform, runtime, images, attendants),
         EndpointController(platform, hosts, errands, routes),
+        ScalingController(platform),
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from wildsage.core import arn, sessions
-from wildsage.core.caller import Caller
+from wildsage.core.caller import Caller, session_of
+from wildsage.core.ids import unique_id
 from wildsage.kit.context import Platform
-from wildsage.store.resources import Key, Resource
+from wildsage.store.resources import AlreadyExists, Key, Resource
 
 ROLE = "iam-role"
 IDENTITY_CHANGED = "identity"
@@ -43,3 +46,39 @@ def credentials_uri(platform: Platform, caller: Caller) -> str:
     now = platform.clock.now()
     issued = sessions.issue(platform.credentials.master, caller, now, now + _CONTAINER_SECONDS)
     return f"{platform.settings.url}{CREDENTIALS_PATH}/{issued.access_key}/{issued.token}"
+
+
+async def service_linked(platform: Platform, account: str, name: str, principal: str, policy: str) -> Caller:
+    """A session of the service-linked role ``name``, which is made if it is not there.
+
+    ``principal``: the service that may take it on. ``policy``: the ARN of AWS's managed policy that comes with it.
+    Source: IAM User Guide, "Using service-linked roles".
+    """
+    key = Key(ROLE, account, "", name)
+    found = await platform.resources.get(key)
+    if found is None:
+        found = await _make_service_linked(platform, key, principal, policy)
+    return session_of(account, name, found.status["RoleId"], "AutoScaling")
+
+
+async def _make_service_linked(platform: Platform, key: Key, principal: str, policy: str) -> Resource:
+    now = platform.clock.now()
+    trust = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+    role = Resource(
+        key=key,
+        spec={
+            "Path": f"/aws-service-role/{principal}/",
+            "AssumeRolePolicyDocument": json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            "MaxSessionDuration": 3600,
+        },
+        status={"RoleId": unique_id("AROA")},
+        state={"Inline": {}, "Attached": [policy]},
+        created=now,
+        modified=now,
+    )
+    try:
+        await platform.resources.create(role)
+    except AlreadyExists as error:
+        return error.existing
+    platform.hints.notify(IDENTITY_CHANGED)
+    return role

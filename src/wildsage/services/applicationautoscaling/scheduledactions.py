@@ -1,0 +1,113 @@
+"""Scheduled actions: put, describe, delete; and which of a target's are due."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+from wildsage.core.errors import ApiError, ValidationError
+from wildsage.kit.context import Context
+from wildsage.kit.kind import shown
+from wildsage.kit.operation import operation
+from wildsage.services.applicationautoscaling import names, pages, timetable
+from wildsage.services.applicationautoscaling import target as targets
+from wildsage.store.codec import Document
+from wildsage.store.resources import Resource
+
+_MOST = 200
+"""Scheduled actions a scalable target (Application Auto Scaling User Guide, quotas)."""
+_CHANGEABLE = ("Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAction")
+
+
+@operation("PutScheduledAction")
+async def put_scheduled_action(ctx: Context, request: Document) -> Document:
+    """A new action, or what was given of one that is there."""
+    variant, name = names.variant_of(request), request["ScheduledActionName"]
+    given = {member: request[member] for member in _CHANGEABLE if request.get(member) is not None}
+
+    def change(target: Resource) -> None:
+        actions = target.spec["ScheduledActions"]
+        known = actions.get(name)
+        if not known and len(actions) >= _MOST:
+            raise ApiError("LimitExceededException", f"A scalable target can have {_MOST} scheduled actions at most.")
+        number = str(uuid.uuid4())
+        new = known or {
+            "ScheduledActionARN": names.part_arn("action", ctx.region, ctx.account, number, variant.resource_id, name),
+            "CreationTime": shown(ctx.now),
+        }
+        action = {**new, **given, "Since": ctx.now}
+        _check(action)
+        target.spec = {**target.spec, "ScheduledActions": {**actions, name: action}}
+
+    await targets.edit(ctx, variant, change)
+    return {}
+
+
+def _check(action: Document) -> None:
+    """Raises ValidationException."""
+    if not action.get("Schedule"):
+        raise ValidationError("Schedule is required for a new scheduled action.")
+    try:
+        timetable.parse(action["Schedule"], action.get("Timezone"))
+    except timetable.Unreadable as error:
+        raise ValidationError(str(error)) from None
+    bounds = action.get("ScalableTargetAction") or {}
+    if not bounds:
+        raise ValidationError("ScalableTargetAction is required, with MinCapacity, MaxCapacity or both.")
+    least, most = bounds.get("MinCapacity"), bounds.get("MaxCapacity")
+    if least is not None and most is not None and least > most:
+        raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
+    if any(each is not None and each < 1 for each in (least, most)):
+        raise ValidationError("The capacity of a variant of a real-time endpoint must be at least 1.")
+    if action.get("StartTime") and action.get("EndTime") and action["EndTime"] <= action["StartTime"]:
+        raise ValidationError("EndTime must be later than StartTime.")
+
+
+@operation("DescribeScheduledActions")
+async def describe_scheduled_actions(ctx: Context, request: Document) -> Document:
+    names.check_namespace(request)
+    resource_id, wanted = request.get("ResourceId"), request.get("ScheduledActionNames")
+    found = [
+        (target, name)
+        for target in await targets.all_in(ctx)
+        for name in target.spec["ScheduledActions"]
+        if resource_id in (None, target.key.name) and (not wanted or name in wanted)
+    ]
+    return pages.page(
+        request, "ScheduledActions", found, lambda each: f"{each[0].key.name}|{each[1]}", lambda each: _described(*each)
+    )
+
+
+def _described(target: Resource, name: str) -> Document:
+    action = {member: value for member, value in target.spec["ScheduledActions"][name].items() if member != "Since"}
+    return {"ScheduledActionName": name, **names.about(target.key.name), **action}
+
+
+@operation("DeleteScheduledAction")
+async def delete_scheduled_action(ctx: Context, request: Document) -> Document:
+    variant, name = names.variant_of(request), request["ScheduledActionName"]
+
+    def change(target: Resource) -> None:
+        if name not in target.spec["ScheduledActions"]:
+            about = names.of_target(variant.resource_id)
+            raise names.missing(f"No scheduled action found {about}, scheduled action name: {name}")
+        left = {each: action for each, action in target.spec["ScheduledActions"].items() if each != name}
+        target.spec = {**target.spec, "ScheduledActions": left}
+
+    await targets.edit(ctx, variant, change)
+    return {}
+
+
+def coming(spec: Document, state: Document) -> Iterator[tuple[float, str]]:
+    """When each action runs next, which may be over already. Pure.
+
+    What was missed while nobody looked runs once, however often it would have run.
+    """
+    runs = state.get("runs", {})
+    for name, action in spec["ScheduledActions"].items():
+        schedule = timetable.parse(action["Schedule"], action.get("Timezone"))
+        last = max(runs.get(name, 0.0), action["Since"])
+        begin = float(action.get("StartTime") or action["Since"])
+        moment = timetable.first_after(schedule, last, begin, action.get("EndTime"))
+        if moment is not None:
+            yield moment, name
