@@ -115,7 +115,7 @@ def test_alarms_are_found(cloudwatch: Any, name: str) -> None:
 def test_what_an_alarm_cannot_be(cloudwatch: Any, name: str) -> None:
     for more, words in (
         ({"Period": 45}, "Period"),
-        ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "SNS topics only"),
+        ({"AlarmActions": ["arn:aws:automate:us-east-1:ec2:stop"]}, "SNS topics, and"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "anomaly detection"),
         ({"DatapointsToAlarm": 2}, "DatapointsToAlarm"),
         ({"TreatMissingData": "bad"}, "TreatMissingData"),
