@@ -20,7 +20,8 @@ from .formats import tables
 from .formats.tables import Table
 from .job import Job
 
-_PORT = 7778
+PORT = 7778
+"""Where the first instance listens for the others."""
 _PATIENCE = 3600.0  # seconds for all instances to have read their data
 _PAUSE = 0.05
 _DONE = b"1"
@@ -42,19 +43,19 @@ def give(job: Job, data: Mapping[str, Table]) -> None:
                 arrays[f"{name}/labels"] = table.labels
     packed = io.BytesIO()
     np.savez(packed, **arrays)
-    with _reach(job.hosts[0]) as connection:
+    with reach(job.hosts[0]) as connection:
         head = {"host": job.host, "bytes": packed.tell()}
         connection.sendall(json.dumps(head).encode() + b"\n" + packed.getbuffer())
         if connection.recv(1) != _DONE:
             time.sleep(_PATIENCE)  # the first has failed, which is the job's failure, and this one is told to end
 
 
-def _reach(host: str) -> socket.socket:
+def reach(host: str) -> socket.socket:
     """A connection, as soon as somebody listens there."""
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            connection = socket.create_connection((host, _PORT), 10)
+            connection = socket.create_connection((host, PORT), 10)
         except OSError:
             if time.monotonic() > end:
                 raise
@@ -76,7 +77,7 @@ class Gathering:
         shares: dict[str, Any] = {}
         if len(self._job.hosts) == 1:
             return dict(data)
-        with socket.create_server((self._job.host, _PORT), backlog=len(self._job.hosts)) as listener:
+        with socket.create_server((self._job.host, PORT), backlog=len(self._job.hosts)) as listener:
             while len(shares) < len(self._job.hosts) - 1:
                 connection, _ = listener.accept()
                 with connection.makefile("rb") as stream:

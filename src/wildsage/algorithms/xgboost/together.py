@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from xgboost import collective
-from xgboost.core import XGBoostError
 from xgboost.tracker import RabitTracker
 
+from .. import gathering
 from ..job import Job
 
 _PORT = 9099
-_PATIENCE = 300.0  # seconds for the first instance's tracker to be there
-_PAUSE = 0.2
 
 
 @contextmanager
@@ -27,40 +24,28 @@ def together(job: Job) -> Iterator[None]:
         yield
         return
     address = socket.gethostbyname(job.hosts[0])
-    waiting = _tracker(address, len(job.hosts)) if job.host == job.hosts[0] else None
-    _join(address, job.hosts.index(job.host))
-    try:
-        yield
-    finally:
-        collective.finalize()
-    if waiting is not None:
-        waiting.join()
-
-
-def _tracker(address: str, count: int) -> threading.Thread:
-    tracker = RabitTracker(count, address, _PORT, sortby="task")
+    if job.host != job.hosts[0]:
+        # XGBoost waits longer and longer between its attempts to reach a tracker, and warns of each.
+        gathering.reach(job.hosts[0]).close()
+        with _joined(address, job):
+            yield
+        return
+    tracker = RabitTracker(len(job.hosts), address, _PORT, sortby="task")
     tracker.start()
     waiting = threading.Thread(target=tracker.wait_for, daemon=True)
     waiting.start()
-    return waiting
+    with socket.create_server((address, gathering.PORT), backlog=len(job.hosts)), _joined(address, job):
+        yield
+    waiting.join()
 
 
-def _join(address: str, number: int) -> None:
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            collective.init(
-                dmlc_communicator="rabit",
-                dmlc_tracker_uri=address,
-                dmlc_tracker_port=_PORT,
-                dmlc_task_id=f"{number:04}",
-            )
-        except XGBoostError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(_PAUSE)
-        else:
-            return
+def _joined(address: str, job: Job) -> collective.CommunicatorContext:
+    return collective.CommunicatorContext(
+        dmlc_communicator="rabit",
+        dmlc_tracker_uri=address,
+        dmlc_tracker_port=_PORT,
+        dmlc_task_id=f"{job.hosts.index(job.host):04}",
+    )
 
 
 def leads() -> bool:

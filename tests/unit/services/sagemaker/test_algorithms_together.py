@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,21 @@ def content_type(algorithm: str) -> str:
     return "text/csv;label_size=0" if algorithm in UNLABELLED else "text/csv"
 
 
-async def together(server: Server, training: Training, algorithm: str, distribution: str) -> dict[str, bytes]:
-    """What a job of two instances leaves as its model."""
+async def as_it_is() -> None:
+    """Leaves the data alone."""
+
+
+async def run(
+    server: Server,
+    training: Training,
+    algorithm: str,
+    distribution: str,
+    change: Callable[[], Awaitable[None]] = as_it_is,
+) -> dict[str, Any]:
+    """How a job of two instances ends; ``change``: what is done to its data before."""
     for number, rows in enumerate((slice(HALF), slice(HALF, None))):
         await server.put(f"halves/{number}.csv", table(algorithm, rows))
+    await change()
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/halves/", "S3DataDistributionType": distribution}
     channel = {
         "ChannelName": "train",
@@ -57,7 +69,12 @@ async def together(server: Server, training: Training, algorithm: str, distribut
         InputDataConfig=[channel],
         ResourceConfig=of(2),
     )
-    job = await training.end("together")
+    return await training.end("together")
+
+
+async def together(server: Server, training: Training, algorithm: str, distribution: str) -> dict[str, bytes]:
+    """What a job of two instances leaves as its model."""
+    job = await run(server, training, algorithm, distribution)
     assert job.get("FailureReason") is None, await printed(server, "together", "algo-2")
     assert await left_behind(server) == []
     return contents(await server.get("out/together/output/model.tar.gz"))
@@ -106,3 +123,18 @@ async def test_xgboost_trains_by_its_own_collective(server: Server, training: Tr
     assert any("Distributed node training with 2 hosts" in line for line in log)
     assert sum(line.startswith("[19]#011train-logloss:") for line in log) == 1
     assert not any(line.startswith("[19]") for line in await printed(server, "together", "algo-2"))
+
+
+@pytest.mark.parametrize("algorithm", ["kmeans", "xgboost"])
+@pytest.mark.parametrize("spoilt", [0, 1], ids=["algo-1", "algo-2"])
+async def test_one_instance_that_cannot_read_its_share_ends_the_job(
+    server: Server, training: Training, algorithm: str, spoilt: int
+) -> None:
+    async def spoil() -> None:
+        await server.put(f"halves/{spoilt}.csv", b'"no","number"\n"at","all"\n')
+
+    job = await run(server, training, algorithm, "ShardedByS3Key", spoil)
+    assert job["TrainingJobStatus"] == "Failed"
+    words = "Unable to read data channel 'train'" if algorithm == "kmeans" else "could not convert string"
+    assert words in job["FailureReason"]
+    assert await left_behind(server) == []
