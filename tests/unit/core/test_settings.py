@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wildsage.core.errors import SettingsError
+from wildsage.core.scaling import ScalingSettings, scaling_settings
 from wildsage.core.settings import DataDir, account_id, data_dir, region_name, router_count
 
 
@@ -50,3 +51,12 @@ def test_where_routers_are_talked_to(tmp_path: Path) -> None:
     for path in (data.router_socket(), data.router_socket(1), data.control_socket):
         path.touch()
     assert data.router_sockets() == [data.router_socket(0), data.router_socket(1)]
+
+
+def test_how_soon_scaling_sees_a_load() -> None:
+    assert scaling_settings({}) == ScalingSettings(60, 3, 15)
+    assert scaling_settings({"WILDSAGE_SCALING_ALARMS": "period=10, high=2,low=4"}) == ScalingSettings(10, 2, 4)
+    assert scaling_settings({"WILDSAGE_SCALING_ALARMS": "low=5"}) == ScalingSettings(60, 3, 5)
+    for text in ("fast", "period=15", "high=0", "low=61", "period=ten", "speed=3"):
+        with pytest.raises(SettingsError, match="WILDSAGE_SCALING_ALARMS"):
+            scaling_settings({"WILDSAGE_SCALING_ALARMS": text})

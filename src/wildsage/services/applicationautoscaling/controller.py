@@ -105,6 +105,7 @@ class ScalingController:
                     resource, "Failed", f"Failed to set desired instance count to {wanted}. Reason: {error}"
                 )
         if not activity.get("Asked"):
+            await activities.forget(self._platform, resource.key)
             going = {**activity, "Asked": True, "StatusCode": "InProgress"}
             going["StatusMessage"] = (
                 f"Successfully set desired instance count to {wanted}. Waiting for change to be fulfilled by sagemaker."
