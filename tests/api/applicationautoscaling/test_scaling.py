@@ -65,6 +65,17 @@ def _activities(scaling: Any, about: dict[str, str], **more: Any) -> list[dict[s
     return found
 
 
+def _ended(scaling: Any, about: dict[str, str], cause: str) -> dict[str, Any]:
+    """The newest activity, once it is one of that cause and has ended well."""
+
+    def newest() -> dict[str, Any] | None:
+        found = _activities(scaling, about)
+        return found[0] if found and (found[0]["Cause"], found[0]["StatusCode"]) == (cause, "Successful") else None
+
+    ended: dict[str, Any] = _until(newest)
+    return ended
+
+
 def _idle(scaling: Any, about: dict[str, str]) -> bool:
     """Nothing is under way."""
     return all(each["StatusCode"] not in ("Pending", "InProgress") for each in _activities(scaling, about))
@@ -95,9 +106,7 @@ def test_bounds_act_at_once(server: Server, endpoint: str, scaling: Any, about: 
         "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
     )
     assert target["SuspendedState"]["DynamicScalingInSuspended"] is False
-    _until(lambda: _activities(scaling, about)[0]["StatusCode"] == "Successful")
-    activity = _activities(scaling, about)[0]
-    assert activity["Cause"] == "minimum capacity was set to 2"
+    activity = _ended(scaling, about, "minimum capacity was set to 2")
     assert activity["Description"] == "Setting desired instance count to 2."
     assert activity["StatusMessage"] == (
         "Successfully set desired instance count to 2. Change successfully fulfilled by sagemaker."
@@ -105,12 +114,7 @@ def test_bounds_act_at_once(server: Server, endpoint: str, scaling: Any, about: 
     assert activity["EndTime"] >= activity["StartTime"]
     assert _desired(server, endpoint) == 2
     scaling.register_scalable_target(**about, MinCapacity=1, MaxCapacity=1)
-    _until(
-        lambda: (
-            _activities(scaling, about)[0]["Cause"] == "minimum capacity was set to 1 and maximum capacity was set to 1"
-        )
-    )
-    _until(lambda: _activities(scaling, about)[0]["StatusCode"] == "Successful")
+    _ended(scaling, about, "minimum capacity was set to 1 and maximum capacity was set to 1")
     assert _desired(server, endpoint) == 1
 
 
@@ -202,9 +206,7 @@ def test_an_alarm_runs_a_step_policy(server: Server, endpoint: str, scaling: Any
     while not scaled():
         assert time.monotonic() < deadline
         time.sleep(1)
-    activity = _activities(scaling, about)[0]
-    assert activity["Cause"] == f"monitor alarm {name} in state ALARM triggered policy steps"
-    _until(lambda: _activities(scaling, about)[0]["StatusCode"] == "Successful")
+    _ended(scaling, about, f"monitor alarm {name} in state ALARM triggered policy steps")
     assert _desired(server, endpoint) == 3, "5 more would be 6, but 3 is the maximum"
     assert len(_activities(scaling, about)) == before + 1
 

@@ -214,7 +214,7 @@ class ScalingController:
     async def _ask(self, resource: Resource, name: str, capacity: int) -> Sequence[Say]:
         """What one policy says, because of which alarm; alarms that are not there any more are made again."""
         policy, key, now = resource.spec["Policies"][name], resource.key, self._platform.clock.now()
-        there = {each["AlarmName"]: each for each in await world.alarms_of(self._platform, key, policy["PolicyARN"])}
+        there = {each["AlarmName"]: each for each in await world.alarms_of(self._platform, key, policy)}
         past = memory.history(resource.state)
         if policy["PolicyType"] == STEPS:
             found = []

@@ -160,7 +160,8 @@ async def describe_scaling_policies(ctx: Context, request: Document) -> Document
     there = {target.key.name: target for target, _ in found}
     for each in answer["ScalingPolicies"]:
         if each["PolicyType"] == STEPS:
-            on = await world.alarms_of(ctx.platform, there[each["ResourceId"]].key, each["PolicyARN"])
+            target = there[each["ResourceId"]]
+            on = await world.alarms_of(ctx.platform, target.key, target.spec["Policies"][each["PolicyName"]])
             each["Alarms"] = _alarms(ctx, [alarm["AlarmName"] for alarm in on])
     return answer
 

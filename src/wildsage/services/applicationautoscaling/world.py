@@ -73,14 +73,16 @@ async def resize(platform: Platform, key: Key, variant: Variant, count: int) -> 
         raise
 
 
-async def alarms_of(platform: Platform, key: Key, policy_arn: str) -> list[Document]:
-    """The metric alarms that have a policy among their actions, whatever their state."""
+async def alarms_of(platform: Platform, key: Key, policy: Document) -> list[Document]:
+    """The alarms of a policy, whatever their state: its own, or for step scaling all that have it as an action."""
+    arn, own = policy["PolicyARN"], policy["AlarmNames"]
     caller = await role.caller(platform, key.account)
     found: list[Document] = []
-    asked: Document = {"ActionPrefix": policy_arn, "AlarmTypes": ["MetricAlarm"], "MaxRecords": 100}
+    asked: Document = {"AlarmNames": own} if own else {"ActionPrefix": arn}
+    asked |= {"AlarmTypes": ["MetricAlarm"], "MaxRecords": 100}
     while True:
         answer = await platform.calls.call(caller, key.region, "cloudwatch", "DescribeAlarms", asked)
-        found += [each for each in answer["MetricAlarms"] if policy_arn in each["AlarmActions"]]
+        found += [each for each in answer["MetricAlarms"] if arn in each["AlarmActions"]]
         if "NextToken" not in answer:
             return found
         asked["NextToken"] = answer["NextToken"]

@@ -12,7 +12,7 @@ from wildsage.kit.operation import operation
 from wildsage.services.cloudwatch import names
 from wildsage.services.cloudwatch.alarms import composite
 from wildsage.services.cloudwatch.alarms.changes import history_topic
-from wildsage.services.cloudwatch.alarms.kind import all_in, described, fetch, is_composite, type_of
+from wildsage.services.cloudwatch.alarms.kind import all_in, described, fetch, is_composite, key_of, type_of
 from wildsage.services.cloudwatch.alarms.rules import ACTIONS
 from wildsage.store.codec import Document
 from wildsage.store.facts import Fact, Window
@@ -30,8 +30,7 @@ async def describe_alarms(ctx: Context, request: Document) -> Document:
         raise names.bad_token() from None
     if request.get("AlarmNames") and request.get("AlarmNamePrefix"):
         raise names.combination("The parameters AlarmNames and AlarmNamePrefix are mutually exclusive.")
-    every = await all_in(ctx.platform, ctx.account, ctx.region)
-    related = await _related(ctx, request, every)
+    related = await _related(ctx, request)
     found = [each for each in related if each.key.name > after and _wanted(each, request)]
     limit = request.get("MaxRecords") or _PAGE
     page = found[:limit]
@@ -44,13 +43,18 @@ async def describe_alarms(ctx: Context, request: Document) -> Document:
     return answer
 
 
-async def _related(ctx: Context, request: Document, every: Sequence[Resource]) -> Sequence[Resource]:
-    """The children or the parents of an alarm if these are asked for, else all."""
-    if parent := request.get("ChildrenOfAlarmName"):
+async def _related(ctx: Context, request: Document) -> Sequence[Resource]:
+    """The children or the parents of an alarm if these are asked for, or those that are named; else all. By name."""
+    parent, child = request.get("ChildrenOfAlarmName"), request.get("ParentsOfAlarmName")
+    if request.get("AlarmNames") and not (parent or child):
+        found = [await ctx.platform.resources.get(key_of(ctx, name)) for name in sorted(set(request["AlarmNames"]))]
+        return [each for each in found if each is not None]
+    every = await all_in(ctx.platform, ctx.account, ctx.region)
+    if parent:
         alarm = await fetch(ctx, parent)
         below = composite.children(composite.parse(alarm.spec["AlarmRule"])) if is_composite(alarm) else set()
         return [each for each in every if each.key.name in below]
-    if child := request.get("ParentsOfAlarmName"):
+    if child:
         await fetch(ctx, child)
         above = [each for each in every if is_composite(each)]
         return [each for each in above if child in composite.children(composite.parse(each.spec["AlarmRule"]))]
