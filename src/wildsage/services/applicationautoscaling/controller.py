@@ -30,6 +30,9 @@ from wildsage.store.database import Write
 from wildsage.store.resources import Resource
 
 _POLL_SECONDS = 1.0
+_BUSY_SECONDS = 10.0
+"""Between two looks at an endpoint that is busy with something else, which may take hours."""
+_BROKEN = ("Failed", "UpdateRollbackFailed", "OutOfService")
 _IDLE_SECONDS = 300.0
 """Alarms wake whom they concern: this is only for what was missed, and to see that an endpoint is gone."""
 _SETTLE_SECONDS = 2.0
@@ -64,8 +67,8 @@ class ScalingController:
             return self._run_scheduled(resource, schedule[0][1], now)
         next_action = schedule[0][0] - now if schedule else _IDLE_SECONDS
         if not seen.in_service:
-            waits = "bounds" in resource.state or resource.spec["Policies"]
-            return _keep(resource, resource.state, after=min(_POLL_SECONDS if waits else _IDLE_SECONDS, next_action))
+            look = _IDLE_SECONDS if seen.status in _BROKEN else _BUSY_SECONDS
+            return _keep(resource, resource.state, after=min(look, next_action))
         if "bounds" in resource.state:
             return self._check_bounds(resource, seen, now)
         if not resource.spec["Policies"]:
@@ -100,7 +103,7 @@ class ScalingController:
                     self._platform, resource.key.account, resource.key.region, targets.variant_of(resource)
                 )
                 if not again.in_service:
-                    return _keep(resource, resource.state, after=_POLL_SECONDS)
+                    return self._wait(resource)
                 return self._end(
                     resource, "Failed", f"Failed to set desired instance count to {wanted}. Reason: {error}"
                 )
@@ -125,14 +128,19 @@ class ScalingController:
                 resource, "Overridden", f"The desired instance count was set to {seen.desired} by another call."
             )
         if seen.current != wanted:
-            return _keep(resource, resource.state, after=_POLL_SECONDS)
+            return self._wait(resource)
         message = f"Successfully set desired instance count to {wanted}. Change successfully fulfilled by sagemaker."
         return self._end(resource, "Successful", message)
 
+    def _wait(self, resource: Resource) -> Step:
+        """For the activity under way: the longer, the seldomer it is looked at."""
+        waited = self._platform.clock.now() - resource.state["activity"]["StartTime"]
+        return _keep(resource, resource.state, after=min(max(waited / 10, _POLL_SECONDS), _BUSY_SECONDS))
+
     def _wait_or_fail(self, resource: Resource, seen: Seen) -> Step:
-        if seen.status in ("Failed", "UpdateRollbackFailed", "OutOfService"):
+        if seen.status in _BROKEN:
             return self._end(resource, "Failed", f"The endpoint is {seen.status}. {seen.reason}".strip())
-        return _keep(resource, resource.state, after=_POLL_SECONDS)
+        return self._wait(resource)
 
     def _end(self, resource: Resource, code: str, message: str) -> Step:
         now, activity = self._platform.clock.now(), resource.state["activity"]
