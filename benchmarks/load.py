@@ -14,16 +14,18 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from wildsage.core.routes import Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key
+from wildsage.core.routes import Capture, Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key
 
 ROOT = "arn:aws:iam::000000000000:root"
 ACCESS_KEY, SECRET = "AKIABENCHMARK0000000", "s" * 40
 
 
-def snapshot(address: str) -> Routes:
-    """One endpoint, one key that may invoke everything."""
+def snapshot(address: str, percent: int = 0) -> Routes:
+    """One endpoint, one key that may invoke everything. ``percent``: of the requests that are captured."""
     arn = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/iris"
-    variant = Variant("AllTraffic", 1.0, (Instance("i-1", address),))
+    types = ("application/json",)
+    capture = Capture(percent, "s3://captured", ROOT, json=types) if percent else None
+    variant = Variant("AllTraffic", 1.0, (Instance("i-1", address),), capture=capture)
     endpoint = Endpoint("iris", "us-east-1", arn, "InService", "iris", "/aws/sagemaker/Endpoints/iris", (variant,))
     key = Key(SECRET, ROOT, "000000000000", ROOT)
     return Routes(

@@ -1,6 +1,6 @@
 """InvokeEndpoint through the router against calling the model server directly.
 
-    python -m benchmarks.router [--seconds 3] [--rounds 5]
+    python -m benchmarks.router [--seconds 3] [--rounds 5] [--capture 10]
 
 Starts a trivial model server and one router, and loads both with ``wrk`` (Debian's) over kept connections; the router's
 requests are signed as boto3 signs them, and checked.  Prints the medians of the rounds.
@@ -55,12 +55,12 @@ async def serve(path: str) -> None:
     await asyncio.gather(unix.serve_forever(), tcp.serve_forever())
 
 
-def measure(folder: Path, clients: int, seconds: int, rounds: int) -> dict[str, object]:
+def measure(folder: Path, clients: int, seconds: int, rounds: int, percent: int) -> dict[str, object]:
     """Both ways of calling, with ``clients`` kept connections."""
     data = folder / f"data-{clients}"
     data.mkdir()
     socket = f"{folder}/model-{clients}.sock"
-    (data / "routes.json").write_text(snapshot(f"unix:{socket}").to_json())
+    (data / "routes.json").write_text(snapshot(f"unix:{socket}", percent).to_json())
     model_core = _ROUTER_CORE if clients == 1 else _CLIENT_CORE
     model, port = start([sys.executable, "-m", "benchmarks.router", "--serve", socket], core=model_core)
     command = [sys.executable, "-m", "wildsage.dataplane", "--data", str(data), "--port", "0"]
@@ -96,6 +96,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--capture", type=int, default=0, help="per cent of the requests that are captured")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -106,7 +107,8 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory() as folder:
         results = {
-            f"{clients} clients": measure(Path(folder), clients, options.seconds, options.rounds) for clients in (1, 32)
+            f"{clients} clients": measure(Path(folder), clients, options.seconds, options.rounds, options.capture)
+            for clients in (1, 32)
         }
     print(json.dumps({"when": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), **results}, indent=2))
     return 0

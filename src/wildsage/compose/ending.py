@@ -44,3 +44,5 @@ def empty(data: DataDir) -> None:
     for folder in (data.objects, data.instances):
         trees.remove(folder)
         folder.mkdir(mode=0o700)
+    for path in data.captured.glob("*"):  # the folder stays: routers are running
+        path.unlink(missing_ok=True)

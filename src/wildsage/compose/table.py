@@ -49,6 +49,7 @@ from wildsage.services.sagemaker.endpoints.errands import Errands
 from wildsage.services.sagemaker.endpoints.instances import Instances
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
+from wildsage.services.sagemaker.endpoints.shipping import Shipping
 from wildsage.services.sagemaker.endpoints.traffic import Traffic
 from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.images import Images, pip_settings
@@ -107,6 +108,7 @@ class Control:
             sns_messages.run(self.platform),
             retention.run(self.platform),
             self.platform.meters.run(),
+            Shipping(self.platform).run(),
             metric_retention.run(self.platform),
             Watch(self.platform).run(),
             alarm_actions.courier(self.platform).run(),

@@ -12,7 +12,7 @@ acts on the newest version it has seen.  As JSON:
      "endpoints": {"us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
          "status": "InService", "config": "iris-config", "log_group": "/aws/sagemaker/Endpoints/iris",
          "variants": [{"name": "AllTraffic", "weight": 1.0, "routing": "LEAST_OUTSTANDING_REQUESTS", "share": 1.0,
-                       "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock"}]}],
+                       "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock"}], "capture": null}],
          "shadows": []}}}
 
 Secrets are in it: the file's mode is 0600.
@@ -38,13 +38,31 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """What is kept of the requests to a variant and its answers (API reference, DataCaptureConfig).
+
+    ``percent``: of the requests. ``destination``: ``s3://bucket/prefix``, written to as ``role`` (an ARN).
+    ``csv``, ``json``: the content types that are kept as text; everything else is kept in base64.
+    """
+
+    percent: int
+    destination: str
+    role: str
+    kms_key: str = ""
+    input: bool = True
+    output: bool = True
+    csv: tuple[str, ...] = ()
+    json: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A variant, or its part in one of the two fleets while an endpoint moves from one to the other.
 
     ``weight`` as in DesiredWeightsAndCapacities: any number from 0; what counts is its part of the sum over all entries
     of the endpoint. ``routing``: RoutingStrategy; routers take all but RANDOM for the least outstanding requests.
     ``share``: from 0 to 1, how much of what is asked of this variant by name (TargetVariant) this entry answers,
-    relative to the other entry of the same name, if there is one.
+    relative to the other entry of the same name, if there is one. ``capture``: None where nothing is kept.
     """
 
     name: str
@@ -52,6 +70,7 @@ class Variant:
     instances: tuple[Instance, ...] = ()
     routing: str = LEAST_OUTSTANDING
     share: float = 1.0
+    capture: Capture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +179,16 @@ def _endpoint(data: Mapping[str, Any]) -> Endpoint:
 
 def _variants(data: Iterable[Mapping[str, Any]]) -> tuple[Variant, ...]:
     return tuple(
-        Variant(**{**item, "instances": tuple(Instance(**instance) for instance in item["instances"])}) for item in data
+        Variant(
+            **{
+                **item,
+                "instances": tuple(Instance(**instance) for instance in item["instances"]),
+                "capture": _capture(item.get("capture")),
+            }
+        )
+        for item in data
     )
+
+
+def _capture(data: Mapping[str, Any] | None) -> Capture | None:
+    return None if data is None else Capture(**{**data, "csv": tuple(data["csv"]), "json": tuple(data["json"])})

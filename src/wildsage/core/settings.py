@@ -97,6 +97,11 @@ class DataDir:
         return self.run / "objects-routes.sock"
 
     @property
+    def captured(self) -> Path:
+        """Captured requests and answers on their way to S3 (``core.captures``)."""
+        return self.root / "captured"
+
+    @property
     def logs(self) -> Path:
         """The server's own logs."""
         return self.root / "logs"

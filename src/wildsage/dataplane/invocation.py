@@ -10,6 +10,7 @@ from time import perf_counter
 from wildsage.core.errors import ApiError
 from wildsage.core.routes import Endpoint
 from wildsage.dataplane import answers
+from wildsage.dataplane.capture.taking import Taken
 from wildsage.dataplane.delivery import Delivery, Events, Plain
 from wildsage.dataplane.stateful import BadSession, Sessions, Visit
 from wildsage.dataplane.table import LiveVariant, Slot
@@ -27,6 +28,7 @@ class Asked:
     ``streams``: the answer shall be events.
 
     ``seconds``: how long the container may take. ``held``: bytes of the body that count as kept in memory.
+    ``taken``: what is captured of it, if anything.
     """
 
     endpoint: Endpoint
@@ -38,6 +40,7 @@ class Asked:
     began: float
     visit: Visit | None = None
     held: int = 0
+    taken: Taken | None = None
 
 
 class Invocation:
@@ -45,8 +48,7 @@ class Invocation:
 
     ``slot``: the instance it is at. ``deadline``: when its container has taken too long (``perf_counter``).
 
-    Whoever wants to see what was asked and answered finds here: ``asked``; ``_begin`` with the headers that the client
-    gets; ``_take`` with each piece of the body; ``_finish``, whatever came of it. ``variant`` and ``slot`` say by whom.
+    Capture is told each piece of a good answer (``on_data``), that it was whole (``on_end``), or that it never will be.
     """
 
     __slots__ = (
@@ -172,6 +174,8 @@ class Invocation:
         self._size += len(data)
         if self._status < 300 or self._size <= answers.ERROR_BODY_BYTES:
             self._parts.append(data)
+        if self.asked.taken is not None and self._status < 300:
+            self.asked.taken.answer(data)
 
     def on_pause(self) -> None:
         if self.over or not self._status or self._status >= 300:
@@ -214,6 +218,8 @@ class Invocation:
                 return
             self.over = True
             self._delivery.whole(headers, self._take())
+        if self.asked.taken is not None:
+            self.asked.taken.whole(self._headers)
         self._finish()
 
     def on_lost(self, error: AnswerLost) -> None:
@@ -267,6 +273,8 @@ class Invocation:
             self.slot = None
         if self._drain is not None:
             self._drain.cancel()
+        if self.asked.taken is not None:
+            self.asked.taken.gone()
         self._exchange.on_gone = None  # so that reference counting alone frees both
         self._done(self)
 

@@ -17,6 +17,7 @@ from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
 from wildsage.dataplane import answers
 from wildsage.dataplane.callers import Callers, Identity
+from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.invocation import Asked, Invocation
 from wildsage.dataplane.shadows import Shadows
 from wildsage.dataplane.stateful import Sessions, Visit
@@ -59,6 +60,7 @@ class Invocations:
         pool: Pool,
         elsewhere: Callable[[Exchange], None],
         limits: InvocationLimits,
+        captures: Captures,
     ) -> None:
         self._table = table
         self._callers = Callers(table, clock)
@@ -67,6 +69,7 @@ class Invocations:
         self._shadows = Shadows(pool, limits.seconds)
         self._elsewhere = elsewhere
         self._limits = limits
+        self._captures = captures
         self._held = 0
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -157,14 +160,17 @@ class Invocations:
         headers = exchange.request.headers
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
         visit, variant = self._place(live, options, streams) if options else (None, _by_weight(live))
+        taken = None
+        if variant.capture is not None:
+            taken = self._captures.sample(variant.capture, variant.counters, exchange.request, body)
         head = answers.container_head(headers, options, len(body), streams, None if visit is None else visit.inward)
         seconds = self._limits.stream_seconds if streams else self._limits.seconds
-        asked = Asked(live.endpoint, self._table.account, head, body, streams, seconds, began, visit, held)
+        asked = Asked(live.endpoint, self._table.account, head, body, streams, seconds, began, visit, held, taken)
         invocation = Invocation(exchange, asked, variant, self._sessions, self._done)
         self._running.add(invocation)
         self._start(invocation)
         if live.shadows and visit is None:
-            self._shadows.copy(live, head, body)
+            self._shadows.copy(live, head, body, taken)
         return True
 
     def _place(self, live: LiveEndpoint, options: dict[str, str], streams: bool) -> tuple[Visit | None, LiveVariant]:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.invocations import InvocationLimits
 from wildsage.core.settings import DataDir
+from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.door import Door
 from wildsage.dataplane.forwarding import Forwarding
 from wildsage.dataplane.handover import Sender
@@ -50,7 +51,8 @@ class Router:
         self._forward = Handling(Forwarding(client, control, clock, patience), cancel_when_gone=True)
         self._forward_s3 = Handling(Forwarding(client, control, clock, patience, objects), cancel_when_gone=True)
         self._hand_over = Sender(data.objects_door)
-        self._invocations = Invocations(self.table, clock, pool, self._forward, limits)
+        self._captures = Captures(data.captured)
+        self._invocations = Invocations(self.table, clock, pool, self._forward, limits, self._captures)
         self._tunnels = Tunnels(self.home)
         self._client = client
         self._server = Server(self._on_request, Limits())
@@ -80,6 +82,7 @@ class Router:
         await self._pushes.close()
         self._hand_over.close()
         self._invocations.close()
+        await self._captures.close()
         self._tunnels.close()
         self._client.close()
         self._leave_counters()

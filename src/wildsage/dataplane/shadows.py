@@ -10,6 +10,7 @@ import asyncio
 import random
 from time import perf_counter
 
+from wildsage.dataplane.capture.taking import Taken
 from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Slot
 from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool, Unreachable
 from wildsage.wire.http.messages import Headers
@@ -30,8 +31,8 @@ class Shadows:
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def copy(self, live: LiveEndpoint, head: bytes, body: bytes) -> None:
-        """Offers a request to the endpoint's shadows, each by its share."""
+    def copy(self, live: LiveEndpoint, head: bytes, body: bytes, taken: Taken | None = None) -> None:
+        """Offers a request to the endpoint's shadows, each by its share. Where it is captured, so are its copies."""
         for variant, share in live.shadows:
             if share < 1.0 and random.random() >= share:
                 continue
@@ -40,7 +41,8 @@ class Shadows:
             if slot is None or slot.outstanding >= _MOST_AT_INSTANCE or not room:
                 variant.counters.dropped += 1
                 continue
-            copy = _Copy(self, variant, slot, head, body)
+            twin = None if taken is None else taken.beside(variant.capture, variant.counters)
+            copy = _Copy(self, variant, slot, head, body, twin)
             slot.outstanding += 1
             self._bytes += len(body)
             self._running.add(copy)
@@ -58,6 +60,8 @@ class Shadows:
 
     def over(self, copy: _Copy) -> None:
         """The copy was answered or lost."""
+        if copy.taken is not None:
+            copy.taken.gone()
         copy.slot.outstanding -= 1
         self._bytes -= len(copy.body)
         self._running.discard(copy)
@@ -100,16 +104,20 @@ class Shadows:
 class _Copy:
     """One request at a shadow; a ``client_connection.Receiver``."""
 
-    __slots__ = ("_connection", "_shadows", "_status", "body", "head", "since", "slot", "variant")
+    __slots__ = ("_connection", "_headers", "_shadows", "_status", "body", "head", "since", "slot", "taken", "variant")
 
-    def __init__(self, shadows: Shadows, variant: LiveVariant, slot: Slot, head: bytes, body: bytes) -> None:
+    def __init__(
+        self, shadows: Shadows, variant: LiveVariant, slot: Slot, head: bytes, body: bytes, taken: Taken | None
+    ) -> None:
         self._shadows = shadows
         self._status = 0
+        self._headers: Headers = []
         self._connection: ClientConnection | None = None
         self.variant = variant
         self.slot = slot
         self.head = head
         self.body = body
+        self.taken = taken
         self.since = perf_counter()
 
     def send(self, connection: ClientConnection) -> bool:
@@ -131,10 +139,12 @@ class _Copy:
         """Never asked for."""
 
     def on_head(self, status: int, headers: Headers) -> None:
-        self._status = status
+        self._status, self._headers = status, headers
 
     def on_data(self, data: bytes) -> None:
-        """Thrown away."""
+        """Thrown away, unless it is captured."""
+        if self.taken is not None and self._status < 300:
+            self.taken.answer(data)
 
     def on_pause(self) -> None:
         """Nobody waits for it."""
@@ -146,6 +156,8 @@ class _Copy:
             counters.errors_4xx += 1
         elif self._status >= 300:
             counters.errors_5xx += 1
+        elif self.taken is not None:
+            self.taken.whole(self._headers)
         self._shadows.over(self)
         connection, self._connection = self._connection, None
         if connection is not None:

@@ -11,6 +11,7 @@ from time import perf_counter
 from wildsage.access.patterns import expression
 from wildsage.core.latencies import bucket
 from wildsage.core.routes import RANDOM, Endpoint, Instance, Key, ObjectGrant, Permission, Routes, Variant, endpoint_key
+from wildsage.dataplane.capture.targets import Target, target_of
 from wildsage.dataplane.choice import away_seconds, by_weight, copied, least_busy
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
@@ -24,6 +25,7 @@ class Counters:
     ``model``, ``overhead``: how many there were in each bucket of ``core.latencies``.
     ``errors_4xx``/``errors_5xx``: answers of the container with such a status; ``overhead_us``: time in the router.
     ``dropped``: copies for a shadow variant that it was too busy for, or could not be reached for.
+    ``captured``: records that were kept for S3; ``uncaptured``: those that there was no room for.
     """
 
     invocations: int = 0
@@ -32,6 +34,8 @@ class Counters:
     model_us: int = 0
     overhead_us: int = 0
     dropped: int = 0
+    captured: int = 0
+    uncaptured: int = 0
     model: dict[int, int] = field(default_factory=dict)
     overhead: dict[int, int] = field(default_factory=dict)
 
@@ -69,11 +73,12 @@ class Slot:
 
 @dataclass(slots=True)
 class LiveVariant:
-    """A variant that can be invoked."""
+    """A variant that can be invoked. ``capture``: what of it is kept, if anything."""
 
     variant: Variant
     slots: list[Slot]
     counters: Counters
+    capture: Target | None = None
     turn: int = 0
 
     def pick(self, tried: Sequence[Slot] = ()) -> Slot | None:
@@ -182,7 +187,7 @@ class Table:
         master = bytes.fromhex(routes.master)
         slots: dict[str, Slot] = {}
         endpoints = {
-            key: self._live(key, endpoint, slots)
+            key: self._live(key, endpoint, slots, routes.account)
             for key, endpoint in routes.endpoints.items()
             if endpoint.status in _SERVING and endpoint.variants
         }
@@ -230,13 +235,14 @@ class Table:
                 busy[address] = busy.get(address, 0) + slot.outstanding
         return busy
 
-    def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot]) -> LiveEndpoint:
+    def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot], account: str) -> LiveEndpoint:
         def living(variants: Sequence[Variant]) -> list[LiveVariant]:
             return [
                 LiveVariant(
                     variant,
                     [self._slot(instance, slots) for instance in variant.instances],
                     self._counters.setdefault((key, variant.name), Counters()),
+                    target_of(account, endpoint, variant),
                 )
                 for variant in variants
                 if variant.instances

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from wildsage.core.errors import ValidationError
+from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.store.codec import Document
 
@@ -26,6 +27,7 @@ _VARIANT: Tree = {
 
 _ACCEPTED: Tree = {
     "EndpointConfigName": None,
+    "DataCaptureConfig": ANY,
     "ProductionVariants": _VARIANT,
     "ShadowProductionVariants": _VARIANT,
     "Tags": None,
@@ -50,6 +52,18 @@ def check(request: Document) -> None:
         )
     for variant in (*production, *shadows):
         _check_variant(variant)
+    if capture := request.get("DataCaptureConfig"):
+        _check_capture(capture)
+
+
+def _check_capture(capture: Document) -> None:
+    uri = capture["DestinationS3Uri"]
+    try:
+        places.parse(uri)
+    except ValueError:
+        raise ValidationError(
+            f"DestinationS3Uri {uri} of DataCaptureConfig is not an S3 URI. Give it the form s3://bucket/prefix."
+        ) from None
 
 
 def _check_variant(variant: Document) -> None:
@@ -79,10 +93,12 @@ def bounds(variant: Document) -> tuple[int, float]:
 
 
 def complete(request: Document) -> Document:
-    """The document as Describe shows it: AWS fills in the weights."""
-    filled = {
+    """The document as Describe shows it: AWS fills in the weights, and that capture is on where nobody says."""
+    filled: Document = {
         member: [{"InitialVariantWeight": DEFAULT_WEIGHT, **each} for each in request[member]]
         for member in ("ProductionVariants", "ShadowProductionVariants")
         if request.get(member)
     }
+    if capture := request.get("DataCaptureConfig"):
+        filled["DataCaptureConfig"] = {"EnableCapture": True, **capture}
     return {**request, **filled, "EnableNetworkIsolation": bool(request.get("EnableNetworkIsolation"))}

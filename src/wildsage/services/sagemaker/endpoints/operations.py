@@ -40,7 +40,7 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
                     shadow=member == "ShadowProductionVariants",
                 )
             )
-    return Fleet(number, config_name, ctx.now, tuple(variants))
+    return Fleet(number, config_name, ctx.now, tuple(variants), config.spec.get("DataCaptureConfig") or {})
 
 
 @operation("CreateEndpoint")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from wildsage.core import routes
 from wildsage.kit.context import Platform
-from wildsage.services.sagemaker.endpoints import fleet, moves
+from wildsage.services.sagemaker.endpoints import capture, fleet, moves
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
 from wildsage.store.resources import Resource
@@ -58,6 +58,7 @@ def _route(state: State, side: Fleet, share: float, name: str) -> routes.Variant
         instances=tuple(routes.Instance(each.id, each.address) for each in state.serving_at((side.number, name))),
         routing=variant.routing,
         share=share,
+        capture=capture.route(side.capture, variant),
     )
 
 

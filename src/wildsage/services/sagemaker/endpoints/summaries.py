@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wildsage.services.sagemaker.endpoints import moves
+from wildsage.services.sagemaker.endpoints import capture, moves
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.store.codec import Document
 
@@ -10,9 +10,10 @@ _KEPT = ("ManagedInstanceScaling", "RoutingConfig")
 
 
 def described(state: State) -> Document:
-    """ProductionVariants, ShadowProductionVariants and PendingDeploymentSummary; each only where there is any."""
+    """The members named in FIELDS; each only where there is any."""
     found: Document = {}
     if state.current is not None:
+        found |= capture.described(state.current.capture)
         found |= _split(state.current, [_serving(state, state.current, each) for each in state.current.variants])
     if state.rollout is not None or state.current is None:
         pending = _split(state.target, [_pending(state, each) for each in state.target.variants])
@@ -24,7 +25,7 @@ def described(state: State) -> Document:
     return found
 
 
-FIELDS = ("ProductionVariants", "ShadowProductionVariants", "PendingDeploymentSummary")
+FIELDS = ("ProductionVariants", "ShadowProductionVariants", "PendingDeploymentSummary", "DataCaptureConfig")
 
 
 def _split(fleet: Fleet, summaries: list[Document]) -> Document:

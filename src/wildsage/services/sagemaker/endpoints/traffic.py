@@ -29,6 +29,8 @@ from wildsage.store.summaries import Summary, of_values
 log = logging.getLogger(__name__)
 
 NAMESPACE = "AWS/SageMaker"
+CAPTURE = "Wildsage/DataCapture"
+"""AWS does not say how many records it captured and how many it had to drop."""
 LEFT = "counters-*.json"
 """What routers leave in the run folder."""
 
@@ -119,13 +121,16 @@ class _Series:
             yield self._datum("Invocation4XXErrors", at, _share(bad, count))
             yield self._datum("Invocation5XXErrors", at, _share(broken, count))
             yield self._datum("InvocationModelErrors", at, _share(bad + broken, count))
+        for name, member in (("CapturedRecords", "captured"), ("DroppedRecords", "uncaptured")):
+            if new.get(member):
+                yield self._datum(name, at, of_values({1.0: new[member]}), namespace=CAPTURE)
         for name, member in (("ModelLatency", "model"), ("OverheadLatency", "overhead")):
             if new[member]:
                 yield self._datum(name, at, _latency(new[member], new[f"{member}_us"]), "Microseconds")
 
-    def _datum(self, name: str, at: float, summary: Summary, unit: str = "None") -> Datum:
+    def _datum(self, name: str, at: float, summary: Summary, unit: str = "None", namespace: str = NAMESPACE) -> Datum:
         dimensions = (("EndpointName", self._endpoint), ("VariantName", self._variant))
-        return Datum(Metric(self._account, self._region, NAMESPACE, name, dimensions), at, summary, unit)
+        return Datum(Metric(self._account, self._region, namespace, name, dimensions), at, summary, unit)
 
 
 def difference(now: Counts, before: Counts | None) -> Counts:
