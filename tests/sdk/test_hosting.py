@@ -39,3 +39,8 @@ def models(server: Server) -> list[str]:
 def test_the_sdk_updates_endpoints(server: Server, tmp_path: Path, models: list[str], sdk: str) -> None:
     said = run(server, tmp_path, sdk, f"hosting_{sdk.replace('sdk', 'v')}.py", *models)
     assert "hosting: all done" in said, said[-8000:]
+
+
+def test_the_sdk_captures_data(server: Server, tmp_path: Path, models: list[str]) -> None:
+    said = run(server, tmp_path, "sdk2", "capture_v2.py", models[0])
+    assert "capture: all done" in said, said[-8000:]
