@@ -8,7 +8,7 @@ import sagemaker
 from sagemaker.model_monitor import DataCaptureConfig
 from sagemaker.predictor import Predictor
 from sagemaker.s3 import S3Downloader
-from sagemaker.serializers import CSVSerializer
+from sagemaker.serializers import JSONSerializer
 from sagemaker.session import production_variant
 
 (model,) = sys.argv[2:]
@@ -40,20 +40,20 @@ session.endpoint_from_production_variants(
     NAME, [production_variant(model, "ml.m5.large")], data_capture_config_dict=capture._to_request_dict(), wait=False
 )
 in_service()
-predictor = Predictor(NAME, session, serializer=CSVSerializer())
-predictor.predict("1")
+predictor = Predictor(NAME, session, serializer=JSONSerializer())
+predictor.predict([1])
 (record,) = records(1)
-assert record["captureData"]["endpointInput"]["data"] == "1", record
-assert record["captureData"]["endpointInput"]["encoding"] == "CSV", record
+assert record["captureData"]["endpointInput"]["data"] == "[1]", record
+assert record["captureData"]["endpointInput"]["encoding"] == "JSON", record
 predictor.disable_data_capture()
 in_service()
-predictor.predict("2")
+predictor.predict([2])
 summary = session.sagemaker_client.describe_endpoint(EndpointName=NAME)["DataCaptureConfig"]
 assert (summary["EnableCapture"], summary["CaptureStatus"]) == (False, "Stopped"), summary
 predictor.enable_data_capture()
 in_service()
-predictor.predict("3")
+predictor.predict([3])
 data = sorted(each["captureData"]["endpointInput"]["data"] for each in records(2))
-assert data == ["1", "3"], data
+assert data == ["[1]", "[3]"], data
 predictor.delete_endpoint()
 print("capture: all done")
