@@ -68,4 +68,4 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 	touch $@
 
 clean:
-	rm -rf .venv $(ENVIRONMENTS:%=.venv-%) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv $(ENVIRONMENTS:%=.venv-%) .venv-peers .venv-servers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

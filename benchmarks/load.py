@@ -38,7 +38,11 @@ def snapshot(address: str, percent: int = 0) -> Routes:
     )
 
 
-def signed(url: str, body: bytes, content_type: str) -> dict[str, str]:
+OWN = Credentials(ACCESS_KEY, SECRET)
+"""The key of ``snapshot``."""
+
+
+def signed(url: str, body: bytes, content_type: str, credentials: Credentials = OWN) -> dict[str, str]:
     """The headers that boto3 sends."""
     request = AWSRequest("POST", url, {"Content-Type": content_type, "Accept": "application/json"}, body)
     request.headers["User-Agent"] = (
@@ -46,14 +50,15 @@ def signed(url: str, body: bytes, content_type: str) -> dict[str, str]:
     )
     request.headers["amz-sdk-invocation-id"] = "8f6a3c1e-7a80-4b1e-9a1d-000000000000"
     request.headers["amz-sdk-request"] = "attempt=1"
-    SigV4Auth(Credentials(ACCESS_KEY, SECRET), "sagemaker", "us-east-1").add_auth(request)
+    SigV4Auth(credentials, "sagemaker", "us-east-1").add_auth(request)
     return dict(request.headers.items())
 
 
-def script(path: Path, url: str, body: bytes, content_type: str) -> Path:
+def script(path: Path, url: str, body: bytes, content_type: str, credentials: Credentials = OWN) -> Path:
     """A wrk script that repeats one signed request."""
+    headers = signed(url, body, content_type, credentials)
     lines = ['wrk.method = "POST"', f"wrk.body = [==[{body.decode()}]==]"]
-    lines += [f'wrk.headers["{name}"] = [==[{value}]==]' for name, value in signed(url, body, content_type).items()]
+    lines += [f'wrk.headers["{name}"] = [==[{value}]==]' for name, value in headers.items()]
     path.write_text("\n".join(lines) + "\n")
     return path
 

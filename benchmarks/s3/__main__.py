@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.report import Finding
 from benchmarks.s3 import bulk, listings, memory, peers, small, sync
-from benchmarks.s3.report import Finding
 from benchmarks.server import running_server
 
 SECTIONS = ("small", "bulk", "memory", "listings", "sync")

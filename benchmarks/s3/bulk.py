@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.load import wrk
+from benchmarks.report import Finding, spread
 from benchmarks.s3 import peers
 from benchmarks.s3.client import Connection, place_of
-from benchmarks.s3.report import Finding, spread
 from benchmarks.s3.signing import UNSIGNED, Place, script
 from benchmarks.server import Server
 

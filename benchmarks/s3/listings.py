@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import insert
 
+from benchmarks.report import Finding, spread
 from benchmarks.s3.client import Connection, cpu, place_of
-from benchmarks.s3.report import Finding, spread
 from benchmarks.server import Server, wildsage
 from wildsage.store.codec import dumps
 from wildsage.store.database import Database

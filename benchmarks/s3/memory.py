@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from benchmarks.report import Finding
 from benchmarks.s3.client import PIECE, Connection, place_of, watched
-from benchmarks.s3.report import Finding
 from benchmarks.s3.signing import UNSIGNED, Place
 from benchmarks.server import Server
 

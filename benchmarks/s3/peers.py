@@ -39,9 +39,9 @@ http {{
 """
 
 
-def environment() -> Path:
-    """The folder with the programs of requirements/peers.txt, made if it is not there (``make`` makes the same one)."""
-    folder, wanted = ROOT / ".venv-peers", ROOT / "requirements" / "peers.txt"
+def environment(name: str = "peers") -> Path:
+    """The folder with the programs of requirements/NAME.txt, made if it is not there."""
+    folder, wanted = ROOT / f".venv-{name}", ROOT / "requirements" / f"{name}.txt"
     ready = folder / ".ready"
     if not ready.exists() or ready.stat().st_mtime < wanted.stat().st_mtime:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.report import Finding
 from benchmarks.s3.client import Connection, cpu, place_of
-from benchmarks.s3.report import Finding
 from benchmarks.server import Server
 
 BUCKET = "benchmark-sync"

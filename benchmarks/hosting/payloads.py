@@ -1,0 +1,185 @@
+"""The router with large bodies, with streams, and with a second router beside it.
+
+Large bodies: 1 MB each way, directly and through the router; nothing is pinned. Streams: the time from sending a
+request until the first piece of its answer is here, over a kept connection, as a plain answer of the model server
+itself and as events of InvokeEndpointWithResponseStream; the client has one core, the router and the model server the
+other. Routers: the requests a second of two that share a port over those of one, nothing pinned. With fewer than four
+cores the client and the model server take of theirs, so there the bar is held against the routers' CPU time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from benchmarks.hosting.world import two_cores
+from benchmarks.load import cpu_seconds, median, script, signed, snapshot, start, stop, wrk
+from benchmarks.report import Finding, spread
+from benchmarks.router import BODY
+
+_MB = 1024 * 1024
+_LARGE = b"x" * _MB
+_SMALL_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+_LARGE_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (_MB, _LARGE)
+_FIRST = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+_LAST = b"4\r\nlast\r\n0\r\n\r\n"
+_GAP_SECONDS = 0.002
+_CLIENTS = 4
+
+
+class Model(asyncio.Protocol):
+    """Answers by the size of what it is sent: 1 MB with as much, ``stream`` in two pieces, all else with "ok"."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._missing = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing:
+            self._missing -= len(data)
+            if not self._missing:
+                self._transport.write(_LARGE_ANSWER)
+            return
+        head, _, body = data.partition(b"\r\n\r\n")
+        if f"content-length: {_MB}".encode() in head.lower():
+            self._missing = _MB - len(body)
+        elif body.endswith(b"stream"):
+            self._transport.write(_FIRST)
+            asyncio.get_running_loop().call_later(_GAP_SECONDS, self._transport.write, _LAST)
+        else:
+            self._transport.write(_SMALL_ANSWER)
+
+
+async def serve(path: str) -> None:
+    loop = asyncio.get_running_loop()
+    unix = await loop.create_unix_server(Model, path)
+    tcp = await loop.create_server(Model, "127.0.0.1", 0)
+    print(tcp.sockets[0].getsockname()[1], flush=True)
+    await asyncio.gather(unix.serve_forever(), tcp.serve_forever())
+
+
+def first_piece(url: str, count: int = 400) -> float:
+    """The median of the milliseconds until the first piece, over one connection."""
+    host, _, rest = url.removeprefix("http://").partition(":")
+    port, _, path = rest.partition("/")
+    headers = {"host": f"{host}:{port}", **signed(url, b"stream", "text/plain"), "content-length": "6"}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = f"POST /{path} HTTP/1.1\r\n{head}\r\nstream".encode()
+    times = []
+    with socket.create_connection((host, int(port)), 30) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(count):
+            began = time.perf_counter()
+            sock.sendall(request)
+            got = _until(sock, b"first", b"")
+            times.append(time.perf_counter() - began)
+            _until(sock, b"last", got)
+            time.sleep(_GAP_SECONDS)  # the end of the message is on its way
+    return statistics.median(times) * 1000
+
+
+def _until(sock: socket.socket, mark: bytes, got: bytes) -> bytes:
+    while mark not in got:
+        more = sock.recv(65536)
+        if not more or got.startswith(b"HTTP/1.1 4"):
+            raise RuntimeError(f"no answer: {got!r}")
+        got += more
+    return got
+
+
+def _large(direct: str, routed: str, folder: Path, rounds: int, seconds: int) -> Iterator[Finding]:
+    """Requests of 1 MB a second, both ways in turn."""
+    found: dict[str, list[float]] = {direct: [], routed: []}
+    scripts = {url: script(folder / f"{len(url)}.lua", url, _LARGE, "text/plain") for url in found}
+    for _ in range(rounds):
+        for url, lua in scripts.items():
+            found[url].append(wrk(url, lua, _CLIENTS, seconds, None).rate)
+    yield Finding("1 MB each way, direct: requests/s", spread(found[direct]))
+    yield Finding("1 MB each way, routed: requests/s", spread(found[routed]))
+    parts = [after / before for before, after in zip(found[direct], found[routed], strict=True)]
+    yield Finding(
+        "1 MB each way, of the direct throughput", spread(parts, ".2f"), "0.5", statistics.median(parts) >= 0.5
+    )
+
+
+def _first(direct: str, routed: str, places: Mapping[int, int], rounds: int) -> Iterator[Finding]:
+    """``places``: processes by id to cores, meanwhile."""
+    cores = os.sched_getaffinity(0)
+    for pid, core in places.items():
+        os.sched_setaffinity(pid, {core})
+    pieces = [(first_piece(direct), first_piece(f"{routed}-response-stream")) for _ in range(rounds)]
+    for pid in places:
+        os.sched_setaffinity(pid, cores)
+    yield Finding("first streamed piece, direct: ms", spread([one for one, _ in pieces], ".3f"))
+    added = [other - one for one, other in pieces]
+    yield Finding(
+        "first streamed piece: ms later than direct", spread(added, ".3f"), "0.3", statistics.median(added) <= 0.3
+    )
+
+
+def _several(data: Path, rounds: int, seconds: int) -> Iterator[Finding]:
+    """One and two routers at the same port."""
+    rates, costs = [], []
+    for count in (1, 2):
+        port = 0
+        routers = []
+        for number in range(count):
+            words = ["--data", str(data), "--port", str(port), "--number", str(number), "--share"]
+            process, line = start([sys.executable, "-m", "wildsage.dataplane", *words])
+            port = int(line.rpartition(":")[2])
+            routers.append(process)
+        try:
+            url = f"http://127.0.0.1:{port}/endpoints/iris/invocations"
+            lua = script(data / "several.lua", url, BODY, "application/json")
+            before = sum(cpu_seconds(each.pid) for each in routers)
+            loads = [wrk(url, lua, 32, seconds, None) for _ in range(rounds)]
+            used = sum(cpu_seconds(each.pid) for each in routers) - before
+        finally:
+            stop(routers)
+        rates.append(median(loads).rate)
+        costs.append(used / (sum(load.rate for load in loads) * seconds))
+        yield Finding(f"{count} router(s), 32 clients: requests/s", spread([load.rate for load in loads]))
+        yield Finding(f"{count} router(s): CPU µs a request", f"{costs[-1] * 1e6:.1f}")
+    ratio, possible = rates[1] / rates[0], 2 * costs[0] / costs[1]
+    enough_cores = (os.cpu_count() or 1) >= 4
+    yield Finding("two routers over one, requests/s", f"{ratio:.2f}", "1.7" if enough_cores else "", ratio >= 1.7)
+    bar = "" if enough_cores else "1.7"
+    yield Finding("two routers over one, by CPU time", f"{possible:.2f}", bar, possible >= 1.7)
+
+
+def run(rounds: int, seconds: int) -> Iterator[Finding]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = f"{folder}/model.sock"
+        model, port = start([sys.executable, "-m", "benchmarks.hosting.payloads", path])
+        try:
+            data = folder / "data"
+            data.mkdir()
+            (data / "routes.json").write_text(snapshot(f"unix:{path}").to_json())
+            router, line = start([sys.executable, "-m", "wildsage.dataplane", "--data", str(data), "--port", "0"])
+            direct = f"http://127.0.0.1:{port}/invocations"
+            routed = f"{line.removeprefix('listening on ')}/endpoints/iris/invocations"
+            router_core, client_core = two_cores()
+            places = {0: client_core, model.pid: router_core, router.pid: router_core}
+            try:
+                yield from _first(direct, routed, places, rounds)
+                yield from _large(direct, routed, folder, rounds, seconds)
+            finally:
+                stop([router])
+            yield from _several(data, rounds, seconds)
+        finally:
+            stop([model])
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(sys.argv[1]))  # the model server
