@@ -16,24 +16,41 @@ from botocore.credentials import Credentials
 from tests.conftest import Server
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import AnswerLost, Unreachable
-from wildsage.wire.http.messages import BytesBody, Headers, Request
+from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 
 RATE = 500
 _SIGNED_SECONDS = 60.0
 _BODY = b"[1]"
 
 
+def signed_headers(server: Server, path: str, body: bytes) -> Headers:
+    """Those of one invocation by the server's role, all that it needs."""
+    environment = server.environment
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    request = AWSRequest("POST", server.url + path, data=body, headers={"Content-Type": "application/json"})
+    signer = SigV4Auth(Credentials(*(environment[key] for key in keys)), "sagemaker", environment["AWS_REGION"])
+    signer.add_auth(request)
+    host = urlsplit(server.url).netloc
+    signed = [(name.lower(), value) for name, value in request.headers.items()]
+    return [("host", host), *signed, ("content-length", str(len(body)))]
+
+
 class Load:
     """``with Load(server, "endpoint") as load``: RATE requests a second, or what the machine can do if that is less.
 
     ``answers``: how often each was given. ``failures``: what went wrong instead. ``connections``: requests under way at
-    most.
+    most. ``tries``: how often a request is sent whose connection is lost; stock clients do so up to five times.
+    ``repeated``: how often that was needed.
     """
 
-    def __init__(self, server: Server, endpoint: str, connections: int = 16, rate: float = RATE) -> None:
+    def __init__(
+        self, server: Server, endpoint: str, connections: int = 16, rate: float = RATE, tries: int = 1
+    ) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.repeated = 0
         self.connections = connections
+        self._tries = tries
         self._server = server
         self._path = f"/endpoints/{endpoint}/invocations"
         self._rate = rate
@@ -76,31 +93,31 @@ class Load:
             await asyncio.sleep(due - time.monotonic())
             request = Request("POST", self._path, self._headers(), BytesBody(_BODY))
             try:
-                response = await client.send(f"tcp:{at.hostname}:{at.port}", request, 60)
-                body = response.body if isinstance(response.body, bytes) else b""
-                answer = body.decode()
+                response = await self._answer(client, f"tcp:{at.hostname}:{at.port}", request)
             except (Unreachable, AnswerLost, TimeoutError) as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
                 continue
+            answer = response.body.decode() if isinstance(response.body, bytes) else ""
             if response.status == 200:
                 self.answers[answer] += 1
                 self._recent[answer] += 1
             else:
                 self.failures.append(f"{response.status} {answer}")
 
+    async def _answer(self, client: Client, address: str, request: Request) -> Response:
+        for tried in range(1, self._tries + 1):
+            try:
+                return await client.send(address, request, 60)
+            except (Unreachable, AnswerLost):
+                if tried == self._tries:
+                    raise
+                self.repeated += 1
+        raise ValueError("no try at all")
+
     def _headers(self) -> Headers:
         """A signature is good for a while, and making one takes longer than a request."""
         made, headers = self._signed
         if time.monotonic() - made > _SIGNED_SECONDS or not headers:
-            environment = self._server.environment
-            keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-            request = AWSRequest(
-                "POST", self._server.url + self._path, data=_BODY, headers={"Content-Type": "application/json"}
-            )
-            signer = SigV4Auth(Credentials(*(environment[key] for key in keys)), "sagemaker", environment["AWS_REGION"])
-            signer.add_auth(request)
-            host = urlsplit(self._server.url).netloc
-            signed = [(name.lower(), value) for name, value in request.headers.items()]
-            headers = [("host", host), *signed, ("content-length", str(len(_BODY)))]
+            headers = signed_headers(self._server, self._path, _BODY)
             self._signed = time.monotonic(), headers
         return headers
