@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from copy import copy
 from typing import Protocol
 
 from wildsage.wire.http.messages import BodyTooLarge
@@ -91,7 +92,8 @@ class StreamBody:
             if self.complete:
                 return
             if self._error is not None:
-                raise self._error
+                # Its own would keep whoever reads, with all it has read, in a cycle that only the collector ends.
+                raise copy(self._error)
             await self._arrival()
 
     async def read(self, limit: int) -> bytes:
