@@ -7,6 +7,7 @@ SortBy, SortOrder, MaxResults, NextToken.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,7 +146,10 @@ async def edit(ctx: Context, kind: Kind, name: str, change: Callable[[Resource],
 
 
 async def edit_resource(platform: Platform, kind: Kind, key: Key, change: Callable[[Resource], None]) -> Resource:
-    """As ``edit``, by key."""
+    """As ``edit``, by key.
+
+    Who is cancelled here has asked all the same: the write is made, so its controller hears of it.
+    """
     now = platform.clock.now()
 
     def work(resource: Resource) -> None:
@@ -153,13 +157,17 @@ async def edit_resource(platform: Platform, kind: Kind, key: Key, change: Callab
         resource.modified = shown(now)
         resource.due = now
 
+    def tell(edited: asyncio.Future[Resource]) -> None:
+        if not edited.cancelled() and edited.exception() is None:
+            platform.hints.notify(CHANGED, about=repr(key))
+            platform.hints.notify(DUE)
+
+    editing = asyncio.ensure_future(platform.resources.edit(key, work))
+    editing.add_done_callback(tell)
     try:
-        resource = await platform.resources.edit(key, work)
+        return await asyncio.shield(editing)
     except Missing:
         raise kind.missing(kind.arn(key)) from None
-    platform.hints.notify(CHANGED, about=repr(key))
-    platform.hints.notify(DUE)
-    return resource
 
 
 async def delete(ctx: Context, kind: Kind, name: str, beside: Iterable[Write] = ()) -> None:

@@ -142,6 +142,24 @@ async def test_a_moved_wish_interrupts_the_step_under_way(platform: Platform) ->
     assert found.status == {}
 
 
+async def test_a_wish_is_heard_though_who_made_it_was_cancelled(platform: Platform) -> None:
+    controller = Counting()
+    controller.hold.clear()
+    task = await start(platform, controller)
+    await controller.started.wait()
+
+    def wish(resource: Resource) -> None:
+        resource.wish = "stop"
+
+    asking = asyncio.create_task(edit_resource(platform, THING, KEY, wish))
+    await asyncio.sleep(0)  # the write is on its way to the database's thread
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert asking.cancelled()
+    await settled(platform, "Stopped")
+    await stop(task)
+
+
 async def test_a_failed_step_is_tried_again(platform: Platform) -> None:
     controller = Counting()
     controller.fail_first = True

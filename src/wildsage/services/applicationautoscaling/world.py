@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,21 +55,11 @@ async def look(platform: Platform, account: str, region: str, variant: Variant) 
 
 
 async def resize(platform: Platform, key: Key, variant: Variant, count: int) -> None:
-    """Asks for so many instances. Raises ApiError.
-
-    If the step is cancelled the call still comes to its end: the endpoint's controller must hear of what was written.
-    """
+    """Asks for so many instances. Raises ApiError."""
     caller = await role.caller(platform, key.account)
     wish = {"VariantName": variant.name, "DesiredInstanceCount": count}
     asked = {"EndpointName": variant.endpoint, "DesiredWeightsAndCapacities": [wish]}
-    act = asyncio.create_task(
-        platform.calls.call(caller, key.region, "sagemaker", "UpdateEndpointWeightsAndCapacities", asked)
-    )
-    try:
-        await asyncio.shield(act)
-    except asyncio.CancelledError:
-        await asyncio.wait({act})
-        raise
+    await platform.calls.call(caller, key.region, "sagemaker", "UpdateEndpointWeightsAndCapacities", asked)
 
 
 async def alarms_of(platform: Platform, key: Key, policy: Document) -> list[Document]:
