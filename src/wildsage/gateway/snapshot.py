@@ -77,7 +77,8 @@ class Snapshot:
 
     async def renew(self) -> None:
         """Puts keys and policies in force, with the endpoints of the last snapshot."""
-        await self.push(self._endpoints)
+        async with self._turn:  # first, for endpoints may be waiting that are newer than those of now
+            await self._write_and_send()
 
     async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Puts ``endpoints`` in force: on disk, and acknowledged by every router and the objects process that runs.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from tests.unit.services.conftest import data, platform, services
 
-from wildsage.core.routes import Key, ObjectGrant, Permission, from_json
+from wildsage.core.routes import Endpoint, Key, ObjectGrant, Permission, from_json
 from wildsage.gateway.snapshot import Snapshot
 from wildsage.kit.context import Platform
 from wildsage.wire.http.client import Client
@@ -81,3 +81,32 @@ async def test_a_router_that_hangs_is_told_again(platform: Platform) -> None:
         client.close()
         for server in servers:
             await server.close(0.1)
+
+
+async def test_new_keys_do_not_bring_old_endpoints_back(platform: Platform) -> None:
+    got: list[list[str]] = []
+    first, go_on = asyncio.Event(), asyncio.Event()
+
+    async def take(request: Request) -> Response:
+        got.append(list(from_json(await request.body.read(1 << 20)).endpoints))
+        first.set()
+        await go_on.wait()
+        return Response(200, [], b"")
+
+    paths = platform.settings.data
+    paths.run.mkdir(exist_ok=True)
+    server, client = await start_server(take, path=paths.router_socket()), Client()
+    snapshot = Snapshot(platform, Keys(), client, patience=60)
+    try:
+        old = asyncio.create_task(snapshot.push({}))
+        await asyncio.wait_for(first.wait(), 60)
+        endpoint = Endpoint("iris", "us-east-1", "arn", "InService", "config", "/log")
+        new = asyncio.create_task(snapshot.push({"us-east-1/iris": endpoint}))
+        keys = asyncio.create_task(snapshot.renew())
+        await asyncio.sleep(0)  # all of them have begun
+        go_on.set()
+        await asyncio.wait_for(asyncio.gather(old, new, keys), 60)
+    finally:
+        client.close()
+        await server.close(0.1)
+    assert got == [[], ["us-east-1/iris"], ["us-east-1/iris"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from wildsage.core import routes
@@ -68,6 +69,7 @@ class RoutePublisher:
     def __init__(self, platform: Platform, push: Push) -> None:
         self._platform = platform
         self._push = push
+        self._turn = asyncio.Lock()
 
     async def endpoints(self) -> dict[str, routes.Endpoint]:
         """All endpoints of the store, by ``core.routes.endpoint_key``; those being deleted are gone already."""
@@ -79,5 +81,6 @@ class RoutePublisher:
         }
 
     async def publish(self) -> None:
-        """What the store says now is in force when this returns."""
-        await self._push(await self.endpoints())
+        """What the store says now, or something newer, is in force when this returns."""
+        async with self._turn:  # what was read first is pushed first, or an older state would stay in force
+            await self._push(await self.endpoints())
