@@ -104,7 +104,9 @@ class Invocation:
         variant.counters.invocations += 1
 
     def next_slot(self) -> Slot | None:
-        """Moves on to the next instance that was not tried yet; a session has only one."""
+        """Moves on to the next instance that was not tried yet; a session has only one, what is over has none."""
+        if self.over:
+            return None
         visit = self.asked.visit
         if self.slot is not None:
             self.slot.outstanding -= 1

@@ -182,6 +182,24 @@ async def test_garbage_is_a_model_error(plant: Plant, answer: bytes) -> None:
         assert plant.router.table.underway() == {}
 
 
+async def test_a_connection_that_fails_when_the_invocation_is_over_leaves_nothing_under_way(plant: Plant) -> None:
+    path = str(plant.data.root / "full.sock")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
+        listener.bind(path)
+        listener.listen(0)
+        waiting.connect(path)  # nobody else finds room
+        plant.put(endpoint("iris", Variant("A", 1.0, (Instance("full", f"unix:{path}"),))))
+        with pytest.raises(ClientError, match="timed out"):
+            await plant.invoke()
+    live = plant.router.table.endpoint("us-east-1", "iris")
+    assert live is not None
+    deadline = time.monotonic() + 60
+    while not live.variants[0].slots[0].failures:  # it is refused now
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+    assert plant.router.table.underway() == {}
+
+
 async def test_a_head_without_end_is_given_up(plant: Plant) -> None:
     sent = 0
 
