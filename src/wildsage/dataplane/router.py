@@ -106,7 +106,10 @@ class Router:
             self._forward(exchange)
 
     def _count(self) -> object:
-        """The answer to ``GET /counters``. ``underway``: by address of instance, where there are any."""
+        """The answer to ``GET /counters``.
+
+        ``underway``: by address of instance, where there are any. ``routed``: addresses that requests may be sent to.
+        """
         endpoints = {
             key: {variant: asdict(counters) for variant, counters in variants.items()}
             for key, variants in self.table.counters().items()
@@ -116,6 +119,7 @@ class Router:
             "since": self._began,
             "endpoints": endpoints,
             "underway": self.table.underway(),
+            "routed": self.table.routed(),
         }
 
     def _tls(self) -> ssl.SSLContext | None:

@@ -235,6 +235,10 @@ class Table:
                 busy[address] = busy.get(address, 0) + slot.outstanding
         return busy
 
+    def routed(self) -> list[str]:
+        """The addresses of all instances that the snapshot in force has."""
+        return list(self._slots)
+
     def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot], account: str) -> LiveEndpoint:
         def living(variants: Sequence[Variant]) -> list[LiveVariant]:
             return [

@@ -68,7 +68,7 @@ async def test_an_instance_ends_only_when_no_router_has_anything_under_way_there
     underway: dict[str, int] = {}
 
     async def router(request: Request) -> Response:
-        told = {"pid": 1, "since": 0.0, "endpoints": {}, "underway": underway, "version": 1}
+        told = {"pid": 1, "since": 0.0, "endpoints": {}, "underway": underway, "routed": []}
         return Response(200, [], json.dumps(told).encode())
 
     listening = await start_server(router, path=server.data.router_socket())

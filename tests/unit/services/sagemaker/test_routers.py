@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from wildsage.core.settings import DataDir
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import Request, Response
-from wildsage.wire.http.server import start_server
+from wildsage.wire.http.server import Server, start_server
 
 
-async def test_what_is_under_way_is_the_sum_of_all_that_run(tmp_path: Path) -> None:
+class Plant:
+    """Routers that say what they are told to, or nothing."""
+
+    def __init__(self, data: DataDir) -> None:
+        self._data = data
+        self._servers: list[Server] = []
+        self._client = Client()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.routers = Routers(data, self._client, patience=1.0)
+
+    async def add(self, underway: Mapping[str, int], routed: Sequence[str] = (), hangs: bool = False) -> None:
+        told: dict[str, Any] = {"underway": underway, "routed": routed}
+
+        async def answer(_request: Request) -> Response:
+            if hangs:
+                await self.go_on.wait()
+            return Response(200, [], json.dumps(told).encode())
+
+        self._servers.append(await start_server(answer, path=self._data.router_socket(len(self._servers))))
+
+    async def close(self) -> None:
+        self._client.close()
+        for server in self._servers:
+            await server.close(0.1)
+
+
+@pytest.fixture
+async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
     data = DataDir(tmp_path)
     data.run.mkdir()
+    data.router_socket(9).touch()  # left by a router that was killed
+    plant = Plant(data)
+    yield plant
+    await plant.close()
 
-    async def first(_request: Request) -> Response:
-        many = {f"unix:/{number}": 1 for number in range(20_000)}  # far more than arrives at once
-        return Response(200, [], json.dumps({"underway": many}).encode())
 
-    async def second(_request: Request) -> Response:
-        return Response(200, [], json.dumps({"underway": {"unix:/7": 2, "unix:/other": 1}}).encode())
+async def test_an_instance_is_done_with_when_all_that_run_say_so(plant: Plant) -> None:
+    await plant.add({f"unix:/{number}": 1 for number in range(20_000)})  # far more than arrives at once
+    await plant.add({"unix:/other": 2}, ["unix:/routed"])
+    found = [await plant.routers.done_with(f"unix:/{name}") for name in ("7", "other", "routed", "no")]
+    assert found == [False, False, False, True]
 
-    servers = [
-        await start_server(answer, path=data.router_socket(number)) for number, answer in enumerate((first, second))
-    ]
-    data.router_socket(2).touch()  # left by a router that was killed
-    client = Client()
-    underway = await Routers(data, client).underway()
-    assert (underway["unix:/7"], underway["unix:/8"], underway["unix:/other"], underway["unix:/no"]) == (3, 1, 1, 0)
-    client.close()
-    for server in servers:
-        await server.close(1)
+
+async def test_a_router_that_hangs_may_have_requests_at_any_instance(plant: Plant) -> None:
+    await plant.add({})
+    await plant.add({}, hangs=True)
+    plant.go_on.clear()
+    assert not await plant.routers.done_with("unix:/7")
+    assert not (await plant.routers.told()).whole
+    plant.go_on.set()
+    assert await plant.routers.done_with("unix:/7")

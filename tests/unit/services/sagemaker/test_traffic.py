@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -109,3 +110,34 @@ async def test_restarts_neither_lose_nor_repeat(server: Server) -> None:
     await listening.close(1)
     await traffic()
     client.close()
+
+
+async def test_what_a_router_counted_that_hung_is_not_told_again(server: Server) -> None:
+    hangs, still = Router(), Router()
+    still.pid, client = 2, Client()
+    data, platform = server.control.platform.settings.data, server.control.platform
+    go_on = asyncio.Event()
+    go_on.set()
+
+    async def answer(request: Request) -> Response:
+        await go_on.wait()
+        return await hangs.answer(request)
+
+    listening = [
+        await start_server(each, path=data.router_socket(number)) for number, each in enumerate((answer, still.answer))
+    ]
+    reader = Traffic(platform, Routers(data, client, patience=0.5), server.control.routes.endpoints)
+    await reader.read()
+    hangs.counts = counted(1000)
+    await reader.read()
+    go_on.clear()
+    still.counts = counted(10)
+    await reader.read()
+    assert (await metric(server, "Invocations"))["Sum"] == 1010
+    go_on.set()
+    hangs.counts = counted(1001)
+    await reader.read()
+    assert (await metric(server, "Invocations"))["Sum"] == 1011
+    client.close()
+    for each in listening:
+        await each.close(1)

@@ -158,14 +158,14 @@ class Instances:
         return await _first(self._runtime.wait(instance.handle), ill) == 1
 
     async def drained(self, instance: Instance) -> None:
-        """Returns once routers, which send nothing there any more, have nothing under way there, or at its deadline."""
-        clock, wait, idle = self._platform.clock, _DRAIN_FIRST_WAIT, 0
+        """Returns once no router sends anything there or has anything under way there, or at its deadline."""
+        clock, wait = self._platform.clock, _DRAIN_FIRST_WAIT
         ending = asyncio.ensure_future(self._runtime.wait(instance.handle))
         try:
-            while idle < 2 and not ending.done() and clock.now() < instance.deadline:
-                # Twice in a row: a router that does not answer at once counts as idle.
-                idle = 0 if (await self._routers.underway()).get(instance.address) else idle + 1
-                await clock.sleep(_DRAIN_FIRST_WAIT if idle else wait)
+            while not ending.done() and clock.now() < instance.deadline:
+                if await self._routers.done_with(instance.address):
+                    return
+                await clock.sleep(wait)
                 wait = min(2 * wait, _DRAIN_LONGEST_WAIT)
         finally:
             ending.cancel()

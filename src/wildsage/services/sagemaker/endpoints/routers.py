@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +20,48 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """``GET /counters`` of each router (see ``dataplane.router``). ``whole``: all that run have answered."""
+
+    answers: tuple[Mapping[str, Any], ...]
+    whole: bool
+
+
 class Routers:
     """All routers of this server that run, each behind a socket of its own."""
 
-    def __init__(self, data: DataDir, client: Client) -> None:
+    def __init__(self, data: DataDir, client: Client, patience: float = _PATIENCE_SECONDS) -> None:
         self._data = data
         self._client = client
+        self._patience = patience
 
-    async def told(self) -> list[Mapping[str, Any]]:
-        """``GET /counters`` of each (see ``dataplane.router``); one that does not answer is left out."""
-        answers = await asyncio.gather(*map(self._ask, self._data.router_sockets()))
-        return [json.loads(answer) for answer in answers if answer]
+    async def told(self) -> Told:
+        """What each says; one that does not answer within ``patience`` seconds is left out."""
+        found = await asyncio.gather(*map(self._ask, self._data.router_sockets()))
+        return Told(tuple(json.loads(answer) for answer in found if answer), None not in found)
 
-    async def underway(self) -> Mapping[str, int]:
-        """Requests under way by address of instance, of all routers together; 0 for an address that is not there.
+    async def done_with(self, address: str) -> bool:
+        """Whether no router has a request under way at an instance, or would send another there.
 
-        Counts requests to instances that are in no route any more, so that one can be stopped once it has none.
+        One that does not answer may have, and may not have heard that it shall not.
         """
-        found: Counter[str] = Counter()
-        for told in await self.told():
-            found.update(told["underway"])
-        return found
+        told = await self.told()
+        return told.whole and not any(address in each["underway"] or address in each["routed"] for each in told.answers)
 
-    async def _ask(self, socket: Path) -> bytes:
+    async def _ask(self, socket: Path) -> bytes | None:
+        """The answer; empty if nobody is there any more, None if there is but says nothing."""
         request = Request("GET", "/counters", [("host", socket.stem)], BytesBody())
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 response = await self._client.send(f"unix:{socket}", request)
                 if isinstance(response.body, bytes | FileBody):
                     return response.body if isinstance(response.body, bytes) else b""
                 return b"".join([piece async for piece in response.body])
         except Unreachable:
             return b""  # it has ended, and has left what it counted in a file
-        except (AnswerLost, TimeoutError) as error:
-            log.warning("the router at %s did not say what it counted: %s", socket.name, error or "time-out")
+        except AnswerLost:
             return b""
+        except TimeoutError:
+            log.warning("the router at %s did not say what it counted in time", socket.name)
+            return None

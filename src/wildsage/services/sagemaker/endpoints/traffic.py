@@ -62,14 +62,16 @@ class Traffic:
         """Publishes what was invoked since the last look."""
         left = await asyncio.to_thread(_left, self._platform.settings.data.run)
         found = dict(left.values())
-        found |= map(_of, await self._routers.told())
+        told = await self._routers.told()
+        found |= map(_of, told.answers)
         if self._seen is None or any(self._seen.get(name) != counts for name, counts in found.items()):
-            await self._publish(found)
+            await self._publish(found, told.whole)
         self._seen = found
         for path in left:
             path.unlink(missing_ok=True)  # only now that what it says is in the store
 
-    async def _publish(self, found: Mapping[str, Router]) -> None:
+    async def _publish(self, found: Mapping[str, Router], whole: bool) -> None:
+        """``whole``: routers that are not in ``found`` have ended, so that nobody need know what they counted."""
         resources, now = self._platform.resources, self._platform.clock.now()
         if await resources.get(_KEY) is None:
             # The store is new, or was emptied: what routers counted before is not of this store's endpoints.
@@ -79,8 +81,9 @@ class Traffic:
         data: list[Datum] = []
 
         def change(kept: Resource) -> Iterable[Write]:
-            data[:] = self._data(found, kept.status["routers"], endpoints, now - _JUST_BEFORE)
-            kept.status = {"routers": found}
+            before = kept.status["routers"]
+            data[:] = self._data(found, before, endpoints, now - _JUST_BEFORE)
+            kept.status = {"routers": found if whole else {**before, **found}}
             return [adding(data, now)]
 
         await resources.edit(_KEY, change)
