@@ -49,7 +49,7 @@ facts = Table(
     Index("facts_topic", "topic", "at", "id"),
 )
 
-# A row's body that begins with this is a JSON list of bodies.
+# A row's body that begins with this is a JSON list of bodies; any other that begins so is older than shared rows.
 _SHARED = "\x1e"
 _MOST_SHARING = 512
 _MOST_CHARACTERS = 64 << 10
@@ -137,8 +137,11 @@ def _row(bodies: Sequence[str]) -> str:
 def _bodies(row: str) -> list[str]:
     if not row.startswith(_SHARED):
         return [row]
-    found: list[str] = json.loads(row[len(_SHARED) :])
-    return found
+    try:
+        found = json.loads(row[len(_SHARED) :])
+    except ValueError:
+        found = None
+    return found if isinstance(found, list) else [row]
 
 
 class Facts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,13 @@ async def test_bodies_come_back_as_they_were(facts: Facts, texts: list[str]) -> 
     assert bodies(await facts.read(Window("t"))) == texts
     (last,) = await facts.read(Window("t", backward=True, limit=1))
     assert last.body == texts[-1]
+
+
+@pytest.mark.parametrize("text", [MARK, f'{MARK}{{"level": "info"}}', f"{MARK}[1, 2", f"{MARK}7"])
+async def test_what_was_kept_before_rows_were_shared_is_read(facts: Facts, tmp_path: Path, text: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "facts.db")) as connection, connection:
+        connection.execute("INSERT INTO facts (topic, stream, at, ingested, body) VALUES ('t', 's', 1, 2, ?)", (text,))
+    assert bodies(await facts.read(Window("t"))) == [text]
 
 
 async def test_windows_of_time(facts: Facts) -> None:
