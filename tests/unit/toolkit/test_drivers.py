@@ -65,8 +65,11 @@ def test_which_jobs_need_them(tmp_path: Path) -> None:
     script = tmp_path / "sm_drivers" / "sm_train.sh"
     script.write_text("$SM_PYTHON_CMD /opt/ml/input/data/sm_drivers/distributed_drivers/torchrun_driver.py\n")
     assert not drivers.uses_mpi(tmp_path)
-    script.write_text("$SM_PYTHON_CMD /opt/ml/input/data/sm_drivers/distributed_drivers/mpi_driver.py\n")
+    call = "$SM_PYTHON_CMD /opt/ml/input/data/sm_drivers/distributed_drivers/mpi_driver.py\n"
+    script.write_text(call)
     assert drivers.uses_mpi(tmp_path)
+    script.write_text("x" * (1 << 20) + call)
+    assert not drivers.uses_mpi(tmp_path), "an object of any size is read whole"
     assert drivers.variables({"PATH": "/bin"}) == {
         "PATH": "/opt/wildsage/toolkit/drivers:/bin",
         "PYTHONPATH": "/opt/wildsage/toolkit/drivers/python",

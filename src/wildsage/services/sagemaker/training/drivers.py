@@ -12,12 +12,16 @@ CHANNEL = "sm_drivers"
 _SCRIPT = "sm_train.sh"
 _MPI = b"mpi_driver.py"
 _FOLDER = "drivers"
+_LONGEST = 64 * 1024  # bytes of a script that are looked at; the SDK's is 3 KB, but anything may lie there
 
 
 def uses_mpi(channels: Path) -> bool:
     """Whether a job with these channels starts the MPI driver, which expects an SSH daemon and writes to /etc."""
     script = channels / CHANNEL / _SCRIPT
-    return script.is_file() and _MPI in script.read_bytes()
+    if not script.is_file():
+        return False
+    with script.open("rb") as file:
+        return _MPI in file.read(_LONGEST)
 
 
 def mounts() -> tuple[Mount, ...]:
