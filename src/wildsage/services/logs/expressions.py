@@ -9,12 +9,13 @@ parentheses it is little work to follow all ways at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from wildsage.core.errors import ApiError
 
 _ASCII = frozenset(map(chr, range(128)))
+_BEYOND = "\x80"  # stands for all that ASCII does not have
 _DIGITS = frozenset("0123456789")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _PLAIN = _DIGITS | _LETTERS | frozenset(":_#=@/;,- ")
@@ -31,7 +32,7 @@ class Characters:
     beyond: bool = False
 
     def __contains__(self, character: str) -> bool:
-        return character in self.ascii or (self.beyond and character >= "\x80")
+        return character in self.ascii or (self.beyond and character >= _BEYOND)
 
     def __or__(self, other: Characters) -> Characters:
         return Characters(self.ascii | other.ascii, self.beyond or other.beyond)
@@ -64,22 +65,30 @@ def search(expression: str) -> Callable[[str], bool]:
 
 
 class Machine:
-    """All alternatives at once. A state is an integer: bit n says that place n may come next."""
+    """All alternatives at once. A state is an integer: bit n says that place n may come next.
+
+    A step is a few operations on whole states (Navarro and Raffinot, "Flexible Pattern Matching in Strings").
+    """
 
     def __init__(self, alternatives: list[Alternative]) -> None:
         self._places: list[Place | None] = []  # None: the end of an alternative
         self._first = self._always = self._found = self._found_at_end = 0
+        starts = []
         for each in alternatives:
-            start = len(self._places)
+            starts.append(1 << len(self._places))
             self._places += [*each.places, None]
             end = 1 << (len(self._places) - 1)
             self._found_at_end |= end
             self._found |= 0 if each.at_end else end
+        if len(self._places) > _MOST_PLACES:
+            raise _invalid(f"it is longer than {_MOST_PLACES} characters when its repetitions are written out")
+        self._skipped = self._those(lambda place: place.skipped)
+        self._repeated = self._those(lambda place: place.repeated)
+        for start, each in zip(starts, alternatives, strict=True):
             entered = self._entered(start)
             self._first |= entered
             self._always |= 0 if each.at_start else entered
-        if len(self._places) > _MOST_PLACES:
-            raise _invalid(f"it is longer than {_MOST_PLACES} characters when its repetitions are written out")
+        self._taking: dict[str, int] = {}
         self._steps: dict[tuple[int, str], int] = {}
 
     def search(self, text: str) -> bool:
@@ -95,31 +104,24 @@ class Machine:
                 return True
         return bool(state & self._found_at_end)
 
-    def _entered(self, place: int) -> int:
-        """The state of one who stands before ``place``."""
-        state = 1 << place
-        while (found := self._places[place]) is not None and found.skipped:
-            place += 1
-            state |= 1 << place
-        return state
+    def _those(self, wanted: Callable[[Place], bool]) -> int:
+        """The places that are ``wanted``, as a state."""
+        return sum(1 << number for number, place in enumerate(self._places) if place is not None and wanted(place))
+
+    def _entered(self, state: int) -> int:
+        """With the places behind those that may be skipped: a carry runs through all that follow one another."""
+        return state | ((self._skipped + (state & self._skipped)) ^ self._skipped)
 
     def _step(self, state: int, character: str) -> int:
-        after = self._always
-        for number in _bits(state):
-            place = self._places[number]
-            if place is not None and character in place.characters:
-                after |= self._entered(number + 1) | (1 << number if place.repeated else 0)
+        sign = min(character, _BEYOND)
+        if sign not in self._taking:
+            self._taking[sign] = self._those(lambda place: sign in place.characters)
+        taken = state & self._taking[sign]
+        after = self._always | self._entered(taken << 1) | (taken & self._repeated)
         if len(self._steps) >= _MOST_STEPS_KEPT:
             self._steps.clear()
         self._steps[state, character] = after
         return after
-
-
-def _bits(state: int) -> Iterator[int]:
-    while state:
-        lowest = state & -state
-        yield lowest.bit_length() - 1
-        state ^= lowest
 
 
 class Parser:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -48,6 +50,15 @@ def test_it_finds_what_pythons_matcher_finds(expression: str, text: str) -> None
 @pytest.mark.parametrize("expression", ["a*a*a*a*a*a*b", ".*.*.*.*=", "[a-z]+[a-z]+[a-z]+1", "a{1,40}a{1,40}a{1,40}b"])
 def test_no_expression_takes_long(expression: str) -> None:
     assert not search(expression)("a" * 200_000 + " ")
+
+
+@pytest.mark.parametrize("expression", ["a[ab]{999}c", "a[ab]{0,999}c", "[ab]{500}a[ab]{0,500}c"])
+def test_long_repetitions_of_what_changes_take_no_longer(expression: str) -> None:
+    chance = random.Random(1)
+    text = "".join(chance.choices("ab", k=100_000))
+    began = time.process_time()
+    assert not search(expression)(text)
+    assert time.process_time() - began < 5.0  # half a minute, were each place looked at for each character
 
 
 @pytest.mark.parametrize(
