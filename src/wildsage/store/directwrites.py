@@ -35,7 +35,9 @@ _KEEP_BYTES = "INSERT INTO s3_unsynced (name, bytes) VALUES (?, ?)"
 _NEWEST = "SELECT coalesce(max(number), 0) FROM s3_unsynced"
 _UNSYNCED = "SELECT number, name, bytes FROM s3_unsynced WHERE number > ? ORDER BY number LIMIT ?"
 # Of what was replaced there may be no file; who has just read of it finds its bytes until it leaves the disk.
-_FORGET_BYTES = "DELETE FROM s3_unsynced WHERE number <= ? AND name NOT IN (SELECT name FROM s3_garbage)"
+_FORGET_BYTES = """
+DELETE FROM s3_unsynced WHERE number > ? AND number <= ? AND name NOT IN (SELECT name FROM s3_garbage)
+"""
 _REFERENCED = """
 SELECT EXISTS (SELECT 1 FROM s3_objects WHERE blob = ?) OR EXISTS (SELECT 1 FROM s3_parts WHERE blob = ?)
 """
@@ -223,9 +225,9 @@ class DirectWrites:
         """Number, blob name and bytes of what is kept past ``after``, in order."""
         return self._live.execute(_UNSYNCED, (after, limit)).fetchall()
 
-    def forget_unsynced(self, number: int) -> None:
-        """Files up to ``number`` are on the disk, but for those of blobs that are garbage."""
-        self._live.execute(_FORGET_BYTES, (number,))
+    def forget_unsynced(self, after: int, number: int) -> None:
+        """Files past ``after`` up to ``number`` are on the disk, but for those of blobs that are garbage."""
+        self._live.execute(_FORGET_BYTES, (after, number))
 
     def is_referenced(self, blob: str) -> bool:
         """Whether an object or a part has that blob."""

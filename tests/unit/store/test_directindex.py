@@ -195,7 +195,7 @@ async def test_bytes_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
     assert await unsynced.page(1) == [(2, "b1", b"1"), (3, "b2", b"2")]
     with writes.turn:
         writes.begin()
-        writes.forget_unsynced(2)
+        writes.forget_unsynced(0, 2)
         assert writes.is_referenced("b1")
         assert not writes.is_referenced("b9")
         writes.commit()

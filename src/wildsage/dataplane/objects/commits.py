@@ -62,10 +62,16 @@ class Commits:
         self._thread = threading.Thread(target=self._work, name="commit", daemon=True)
         self._thread.start()
         self._synced = self._forgotten = 0
+        self._older = 0  # bytes up to this number are not forgotten
+        self._keeps_older = False
         self._closing = False
         self._room: bool | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
+
+    def keep_older(self) -> None:
+        """Bytes that the database has from before this process are not forgotten: they may have no files."""
+        self._keeps_older = True
 
     def bytes_of(self, blob: str) -> bytes | None:
         """The bytes of a small blob that has no file yet."""
@@ -125,8 +131,10 @@ class Commits:
         batch = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
         try:
             if self._writes.begin():
-                self._synced = self._forgotten = 0
+                self._synced = self._forgotten = self._older = 0
                 self._filing.begin_anew()
+            if self._keeps_older:
+                self._older, self._keeps_older = self._writes.newest_unsynced(), False
             for job in batch:
                 if job.new.unsynced is not None:
                     self._filing.hold(job.new.blob, job.new.unsynced)
@@ -147,7 +155,7 @@ class Commits:
         failed: Exception | None = None
         try:
             if synced:
-                self._writes.forget_unsynced(synced)
+                self._writes.forget_unsynced(self._older, synced)
             self._writes.commit()
         except sqlite3.Error as error:
             failed = error

@@ -65,7 +65,8 @@ class ObjectsProcess:
 
     async def start(self) -> None:
         """Settles what a crash left, takes the stored snapshot, then opens the sockets."""
-        await recover(self._writes, self._objects)
+        if not await recover(self._writes, self._objects):
+            self._commits.keep_older()
         await self._pushes.start(self._data.objects_routes)
         await self._neighbours.listen(unix_listener(self._data.objects_socket))
         self._door = Receiver(self._data.objects_door, self._take)

@@ -17,8 +17,11 @@ INCOMING: Final = ".incoming-objects"
 _PAGE: Final = 500
 
 
-async def recover(writes: DirectWrites, objects: LocalObjects) -> None:
-    """Keeps what the index names, takes the rest away. Without an index nothing is touched: then at the next start."""
+async def recover(writes: DirectWrites, objects: LocalObjects) -> bool:
+    """Keeps what the index names, takes the rest away. Without an index nothing is touched: then at the next start.
+
+    False if there may be small objects without files: until then the database must keep what it has of their bytes.
+    """
     try:
         await _settle(writes, objects)
         await _restore(writes, objects)
@@ -26,6 +29,9 @@ async def recover(writes: DirectWrites, objects: LocalObjects) -> None:
         log.warning("the index cannot be read, so what an unfinished write left stays for now: %s", error)
     except OSError as error:
         log.warning("files of small objects cannot be written; the database keeps their bytes: %s", error)
+    else:
+        return True
+    return False
 
 
 async def _settle(writes: DirectWrites, objects: LocalObjects) -> None:
