@@ -150,7 +150,7 @@ class Invocation:
         if self._drain is not None:
             return
         self._abandon()
-        self.variant.counters.errors_5xx += 1
+        self.variant.counters.missed()
         words = "The model failed to finish sending the response within the timeout period."
         error = answers.timed_out(self.asked.endpoint, self.asked.account)
         self.fail(error, answers.stream_error("ModelInvocationTimeExceeded", words))
@@ -228,7 +228,7 @@ class Invocation:
         if self.over:
             return
         self.connection = None
-        self.variant.counters.errors_5xx += 1
+        self.variant.counters.missed()
         words = "The model server closed the connection before its answer was whole."
         failure = answers.model_error(self.asked.endpoint, self.asked.account, 0, words.encode())
         self.fail(failure, answers.stream_error("StreamBroken", words))

@@ -168,5 +168,5 @@ class _Copy:
         self._fail()
 
     def _fail(self) -> None:
-        self.variant.counters.errors_5xx += 1
+        self.variant.counters.missed()
         self._shadows.over(self)

@@ -24,6 +24,7 @@ class Counters:
 
     ``model``, ``overhead``: how many there were in each bucket of ``core.latencies``.
     ``errors_4xx``/``errors_5xx``: answers of the container with such a status; ``overhead_us``: time in the router.
+    ``lost``: answers that never came or broke off, which count among ``errors_5xx``, and have no latency.
     ``dropped``: copies for a shadow variant that it was too busy for, or could not be reached for.
     ``captured``: records that were kept for S3; ``uncaptured``: those that there was no room for.
     """
@@ -31,6 +32,7 @@ class Counters:
     invocations: int = 0
     errors_4xx: int = 0
     errors_5xx: int = 0
+    lost: int = 0
     model_us: int = 0
     overhead_us: int = 0
     dropped: int = 0
@@ -38,6 +40,11 @@ class Counters:
     uncaptured: int = 0
     model: dict[int, int] = field(default_factory=dict)
     overhead: dict[int, int] = field(default_factory=dict)
+
+    def missed(self) -> None:
+        """One answer of the container will never be whole, by its own fault."""
+        self.errors_5xx += 1
+        self.lost += 1
 
     def took(self, model_us: int, overhead_us: int) -> None:
         """One answer of the container was whole."""

@@ -1,5 +1,6 @@
 """SDK v2: DataCaptureConfig at deployment, switched off and on again by the predictor."""
 
+import functools
 import json
 import sys
 import time
@@ -15,6 +16,7 @@ from sagemaker.session import production_variant
 NAME = "capture-v2"
 
 session = sagemaker.Session()
+session.wait_for_endpoint = functools.partial(session.wait_for_endpoint, poll=1)  # it looks once in thirty seconds
 capture = DataCaptureConfig(enable_capture=True, sampling_percentage=100, sagemaker_session=session)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +26,7 @@ def test_buckets_are_narrow_and_in_order(microseconds: int) -> None:
     number = bucket(microseconds)
     least, most = bounds(number)
     assert least <= microseconds <= most
-    assert abs(middle(number) - microseconds) <= 0.016 * microseconds + 0.5
+    assert abs(middle(number) - microseconds) <= 0.008 * microseconds + 0.5
     assert bounds(number + 1)[0] == most + 1
 
 
@@ -70,6 +72,69 @@ async def metric(server: Server, name: str) -> Mapping[str, float]:
     )
     found: Mapping[str, float] = next(iter(answer["Datapoints"]), {"Sum": 0})
     return found
+
+
+async def test_percentiles_are_those_of_all_routers_together(server: Server) -> None:
+    dice = random.Random(7)
+    latencies = [[round(dice.lognormvariate(centre, 0.6)) for _ in range(4000)] for centre in (7.0, 9.0)]
+    data, client = server.control.platform.settings.data, Client()
+    traffic = Traffic(server.control.platform, Routers(data, client), server.control.routes.endpoints)
+    routers = [Router(), Router()]
+    listening = [
+        await start_server(router.answer, path=data.router_socket(number)) for number, router in enumerate(routers)
+    ]
+    await traffic.read()  # of a new store the first look is a beginning
+    for router, taken in zip(routers, latencies, strict=True):
+        counts = counted(len(taken), bad=1)
+        counts |= {"model_us": sum(taken), "model": Counter(str(bucket(each)) for each in taken), "lost": 0}
+        router.pid, router.counts = id(router), counts
+    await traffic.read()
+    now = server.control.platform.clock.now()
+    (point,) = (
+        await server.call(
+            "cloudwatch",
+            "GetMetricStatistics",
+            Namespace=NAMESPACE,
+            MetricName="ModelLatency",
+            Dimensions=[{"Name": "VariantName", "Value": "AllTraffic"}, {"Name": "EndpointName", "Value": "iris"}],
+            StartTime=now - 1800,
+            EndTime=now + 60,
+            Period=3600,
+            ExtendedStatistics=["p10", "p50", "p90", "p99"],
+        )
+    )["Datapoints"]
+    everything = sorted(each for taken in latencies for each in taken)
+    for percent, name in ((10, "p10"), (50, "p50"), (90, "p90"), (99, "p99")):
+        exact = everything[len(everything) * percent // 100]
+        assert abs(point["ExtendedStatistics"][name] - exact) <= 0.02 * exact, name
+    assert point["Unit"] == "Microseconds"
+    simple = await metric(server, "ModelLatency")
+    assert (simple["Sum"], simple["SampleCount"]) == (sum(everything), len(everything))
+    assert abs(simple["Minimum"] - everything[0]) <= 0.016 * everything[0]
+    assert abs(simple["Maximum"] - everything[-1]) <= 0.016 * everything[-1]
+    errors = await metric(server, "Invocation4XXErrors")
+    assert (errors["Sum"], errors["SampleCount"]) == (2, len(everything))
+    for each in listening:
+        await each.close(1)
+    client.close()
+
+
+async def test_an_error_is_a_sample_of_its_own_invocation(server: Server) -> None:
+    """Begun before a look and failed after it: one sample, no matter when somebody looks."""
+    data, client, router = server.control.platform.settings.data, Client(), Router()
+    traffic = Traffic(server.control.platform, Routers(data, client), server.control.routes.endpoints)
+    listening = await start_server(router.answer, path=data.router_socket())
+    await traffic.read()
+    under_way = counted(0) | {"invocations": 10, "model": {}, "overhead": {}}
+    for counts in (under_way, counted(8, bad=1) | {"invocations": 10, "errors_5xx": 2, "lost": 2}):
+        router.counts = counts
+        await traffic.read()
+    for name, total in (("Invocation4XXErrors", 1), ("Invocation5XXErrors", 2), ("InvocationModelErrors", 3)):
+        found = await metric(server, name)
+        assert (found["Sum"], found["SampleCount"]) == (total, 10)
+    assert (await metric(server, "Invocations"))["Sum"] == 10
+    await listening.close(1)
+    client.close()
 
 
 async def test_restarts_neither_lose_nor_repeat(server: Server) -> None:

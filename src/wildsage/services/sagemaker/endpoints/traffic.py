@@ -115,15 +115,20 @@ class _Series:
         self._instances = sum(len(each.instances) for each in there if each.name == variant) or 1
 
     def data(self, new: Counts, at: float) -> Iterator[Datum]:
-        """What ``new`` counts, as AWS publishes it: one sample an invocation."""
+        """What ``new`` counts, as AWS publishes it: one sample an invocation.
+
+        Errors are sampled once it is known how an invocation ended; what has no outcome (a client that hung up, an
+        instance that could not be reached) has no sample of these.
+        """
         count, bad, broken = new["invocations"], new["errors_4xx"], new["errors_5xx"]
+        ended = sum(new["model"].values()) + new.get("lost", 0)
         if count:
             yield self._datum("Invocations", at, of_values({1.0: count}))
             yield self._datum("InvocationsPerInstance", at, of_values({1 / self._instances: count}))
-        if count or bad or broken:
-            yield self._datum("Invocation4XXErrors", at, _share(bad, count))
-            yield self._datum("Invocation5XXErrors", at, _share(broken, count))
-            yield self._datum("InvocationModelErrors", at, _share(bad + broken, count))
+        if ended:
+            yield self._datum("Invocation4XXErrors", at, _share(bad, ended))
+            yield self._datum("Invocation5XXErrors", at, _share(broken, ended))
+            yield self._datum("InvocationModelErrors", at, _share(bad + broken, ended))
         for name, member in (("CapturedRecords", "captured"), ("DroppedRecords", "uncaptured")):
             if new.get(member):
                 yield self._datum(name, at, of_values({1.0: new[member]}), namespace=CAPTURE)
@@ -151,8 +156,8 @@ def difference(now: Counts, before: Counts | None) -> Counts:
 
 
 def _share(ones: int, count: int) -> Summary:
-    """1 for each of ``ones``, 0 for every other of ``count``; an error may belong to an earlier invocation."""
-    return of_values({value: times for value, times in ((1.0, ones), (0.0, max(count - ones, 0))) if times})
+    """1 for each of ``ones``, 0 for every other of ``count``."""
+    return of_values({value: times for value, times in ((1.0, ones), (0.0, count - ones)) if times})
 
 
 def _latency(buckets: Mapping[str, int], total: int) -> Summary:
