@@ -35,7 +35,7 @@ def records(count):
         if len(found) >= count:
             return [json.loads(line) for line in found]
         assert time.monotonic() < deadline, files
-        time.sleep(0.2)
+        time.sleep(1)
 
 
 session.endpoint_from_production_variants(
