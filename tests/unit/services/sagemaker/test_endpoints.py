@@ -183,6 +183,21 @@ async def test_weights_and_capacities_change_without_a_new_fleet(hosting: Hostin
             EndpointName="two",
             DesiredWeightsAndCapacities=[{"VariantName": "c", "DesiredWeight": 1}],
         )
+    with pytest.raises(ApiError, match="utilization of 3 Instances and a request delta of 999999998") as caught:
+        await hosting.call(
+            "UpdateEndpointWeightsAndCapacities",
+            EndpointName="two",
+            DesiredWeightsAndCapacities=[{"VariantName": "a", "DesiredInstanceCount": 10**9}],
+        )
+    assert caught.value.code == "ResourceLimitExceeded"
+
+
+async def test_more_instances_than_any_machine_has_are_refused(hosting: Hosting) -> None:
+    await hosting.model("huge")
+    await hosting.config("huge", {"InitialInstanceCount": 10**9})
+    with pytest.raises(ApiError, match="'Number of instances for an endpoint' is 1000 Instances") as caught:
+        await hosting.endpoint("huge")
+    assert caught.value.code == "ResourceLimitExceeded"
 
 
 async def test_instances_are_adopted_by_the_next_control_process(server: Server, hosting: Hosting) -> None:

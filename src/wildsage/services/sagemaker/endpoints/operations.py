@@ -47,6 +47,7 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
 async def create_endpoint(ctx: Context, request: Document) -> Document:
     rules.check_create(request)
     target = await _fleet_of(ctx, request["EndpointConfigName"], 1)
+    rules.check_size(target)
     policy = request.get("DeploymentConfig")
     await _check_deployment(ctx, policy, target)
     state = State(target)
@@ -80,7 +81,10 @@ async def update_endpoint(ctx: Context, request: Document) -> Document:
     policy = request.get("DeploymentConfig")
     if not policy and request.get("RetainDeploymentConfig"):
         policy = found.status.get("LastDeploymentConfig")
-    await _check_deployment(ctx, policy, _retaining(request, fleet.load(found.state), wanted))
+    state = fleet.load(found.state)
+    target = _retaining(request, state, wanted)
+    rules.check_size(target, len(state.instances))
+    await _check_deployment(ctx, policy, target)
 
     def change(endpoint: Resource) -> None:
         rules.check_changeable(endpoint.phase, arn)
@@ -121,6 +125,7 @@ async def update_endpoint_weights_and_capacities(ctx: Context, request: Document
         state = fleet.load(endpoint.state)
         rules.check_capacities(request, state.target)
         state.target = replace(state.target, variants=tuple(map(adjust, state.target.variants)))
+        rules.check_size(state.target, len(state.instances))
         _begin_update(endpoint, state)
 
     await crud.edit(ctx, ENDPOINT, request["EndpointName"], change)

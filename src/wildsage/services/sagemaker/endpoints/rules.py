@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from wildsage.core.errors import ValidationError
+from wildsage.core.errors import ApiError, ValidationError
 from wildsage.services.sagemaker.endpointconfigs.rules import bounds
 from wildsage.services.sagemaker.endpoints.fleet import Fleet
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.store.codec import Document
+
+MOST_INSTANCES = 1000
+"""Of one endpoint; the service model knows no end of InitialInstanceCount and DesiredInstanceCount."""
 
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
@@ -51,6 +54,18 @@ def check_capacities(request: Document, fleet: Fleet) -> None:
                 f"DesiredInstanceCount {count} of variant {each['VariantName']} lies outside the MinInstanceCount and "
                 "MaxInstanceCount of its ManagedInstanceScaling."
             )
+
+
+def check_size(fleet: Fleet, present: int = 0) -> None:
+    """Raises ResourceLimitExceeded for more instances than an endpoint may have; ``present``: those that it has."""
+    wanted = sum(variant.count for variant in fleet.variants)
+    if wanted > MOST_INSTANCES:
+        raise ApiError(
+            "ResourceLimitExceeded",
+            f"The account-level service limit 'Number of instances for an endpoint' is {MOST_INSTANCES} Instances, "
+            f"with current utilization of {present} Instances and a request delta of {wanted - present} Instances.",
+            400,
+        )
 
 
 def check_changeable(phase: str, arn: str) -> None:
