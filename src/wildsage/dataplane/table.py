@@ -128,8 +128,8 @@ class LiveEndpoint:
     shadows: list[tuple[LiveVariant, float]]
 
     def pick(self) -> LiveVariant | None:
-        """A variant by weight; None where no variant with an instance has any."""
-        if len(self.variants) == 1:
+        """A variant by weight; None where no variant with an instance has any. An only variant needs none."""
+        if len(self.variants) == len(self.endpoint.variants) == 1:
             return self.variants[0]
         if not any(weight > 0 for weight in self.weights):
             return None

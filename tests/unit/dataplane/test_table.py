@@ -99,6 +99,21 @@ def test_a_variant_asked_for_by_name_is_found_in_both_fleets() -> None:
     assert again.named("A") is not None
 
 
+def test_a_variant_without_weight_does_not_take_over_from_one_without_instances() -> None:
+    here, away = (Instance("i-1", "unix:/1"),), ()
+    for variants, found in (
+        ((Variant("A", 1.0, away), Variant("B", 0.0, here)), None),
+        ((Variant("A", 1.0, here), Variant("B", 0.0, away)), "A"),
+        ((Variant("A", 0.0, here),), "A"),
+    ):
+        table = Table()
+        table.put(routes(1, replace(ENDPOINT, variants=variants)))
+        live = table.endpoint("us-east-1", "iris")
+        assert live is not None
+        picked = live.pick()
+        assert (None if picked is None else picked.variant.name) == found
+
+
 def test_an_instance_that_was_tried_is_not_picked_again() -> None:
     table = Table()
     table.put(routes(1, ENDPOINT))
