@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.services.sagemaker.fleets import World, route, serving, variant
 
 from wildsage.core.errors import ValidationError
-from wildsage.services.sagemaker.endpoints import deployment, moves
+from wildsage.services.sagemaker.endpoints import deployment, fleet, moves
 from wildsage.services.sagemaker.endpoints.fleet import Fleet
 from wildsage.services.sagemaker.endpoints.rollout import End
 from wildsage.services.sagemaker.endpoints.summaries import described
@@ -215,6 +215,16 @@ def test_a_rollback_that_fails_leaves_a_mix_that_serves_and_can_be_updated() -> 
     assert world.state.current is not None
     assert (world.state.current.config, world.seen[-1][1:]) == ("config-3", (4, 0, 0.0))
     assert moves.old_counts(world.state) == {(3, "a"): 4}
+
+
+def test_a_rollback_that_fails_where_nothing_serves_any_more_goes_on_with_the_old_fleet() -> None:
+    world = back_from_rolling(None)
+    for each in world.state.of(fleet.SERVING):
+        moves.lost(world.state, each, world.now)
+    assert world.state.rollout is not None
+    moves.stuck(world.state, world.state.rollout, world.now)
+    assert [part.fleet.number for part in world.state.serving] == [1]
+    assert moves.missing(world.state) == [(1, "a")] * 6
 
 
 def test_two_fleets_share_the_requests_and_so_do_their_variants() -> None:

@@ -164,11 +164,15 @@ def turn_back(state: State, rollout: Rollout, reason: str, now: float) -> None:
 
 
 def stuck(state: State, rollout: Rollout, now: float) -> None:
-    """The way back failed too: both fleets stay, with what they have (EndpointStatus UpdateRollbackFailed)."""
+    """The way back failed too: both fleets stay, with what they have (EndpointStatus UpdateRollbackFailed).
+
+    Where that is nothing, the old one stays, whole, as what is wished.
+    """
     share = plan_of(state, rollout).share
     old = [Part(_as_it_is(state, part.fleet), part.share * (1 - share)) for part in state.serving]
     new = Part(_as_it_is(state, state.target), share)
-    state.serving = tuple(part for part in (*old, new) if part.fleet.counts and part.share > 0)
+    mix = tuple(part for part in (*old, new) if part.fleet.counts and part.share > 0)
+    state.serving = mix or state.serving
     state.target = state.serving[0].fleet
     state.rollout = None
     state.unpublished = True
