@@ -248,3 +248,20 @@ def test_a_file_that_was_taken_away_is_begun_anew(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     assert path.read_bytes().splitlines()[1:] == [b"2"]
     spool.close()
+
+
+def test_a_file_that_was_taken_away_is_forgotten_even_where_no_other_can_be_begun(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, most=100)
+    spool.write([finished(b"1\n")])
+    for path in tmp_path.iterdir():
+        path.unlink()
+    full = tmp_path / "full"
+    full.write_bytes(bytes(200))
+    more = [finished(b"2\n")]
+    assert spool.write(more) == more
+    assert not spool.open()
+    full.unlink()
+    assert spool.write(more) == []
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes().splitlines()[1:] == [b"2"]
+    spool.close()

@@ -59,7 +59,10 @@ class Spool:
         for key, finished in parts.items():
             try:
                 file = self._files.get(key)
-                if file is None or file.removed():
+                if file is not None and file.removed():
+                    del self._files[key]
+                    file = None
+                if file is None:
                     file = self._open(key, finished[0].at)
                 file.append(finished)
                 self._troubled = False
