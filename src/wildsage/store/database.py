@@ -211,7 +211,7 @@ class Database:
                     try:
                         outcomes.append((job, work(connection), None))
                     except Exception as error:
-                        if _is_full(error) or len(batch) == 1:
+                        if len(batch) == 1 or _is_given_up(connection, error):
                             raise
                         outcomes.append((job, None, error))
         except Exception as error:
@@ -230,12 +230,18 @@ def _alone(work: Callable[[Connection], T], connection: Connection) -> T:
     try:
         done = work(connection)
     except Exception as error:
-        if not _is_full(error):  # then all of the transaction is given up, and SQLite may have done so already
+        if not _is_given_up(connection, error):
             execute("ROLLBACK TO one")
             execute("RELEASE one")
         raise
     execute("RELEASE one")
     return done
+
+
+def _is_given_up(connection: Connection, error: Exception) -> bool:
+    """Whether nothing of the transaction is kept: SQLite itself ends it on a full disk and where one cannot be used."""
+    driver: Any = connection.connection.driver_connection
+    return _is_full(error) or not driver.in_transaction
 
 
 def _is_full(error: BaseException | None) -> bool:
