@@ -152,6 +152,21 @@ async def test_files_that_cannot_be_written_are_tried_again(filing: Filing, tmp_
     assert all(is_filed(tmp_path, name) for name in NAMES[:2])
 
 
+async def test_what_goes_while_its_file_cannot_be_written_gets_none(
+    filing: Filing, index: Index, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._AGAIN_SECONDS", 0.1)
+    blocked = tmp_path / "objects" / "bucket"
+    blocked.write_bytes(b"")
+    file(filing, NAMES[:2], 1)
+    await until(lambda: "cannot be written" in caplog.text)
+    index.gone = {NAMES[0]}
+    blocked.unlink()
+    await until(lambda: filing.newest == 1)
+    assert [is_filed(tmp_path, name) for name in NAMES[:2]] == [False, True]
+    assert not filing.bytes_of
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_the_writer_may_die(
     filing: Filing, tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch

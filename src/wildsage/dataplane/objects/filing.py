@@ -168,13 +168,9 @@ class Filing:
     async def _file_next(self) -> None:
         """Files some of what waits."""
         names, newest = self._next()
-        wanted, database = self._wanted(names), self._database
+        left, database = self._still_wanted(names), self._database
         while self._waiting and self._waiting[0].newest <= newest:
             self._waiting.popleft()
-        for name in names:
-            if name not in wanted:
-                self.drop(name)
-        left = [name for name in names if name in wanted]
         if not left or await asyncio.to_thread(self._pass_on, self._message(left)):
             self._note(left, newest, database)
         else:
@@ -192,6 +188,14 @@ class Filing:
             names += kept.names
             newest = kept.newest
         return names, newest
+
+    def _still_wanted(self, names: Sequence[str]) -> list[str]:
+        """Those that an object has; the others are dropped. Raises sqlite3.Error."""
+        wanted = self._wanted(names)
+        for name in names:
+            if name not in wanted:
+                self.drop(name)
+        return [name for name in names if name in wanted]
 
     def _message(self, names: Sequence[str]) -> bytes:
         """What the scribe gets."""
@@ -238,8 +242,9 @@ class Filing:
         """Writes here what the scribe could not."""
         while True:
             try:
-                await asyncio.to_thread(self._restore, names)
-            except OSError as error:
+                # Objects that go meanwhile, perhaps to make room, need no files, and nobody would take these away.
+                await asyncio.to_thread(self._restore, self._still_wanted(names))
+            except (OSError, sqlite3.Error) as error:
                 log.warning("files of small objects cannot be written; the database keeps their bytes: %s", error)
                 if self._closing:
                     self._idle.set()
