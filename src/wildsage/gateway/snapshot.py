@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -102,7 +102,7 @@ class Snapshot:
             text = routes.to_json()
             unwritten: OSError | None = None
             try:
-                await asyncio.to_thread(_write, self._platform.settings.data.routes, text)
+                await _to_its_end(asyncio.to_thread(_write, self._platform.settings.data.routes, text))
             except OSError as error:  # a full disk must not keep a key alive that was taken back
                 unwritten = error
             data = self._platform.settings.data
@@ -134,6 +134,16 @@ class Snapshot:
         if response.status == 409 and isinstance(response.body, bytes):
             return int(json.loads(response.body)["version"])
         return None
+
+
+async def _to_its_end(writing: Coroutine[None, None, None]) -> None:
+    """Waits for a thread even if cancelled: whoever pushes next must not write the same file beside it."""
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _stored(path: Path) -> tuple[int, Mapping[str, Endpoint]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 import pytest
@@ -110,3 +111,32 @@ async def test_new_keys_do_not_bring_old_endpoints_back(platform: Platform) -> N
         client.close()
         await server.close(0.1)
     assert got == [[], ["us-east-1/iris"], ["us-east-1/iris"]]
+
+
+async def test_a_push_that_is_cancelled_does_not_write_beside_the_next(platform: Platform) -> None:
+    asked = asyncio.Event()
+
+    class Noticed(Keys):
+        async def route_objects(self) -> Mapping[str, ObjectGrant]:
+            asked.set()
+            return {}
+
+    paths, client = platform.settings.data, Client()
+    paths.run.mkdir(exist_ok=True)
+    half = paths.routes.with_suffix(".new")
+    os.mkfifo(half)  # writing waits for somebody who reads
+    snapshot = Snapshot(platform, Noticed(), client)
+    first = asyncio.create_task(snapshot.push({}))
+    await asyncio.wait_for(asked.wait(), 60)
+    first.cancel()
+    await asyncio.sleep(0.05)
+    waits = not first.done()
+    reader = os.open(half, os.O_RDONLY | os.O_NONBLOCK)
+    half.unlink()
+    await asyncio.wait([first], timeout=60)
+    os.close(reader)
+    assert waits
+    assert first.cancelled()
+    await snapshot.push({})
+    assert from_json(paths.routes.read_bytes()).version == 2
+    client.close()
