@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -16,6 +16,7 @@ from wildsage.dataplane.choice import away_seconds, by_weight, copied, least_bus
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
+_COUNTERS_KEPT = 3600.0  # seconds that counters outlive their endpoint; control asks for them each minute
 
 
 @dataclass(slots=True)
@@ -173,9 +174,10 @@ class _Grant:
 
 
 class Table:
-    """Looks things up in the newest snapshot. ``put`` swaps versions between two requests."""
+    """Looks things up in the newest snapshot. ``put`` swaps versions between two requests. ``now``: seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = perf_counter) -> None:
+        self._now = now
         self.version = 0
         self.account = ""
         self.master = b""
@@ -186,6 +188,7 @@ class Table:
         self._slots: dict[str, Slot] = {}
         self._leaving: list[Slot] = []
         self._counters: dict[tuple[str, str], Counters] = {}
+        self._gone: dict[str, float] = {}
 
     def put(self, routes: Routes) -> None:
         """Puts ``routes`` in force. Raises ValueError, and changes nothing, for an older version."""
@@ -204,6 +207,15 @@ class Table:
         self._grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         self.version, self.account, self.master = routes.version, routes.account, master
         self._keys, self._rules, self._endpoints, self._slots = dict(routes.keys), rules, endpoints, slots
+        self._forget_counters()
+
+    def _forget_counters(self) -> None:
+        """Those of endpoints that have been gone for long; that one is gone is noticed with a new version."""
+        now = self._now()
+        self._gone = {key: self._gone.get(key, now) for key, _ in self._counters if key not in self._endpoints}
+        over = {key for key, since in self._gone.items() if now - since > _COUNTERS_KEPT}
+        if over:
+            self._counters = {name: counters for name, counters in self._counters.items() if name[0] not in over}
 
     def key(self, access_key: str) -> Key | None:
         return self._keys.get(access_key)
@@ -227,7 +239,7 @@ class Table:
         return self._endpoints.get(endpoint_key(region, name))
 
     def counters(self) -> dict[str, dict[str, Counters]]:
-        """By endpoint key and variant name; of everything served since the start."""
+        """By endpoint key and variant name; of everything served since the start but what has been gone for an hour."""
         result: dict[str, dict[str, Counters]] = {}
         for (key, variant), counters in self._counters.items():
             result.setdefault(key, {})[variant] = counters

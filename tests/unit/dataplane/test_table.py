@@ -67,6 +67,23 @@ def test_requests_under_way_and_counters_outlive_a_version() -> None:
     assert table.counters()["us-east-1/iris"]["A"].invocations == 1
 
 
+def test_counters_of_endpoints_that_are_long_gone_are_forgotten() -> None:
+    now = 0.0
+    table = Table(lambda: now)
+    rose = replace(ENDPOINT, name="rose")
+    table.put(routes(1, ENDPOINT, rose))
+    table.put(routes(2, rose))
+    now = 3000.0
+    table.put(routes(3, ENDPOINT, rose))
+    table.put(routes(4, rose))
+    now = 6000.0
+    table.put(routes(5, rose))
+    assert set(table.counters()) == {"us-east-1/iris", "us-east-1/rose"}
+    now = 7000.0
+    table.put(routes(6, rose))
+    assert set(table.counters()) == {"us-east-1/rose"}
+
+
 def test_a_request_at_an_instance_that_left_is_still_underway() -> None:
     table = Table()
     table.put(routes(1, ENDPOINT))

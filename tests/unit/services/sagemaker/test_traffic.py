@@ -15,7 +15,7 @@ from tests.unit.services.sagemaker.conftest import Server
 
 from wildsage.core.latencies import bounds, bucket, middle
 from wildsage.services.sagemaker.endpoints.routers import Routers
-from wildsage.services.sagemaker.endpoints.traffic import NAMESPACE, Traffic
+from wildsage.services.sagemaker.endpoints.traffic import NAMESPACE, Traffic, difference
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.http.server import start_server
@@ -135,6 +135,11 @@ async def test_an_error_is_a_sample_of_its_own_invocation(server: Server) -> Non
     assert (await metric(server, "Invocations"))["Sum"] == 10
     await listening.close(1)
     client.close()
+
+
+def test_an_endpoint_that_was_forgotten_and_is_back_is_counted_from_nothing() -> None:
+    assert difference(counted(5), counted(3))["invocations"] == 2
+    assert difference(counted(2), counted(3)) == counted(2)
 
 
 async def test_restarts_neither_lose_nor_repeat(server: Server) -> None:

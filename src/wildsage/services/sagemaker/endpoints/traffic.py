@@ -142,8 +142,8 @@ class _Series:
 
 
 def difference(now: Counts, before: Counts | None) -> Counts:
-    """What was added since; everything if nothing is known of before."""
-    if before is None:
+    """What was added since; everything if nothing is known of before, or the router has begun at nothing again."""
+    if before is None or now["invocations"] < before["invocations"]:
         return now
     found: dict[str, Any] = {}
     for name, value in now.items():
