@@ -10,6 +10,7 @@ from tests.unit.services.sagemaker.fleets import route, serving, variant
 from wildsage.services.sagemaker.endpoints import fleet, moves
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State
 from wildsage.services.sagemaker.endpoints.summaries import described
+from wildsage.store.codec import Document
 
 
 def test_a_fleet_is_up_when_every_wanted_instance_serves() -> None:
@@ -110,3 +111,30 @@ def test_shadows_are_told_apart_and_counted() -> None:
     shown = described(state)
     assert [each["VariantName"] for each in shown["ProductionVariants"]] == ["a"]
     assert [each["VariantName"] for each in shown["ShadowProductionVariants"]] == ["s"]
+
+
+def before_rollouts(state: State) -> Document:
+    """What was kept of the state while an endpoint had at most one fleet that served."""
+    kept = fleet.dump(state)
+    del kept["rollout"], kept["former"]
+    fleets = [part["fleet"] for part in kept["serving"]]
+    kept["serving"] = fleets[0] if fleets else None
+    for each in (kept["target"], *fleets):
+        del each["capture"]
+        for one in each["variants"]:
+            del one["shadow"]
+    return kept
+
+
+def test_an_endpoint_of_before_there_were_rollouts_goes_on() -> None:
+    first, up = State(Fleet(1, "c", 0.0, (variant("a"),))), serving(1, variant("a", 2))
+    for state in (first, up):
+        assert fleet.load(before_rollouts(state)) == state
+    updated = replace(up, target=Fleet(2, "d", 1.0, (variant("a"),)))
+    state = fleet.load(before_rollouts(updated))
+    assert (moves.missing(state), moves.settle(state)) == ([(2, "a")], False)
+    state.put(Instance("new", 2, "a", fleet.SERVING))
+    assert moves.settle(state)
+    moves.switch(state, 2.0)
+    assert state.settled
+    assert [each.id for each in state.of(fleet.SERVING)] == ["new"]

@@ -175,14 +175,16 @@ class State:
 
 
 def load(document: Document) -> State:
-    """From a resource's ``state``."""
-    rollout = document["rollout"]
+    """From a resource's ``state``; also from one that was kept before there were rollouts."""
+    rollout, serving = document.get("rollout"), document["serving"]
+    if not isinstance(serving, list):  # then one fleet, or None
+        serving = [] if serving is None else [{"fleet": serving, "share": 1.0}]
     return State(
         target=_fleet(document["target"]),
-        serving=tuple(Part(_fleet(part["fleet"]), part["share"]) for part in document["serving"]),
+        serving=tuple(Part(_fleet(part["fleet"]), part["share"]) for part in serving),
         instances={each["id"]: Instance(**each) for each in document["instances"]},
         rollout=None if rollout is None else Rollout(**rollout),
-        former=tuple(map(_fleet, document["former"])),
+        former=tuple(map(_fleet, document.get("former", ()))),
         failures=document["failures"],
         unpublished=document["unpublished"],
         failed=document["failed"],
