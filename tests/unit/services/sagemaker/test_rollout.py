@@ -217,6 +217,23 @@ def test_a_rollback_that_fails_leaves_a_mix_that_serves_and_can_be_updated() -> 
     assert moves.old_counts(world.state) == {(3, "a"): 4}
 
 
+def test_an_update_of_a_mix_that_fails_leaves_it_a_mix() -> None:
+    """Only UpdateEndpoint is possible then; of other weights or capacities nobody would know of which fleet."""
+    world = back_from_rolling(None)
+    world.broken = frozenset({1, 3})
+    world.play()
+    assert moves.at_rest(world.state) == "UpdateRollbackFailed"
+    world.alarms = ()
+    world.update({}, variant("a", 4))
+    world.play()
+    assert world.end is End.UNDONE
+    assert [part.fleet.number for part in world.state.serving] == [1, 2]
+    assert moves.at_rest(world.state) == "UpdateRollbackFailed"
+    world.update({}, variant("a", 4))
+    world.play()
+    assert moves.at_rest(world.state) == "InService"
+
+
 def test_a_rollback_that_fails_where_nothing_serves_any_more_goes_on_with_the_old_fleet() -> None:
     world = back_from_rolling(None)
     for each in world.state.of(fleet.SERVING):

@@ -76,7 +76,7 @@ class EndpointController:
         await self._routes.publish()
         state.unpublished = False
         settled = state.settled and state.rollout is None and resource.phase in _ON_THE_WAY
-        return _keep(resource, state, "InService" if settled else resource.phase)
+        return _keep(resource, state, moves.at_rest(state) if settled else resource.phase)
 
     async def _advance(self, resource: Resource, state: State) -> Step:
         now, look = self._platform.clock.now(), None

@@ -179,6 +179,11 @@ def stuck(state: State, rollout: Rollout, now: float) -> None:
     retire_surplus(state, now)
 
 
+def at_rest(state: State) -> str:
+    """EndpointStatus once nothing is under way: several fleets still serve where a rollback failed before."""
+    return "InService" if len(state.serving) < 2 else "UpdateRollbackFailed"
+
+
 def _as_it_is(state: State, fleet: Fleet) -> Fleet:
     def reduced(variant: Variant) -> Variant:
         return replace(variant, count=len(state.serving_at((fleet.number, variant.name))))
