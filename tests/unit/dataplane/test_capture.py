@@ -265,3 +265,14 @@ def test_a_file_that_was_taken_away_is_forgotten_even_where_no_other_can_be_begu
     (path,) = tmp_path.iterdir()
     assert path.read_bytes().splitlines()[1:] == [b"2"]
     spool.close()
+
+
+def test_a_file_that_cannot_be_given_its_last_name_is_left_to_control(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.write([finished(b"1\n")])
+    (path,) = tmp_path.iterdir()
+    (path.with_suffix(READY) / "in the way").mkdir(parents=True)
+    assert spool.write([finished(b"x" * (9 << 20) + b"\n")]) == []
+    assert not spool.open()
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -98,7 +98,10 @@ class Spool:
         for key, file in list(self._files.items()):
             if file.since < before or file.size > _LARGEST_BYTES:
                 del self._files[key]
-                file.finish()
+                try:
+                    file.finish()
+                except OSError as error:  # without its lock it is control's all the same
+                    log.warning("a file of captured data is left open: %s", error)
 
 
 class _File:
