@@ -52,7 +52,7 @@ in_service()
 predictor.predict([2])
 summary = session.sagemaker_client.describe_endpoint(EndpointName=NAME)["DataCaptureConfig"]
 assert (summary["EnableCapture"], summary["CaptureStatus"]) == (False, "Stopped"), summary
-predictor.enable_data_capture()
+predictor.update_data_capture_config(capture)  # enable_data_capture would sample a fifth
 in_service()
 predictor.predict([3])
 data = sorted(each["captureData"]["endpointInput"]["data"] for each in records(2))
