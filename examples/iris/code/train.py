@@ -23,7 +23,8 @@ def main():
     arguments = parser.parse_args()
 
     table = pd.concat(pd.read_csv(path) for path in sorted(Path(arguments.train).glob("*.csv")))
-    features, species = table.drop(columns="species").to_numpy(), table["species"].to_numpy()
+    # As str: pandas gives Python objects, which numpy answers as a pickle, and clients refuse to load those.
+    features, species = table.drop(columns="species").to_numpy(), table["species"].to_numpy().astype(str)
     fit_x, test_x, fit_y, test_y = train_test_split(features, species, test_size=0.2, random_state=7, stratify=species)
 
     model = LogisticRegression(C=1 / arguments.regularization, max_iter=500)

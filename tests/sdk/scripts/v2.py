@@ -44,7 +44,10 @@ def sklearn(session, role, data):
     assert estimator.model_data.endswith("/output/model.tar.gz"), estimator.model_data
     predictor = estimator.deploy(initial_instance_count=1, instance_type="ml.m5.large")
     expected = ["setosa", "virginica"]
-    predictor.serializer, predictor.deserializer = CSVSerializer(), JSONDeserializer()
+    predictor.serializer = CSVSerializer()  # and the predictor's own deserializer, as the README has it
+    answer = predictor.predict(ROWS)
+    assert list(answer) == expected, answer
+    predictor.deserializer = JSONDeserializer()
     answer = predictor.predict(ROWS)
     assert list(answer) == expected, answer
     predictor.serializer = JSONSerializer()
