@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -30,6 +31,7 @@ class LocalObjects:
     def __init__(self, root: Path, incoming: str = files.INCOMING) -> None:
         self._root = root
         self._incoming = root / incoming
+        self._restoring = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self.prepare()
 
@@ -130,7 +132,8 @@ class LocalObjects:
     async def restore(self, blobs: Sequence[tuple[str, bytes]]) -> None:
         def work() -> None:
             for name, data in blobs:
-                files.restore(self.path(name), files.incoming_of(self._incoming, name), data)
+                with self._restoring:  # many readers may miss the same file at once, and its draft has but one name
+                    files.restore(self.path(name), files.incoming_of(self._incoming, name), data)
 
         await self._run(work)
 

@@ -94,6 +94,16 @@ async def test_files_that_are_lost_are_given_back(objects: LocalObjects, root: P
     assert len(stored_files(root)) == 3
 
 
+async def test_many_readers_give_the_same_file_back_at_once(objects: LocalObjects, root: Path) -> None:
+    blob = await objects.write("bucket", "a", chunks(b"data"), small=9)
+    await objects.keep(blob.name)
+    for _ in range(60):
+        objects.path(blob.name).unlink()
+        await asyncio.gather(*(objects.restore([(blob.name, b"data")]) for _ in range(12)))
+        assert await whole(objects, blob.name, 4) == b"data"
+    assert len(stored_files(root)) == 1
+
+
 @pytest.mark.parametrize("label", ["../../etc/passwd", "a\0b", "é" * 512, "folder/", "a//b", ".", "..", "", "~"])
 async def test_no_key_leads_out_of_the_folder(objects: LocalObjects, root: Path, label: str) -> None:
     blob = await objects.write("bucket", label, chunks(b"data"))
