@@ -38,6 +38,11 @@ def refused(peer: str, far: tuple[str, int] | None) -> bool:
     return not client.is_loopback and (target.is_loopback or target.is_link_local or target.is_unspecified)
 
 
+def _port(text: str) -> int | None:
+    """None where it is none: uvloop would take 65536 more for the same port."""
+    return int(text) if len(text) < 6 and text.isdecimal() and int(text) < 65536 else None
+
+
 def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     found = ipaddress.ip_address(text.strip("[]").partition("%")[0])
     return (found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None) or found
@@ -65,16 +70,16 @@ class Tunnels:
         task.add_done_callback(self._tasks.discard)
 
     async def _open(self, exchange: Exchange) -> None:
-        host, _, port = exchange.request.target.rpartition(":")
-        host = host.strip("[]")
-        if not host or not port.isdigit():
+        host, _, text = exchange.request.target.rpartition(":")
+        host, port = host.strip("[]"), _port(text)
+        if not host or port is None:
             exchange.respond(400, [], b"CONNECT takes host:port\n")
             return
-        place = self._home() if is_aws(host) else (host, int(port))
+        place = self._home() if is_aws(host) else (host, port)
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 far, side = await self._loop.create_connection(lambda: _Side(self._sides), *place)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # the last: what cannot be a name, as "a..b"
             log.info("no tunnel to %s: %s", exchange.request.target, error)
             exchange.respond(502, [], f"cannot reach {exchange.request.target}: {error}\n".encode())
             return

@@ -239,7 +239,9 @@ async def test_a_proxy_client_reaches_everybody_else(plant: Plant) -> None:
 async def test_a_tunnel_to_nowhere(plant: Plant) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    for target, status in ((f"127.0.0.1:{port}", 502), ("nonsense", 400), (":443", 400)):
+    far = {f"127.0.0.1:{port}": 502, "a..b:443": 502, "x" * 300 + ":443": 502}
+    none = {"nonsense": 400, ":443": 400, f"127.0.0.1:{port + 65536}": 400, "127.0.0.1:" + "9" * 5000: 400}
+    for target, status in (far | none).items():
         reader, writer = await asyncio.open_connection(*plant.router.home())
         answer = await exchange(reader, writer, f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert answer.startswith(f"HTTP/1.1 {status} ".encode())
