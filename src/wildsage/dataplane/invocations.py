@@ -245,6 +245,11 @@ class Invocations:
 def _by_weight(live: LiveEndpoint) -> LiveVariant:
     found = live.pick()
     if found is None:
+        if live.variants and all(variant.weight <= 0 for variant in live.endpoint.variants):
+            raise answers.unavailable(
+                f"All variants of endpoint {live.endpoint.name} have weight 0. Give one a weight with "
+                "UpdateEndpointWeightsAndCapacities, or name one as TargetVariant."
+            )
         raise _none_ready()
     return found
 

@@ -225,6 +225,15 @@ async def test_variants_share_by_weight_and_can_be_targeted(plant: Plant) -> Non
     assert (await refused(plant.invoke(boto, TargetVariant="C")))[:2] == ("ValidationError", 400)
 
 
+async def test_where_no_variant_has_a_weight_the_client_is_told_so(plant: Plant) -> None:
+    instance = await plant.serve("m", echo)
+    plant.put(endpoint("iris", *(Variant(name, 0.0, (instance,)) for name in "AB")))
+    code, status, words, _ = await refused(plant.invoke())
+    assert (code, status) == ("ServiceUnavailable", 503)
+    assert "All variants of endpoint iris have weight 0." in words
+    assert (await plant.invoke(TargetVariant="B"))["InvokedProductionVariant"] == "B"
+
+
 async def test_answers_stream(plant: Plant) -> None:
     goes_on = asyncio.Event()
 
