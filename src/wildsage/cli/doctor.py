@@ -22,8 +22,6 @@ from wildsage.images.survey import Entry, survey
 from wildsage.runtimes.sandbox.probe import Finding, probe
 from wildsage.services.s3.upstream.check import look
 
-_ENGINES = ("docker", "podman")
-
 
 def main(options: argparse.Namespace) -> int:
     data = data_dir(os.environ, options.data)
@@ -106,12 +104,6 @@ def _framework(entry: Entry) -> Finding:
 
 
 def _others() -> Iterator[Finding]:
-    engine = next(filter(None, map(shutil.which, _ENGINES)), None)
-    if engine is None:
-        remedy = "Not needed for framework images. For your own images install Docker or Podman."
-        yield Finding("container engine", False, "none on PATH", remedy)
-    else:
-        yield Finding("container engine", True, engine)
     java = shutil.which("java")
     remedy = "" if java else "Needed for Spark processing jobs alone: apt-get install openjdk-17-jre-headless"
     yield Finding("Java", java is not None, java or "none on PATH", remedy)

@@ -127,9 +127,9 @@ def recipe_for(uri: str, role: Role) -> tuple[FrameworkImage, Recipe]:
         if words := uris.why_refused(uri):
             raise ClientFault(f"ClientError: The image {uri} cannot be run here. {words}")
         raise ClientFault(
-            f"ClientError: The image {uri} cannot be run without a container engine. Images known here are AWS's "
-            f"framework and algorithm images, in any region and version: {', '.join(uris.known())}. Use one of them as "
-            "sagemaker.image_uris.retrieve gives it, or see 'wildsage doctor' for how to run any image with an engine."
+            f"ClientError: The image {uri} is not one that Wildsage runs; images of your own are not supported yet. "
+            f"Known are AWS's framework and algorithm images, in any region and version: {', '.join(uris.known())}. "
+            "Use one of them as sagemaker.image_uris.retrieve gives it; 'wildsage images' shows what they run."
         )
     # Any image can run a script: processing jobs take those for training and for inference as well.
     if role is not Role.PROCESSING and image.role not in (role, Role.BOTH):

@@ -276,7 +276,7 @@ raise SystemExit(7)
         (
             "",
             {"AppSpecification": {"ImageUri": "busybox", "ContainerEntrypoint": ["true"]}},
-            "The image busybox cannot be run without a container engine",
+            "The image busybox is not one that Wildsage runs",
         ),
         (
             "",

@@ -59,7 +59,7 @@ def test_hugging_face() -> None:
 )
 def test_other_images_are_refused_with_what_to_do(uri: str) -> None:
     assert framework_image(uri) is None
-    with pytest.raises(ClientFault, match="wildsage doctor") as caught:
+    with pytest.raises(ClientFault, match="wildsage images") as caught:
         recipe_for(uri, Role.TRAINING)
     assert all(repository in str(caught.value) for repository in known())
 

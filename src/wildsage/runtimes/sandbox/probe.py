@@ -41,12 +41,12 @@ async def probe() -> list[Finding]:
 
 def _system() -> Finding:
     if not sys.platform.startswith("linux"):
-        remedy = "Use a container engine, or run Wildsage in a Linux virtual machine."
+        remedy = "Run Wildsage in a Linux virtual machine."
         return Finding("system", False, f"{platform.system()}, and the sandbox needs Linux", remedy, needed=True)
     release = platform.release()
     numbers = tuple(int(number) for number in re.findall(r"\d+", release)[:2])
     works = numbers >= _OLDEST_KERNEL
-    remedy = "" if works else "Use a kernel of 5.12 or later (Debian 12, Ubuntu 22.04, RHEL 9), or a container engine."
+    remedy = "" if works else "Use a kernel of 5.12 or later (Debian 12, Ubuntu 22.04, RHEL 9)."
     return Finding("system", works, f"Linux {release}", remedy, needed=True)
 
 
@@ -120,6 +120,6 @@ def _remedy() -> str:
     if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
         return (
             "This machine is itself a container. Start it with --privileged, or with --security-opt seccomp=unconfined "
-            "--security-opt systempaths=unconfined, or give Wildsage a container engine."
+            "--security-opt systempaths=unconfined."
         )
-    return "See the finding on the user above; run as root, or use a container engine."
+    return "See the finding on the user above; run as root."

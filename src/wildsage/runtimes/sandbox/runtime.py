@@ -94,7 +94,7 @@ class Sandbox:
 
     def _refuse(self, spec: LaunchSpec) -> None:
         if not sys.platform.startswith("linux"):
-            raise RuntimeRefused("The native sandbox needs Linux. Use a container engine; see: wildsage doctor")
+            raise RuntimeRefused("The native sandbox needs Linux. Run Wildsage in a Linux virtual machine.")
         if spec.image:
             raise RuntimeRefused(f"The native sandbox cannot run the container image {spec.image}; an engine can.")
         if spec.network not in ("host", "isolated"):
