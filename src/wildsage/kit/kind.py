@@ -20,6 +20,7 @@ from wildsage.store.codec import Document
 from wildsage.store.database import Write
 from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource
 
+_BY_WORD = ("name", "phase")  # a place in a list that is sorted by anything else begins with a number
 DUE = "due"
 CHANGED = "changed"
 
@@ -195,6 +196,8 @@ async def list_page(
     status, token = request.get("StatusEquals"), request.get("NextToken")
     try:
         after = paging.position_in_groups(token) if sort == "phase" else paging.position(token)
+        if after is not None and isinstance(after[0], str) is not (sort in _BY_WORD):
+            raise ValueError("the pagination token is of a list in another order")
     except ValueError:
         raise ValidationError("The pagination token is not valid. Pass NextToken as the last answer gave it.") from None
     page = await ctx.platform.resources.page(

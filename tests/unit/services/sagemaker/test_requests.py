@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -232,6 +233,13 @@ async def test_training_jobs_are_listed_by_every_filter(server: Server) -> None:
     assert "NextToken" not in rest
     with pytest.raises(ApiError, match="pagination token"):
         await server.call("sagemaker", "ListTrainingJobs", NextToken="junk")
+    tokens = {}
+    for order in ("Name", "CreationTime", "Status"):
+        page = await server.call("sagemaker", "ListTrainingJobs", MaxResults=1, SortBy=order)
+        tokens[order] = page["NextToken"]
+    for order, other in permutations(tokens, 2):
+        with pytest.raises(ApiError, match="pagination token"):
+            await server.call("sagemaker", "ListTrainingJobs", SortBy=order, NextToken=tokens[other])
 
 
 def model(name: str = "m", **changes: Any) -> dict[str, Any]:
