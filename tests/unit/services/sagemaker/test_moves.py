@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from tests.unit.services.sagemaker.fleets import route, serving, variant
 
-from wildsage.services.sagemaker.endpoints import fleet, moves
+from wildsage.core.errors import ValidationError
+from wildsage.services.sagemaker.endpointconfigs import rules as config_rules
+from wildsage.services.sagemaker.endpoints import fleet, moves, rules
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State
 from wildsage.services.sagemaker.endpoints.summaries import described
 from wildsage.store.codec import Document
@@ -138,3 +141,15 @@ def test_an_endpoint_of_before_there_were_rollouts_goes_on() -> None:
     moves.switch(state, 2.0)
     assert state.settled
     assert [each.id for each in state.of(fleet.SERVING)] == ["new"]
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf"), 1e39])
+def test_weights_that_have_no_ratio_are_refused(weight: float) -> None:
+    state = serving(1, variant("a"))
+    wish = {"VariantName": "a", "DesiredWeight": weight}
+    with pytest.raises(ValidationError, match="weight of variant a must be a number"):
+        rules.check_capacities({"DesiredWeightsAndCapacities": [wish]}, state.target)
+    document = {"VariantName": "a", "ModelName": "m", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
+    with pytest.raises(ValidationError, match="weight of variant a must be a number"):
+        config_rules.check({"ProductionVariants": [{**document, "InitialVariantWeight": weight}]})
+    config_rules.check({"ProductionVariants": [{**document, "InitialVariantWeight": 3e38}]})

@@ -10,6 +10,7 @@ from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyo
 from wildsage.store.codec import Document
 
 DEFAULT_WEIGHT = 1.0
+_MOST_WEIGHT = 3.4028234e38  # VariantWeight is a float of 32 bits in the service model
 
 _VARIANT: Tree = {
     "VariantName": None,
@@ -71,6 +72,7 @@ def _check_variant(variant: Document) -> None:
     for field in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if not variant.get(field):
             raise ValidationError(f"{field} is required for production variant {name}.")
+    check_weight(name, variant.get("InitialVariantWeight", DEFAULT_WEIGHT))
     least, most = bounds(variant)
     if not least <= most:
         raise ValidationError(
@@ -82,6 +84,12 @@ def _check_variant(variant: Document) -> None:
             f"InitialInstanceCount of production variant {name} must lie between MinInstanceCount and MaxInstanceCount "
             "of its ManagedInstanceScaling."
         )
+
+
+def check_weight(name: str, weight: float) -> None:
+    """Raises ValidationError for what has no ratio to other weights: infinity, NaN, what would add up to infinity."""
+    if not weight <= _MOST_WEIGHT:
+        raise ValidationError(f"The weight of variant {name} must be a number up to {_MOST_WEIGHT:g}, not {weight:g}.")
 
 
 def bounds(variant: Document) -> tuple[int, float]:

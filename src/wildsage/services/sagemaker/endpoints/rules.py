@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wildsage.core.errors import ApiError, ValidationError
-from wildsage.services.sagemaker.endpointconfigs.rules import bounds
+from wildsage.services.sagemaker.endpointconfigs.rules import DEFAULT_WEIGHT, bounds, check_weight
 from wildsage.services.sagemaker.endpoints.fleet import Fleet
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.store.codec import Document
@@ -45,6 +45,7 @@ def check_capacities(request: Document, fleet: Fleet) -> None:
         variant = fleet.variant(each["VariantName"])
         if variant is None:
             raise ValidationError(f'The variant name(s) "{each["VariantName"]}" were not found in the endpoint.')
+        check_weight(variant.name, each.get("DesiredWeight", DEFAULT_WEIGHT))
         count = each.get("DesiredInstanceCount")
         if count == 0:
             raise ValidationError(f"DesiredInstanceCount of variant {each['VariantName']} must be at least 1.")
