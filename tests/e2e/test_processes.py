@@ -141,6 +141,7 @@ def test_detach_down_and_status(data: Path) -> None:
     up = wildsage("up", "--detach", "--port", "0", "--data", str(data))
     assert up.returncode == 0, up.stderr
     assert "is ready at http://127.0.0.1:" in up.stdout
+    assert f"Try: wildsage run --data {data} -- aws s3 ls" in up.stdout
     status = json.loads(wildsage("status", "--json", "--data", str(data)).stdout)
     assert status["control"] == "ready"
     assert status["role"].endswith(":role/WildsageExecutionRole")

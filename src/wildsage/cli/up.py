@@ -9,6 +9,7 @@ import argparse
 import fcntl
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -62,7 +63,7 @@ def main(options: argparse.Namespace) -> int:
     try:
         supervisor = Supervisor(settings, listeners)
         supervisor.start()
-        _say(report, f"Wildsage is ready at {settings.url} (data in {data.root}). Try: wildsage run -- aws s3 ls")
+        _say(report, f"Wildsage is ready at {settings.url} (data in {data.root}). Try: {_example(data)}")
         supervisor.watch()
     except WildsageError as error:
         if report is None:
@@ -216,6 +217,15 @@ class Supervisor:
             self._unwritten = False
         except OSError:
             self._unwritten = True  # a full disk must not end the server; tried again until there is room
+
+
+def _example(data: DataDir) -> str:
+    """A command to begin with; it names the data directory unless it would find this one by itself."""
+    try:
+        where = "" if data_dir(os.environ, None) == data else f" --data {shlex.quote(str(data.root))}"
+    except SettingsError:
+        where = f" --data {shlex.quote(str(data.root))}"
+    return f"wildsage run{where} -- aws s3 ls"
 
 
 def _argv(name: str, arguments: Sequence[str]) -> list[str]:
