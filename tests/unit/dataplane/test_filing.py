@@ -24,10 +24,11 @@ class Index:
     def __init__(self) -> None:
         self.gone: set[str] = set()
         self.away = False
+        self.error: Exception = sqlite3.OperationalError("disk I/O error")
 
     def named(self, names: Sequence[str]) -> set[str]:
         if self.away:
-            raise sqlite3.OperationalError("disk I/O error")
+            raise self.error
         return set(names) - self.gone
 
 
@@ -117,7 +118,11 @@ async def test_another_database_begins_with_numbers_of_its_own(filing: Filing, t
     assert is_filed(tmp_path, NAMES[5])
 
 
-async def test_without_an_index_they_wait(filing: Filing, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), RuntimeError("a fault")])
+async def test_without_an_index_they_wait(
+    filing: Filing, index: Index, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    index.error = error
     monkeypatch.setattr("wildsage.dataplane.objects.filing._AGAIN_SECONDS", 0.1)
     index.away = True
     file(filing, NAMES, 1)

@@ -146,9 +146,15 @@ class Filing:
                     await self._file_next()
                 except sqlite3.Error as error:
                     log.warning("small objects get no files while the index cannot be read: %s", error)
-                    if self._closing:
-                        self._idle.set()
-                    await asyncio.sleep(_AGAIN_SECONDS)
+                    await self._pause()
+                except Exception:  # their bytes stay in the database until the next start, which makes their files
+                    log.exception("small objects got no files")
+                    await self._pause()
+
+    async def _pause(self) -> None:
+        if self._closing:
+            self._idle.set()
+        await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _await_arrival(self) -> None:
         try:

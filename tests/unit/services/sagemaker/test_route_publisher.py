@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import pytest
 from tests.unit.services.conftest import data, platform, services
 from tests.unit.services.sagemaker.fleets import serving, variant
 
@@ -16,6 +17,11 @@ from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.store.resources import Key, Resource
 
 __all__ = ["data", "platform", "services"]
+
+
+def endpoint(name: str) -> Resource:
+    key = Key(ENDPOINT.name, "000000000000", "us-east-1", name)
+    return Resource(key, {}, phase="InService", state=fleet.dump(serving(1, variant("a"))))
 
 
 async def test_the_store_is_read_in_the_order_in_which_routers_are_told(platform: Platform) -> None:
@@ -32,9 +38,20 @@ async def test_the_store_is_read_in_the_order_in_which_routers_are_told(platform
     await asyncio.wait_for(first.wait(), 60)
     two = asyncio.create_task(publisher.publish())
     await publisher.endpoints()  # had the second read before its turn, it would have now
-    key = Key(ENDPOINT.name, "000000000000", "us-east-1", "iris")
-    state = fleet.dump(serving(1, variant("a")))
-    await platform.resources.create(Resource(key, {}, phase="InService", state=state))
+    await platform.resources.create(endpoint("iris"))
     go_on.set()
     await asyncio.wait_for(asyncio.gather(one, two), 60)
     assert told == [[], ["us-east-1/iris"]]
+
+
+async def test_an_endpoint_that_is_not_understood_leaves_the_others_their_routes(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def push(endpoints: Mapping[str, routes.Endpoint]) -> None: ...
+
+    strange = endpoint("strange")
+    strange.state = {"of": "another age"}
+    for each in (strange, endpoint("iris")):
+        await platform.resources.create(each)
+    assert list(await RoutePublisher(platform, push).endpoints()) == ["us-east-1/iris"]
+    assert "endpoint strange gets no requests" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from wildsage.core import routes
@@ -11,6 +12,8 @@ from wildsage.services.sagemaker.endpoints import capture, fleet, moves
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
 from wildsage.store.resources import Resource
+
+log = logging.getLogger(__name__)
 
 Push = Callable[[Mapping[str, routes.Endpoint]], Awaitable[None]]
 
@@ -72,13 +75,19 @@ class RoutePublisher:
         self._turn = asyncio.Lock()
 
     async def endpoints(self) -> dict[str, routes.Endpoint]:
-        """All endpoints of the store, by ``core.routes.endpoint_key``; those being deleted are gone already."""
-        found = await self._platform.resources.all_of(ENDPOINT.name)
-        return {
-            routes.endpoint_key(each.key.region, each.key.name): endpoint_of(each)
-            for each in found
-            if each.phase != "Deleting"
-        }
+        """All endpoints of the store, by ``core.routes.endpoint_key``; those being deleted are gone already.
+
+        One that cannot be understood is left out, and the log says so: it must not take the others with it.
+        """
+        found: dict[str, routes.Endpoint] = {}
+        for each in await self._platform.resources.all_of(ENDPOINT.name):
+            if each.phase == "Deleting":
+                continue
+            try:
+                found[routes.endpoint_key(each.key.region, each.key.name)] = endpoint_of(each)
+            except Exception:
+                log.exception("endpoint %s gets no requests: what is kept of it is not understood", each.key.name)
+        return found
 
     async def publish(self) -> None:
         """What the store says now, or something newer, is in force when this returns."""
