@@ -160,10 +160,11 @@ def variant_not_found(variant: str, endpoint: str) -> ApiError:
     return validation_error(f"Variant {variant} of endpoint {endpoint} not found.")
 
 
-def denied(arn: str, action: str, resource: str) -> ApiError:
+def denied(arn: str, action: str, resource: str, kind: str) -> ApiError:
+    """``kind``: of policy that would have to allow it."""
     message = (
         f"User: {arn} is not authorized to perform: {action} on resource: {resource} "
-        f"because no identity-based policy allows the {action} action"
+        f"because no {kind} policy allows the {action} action"
     )
     return ApiError("AccessDeniedException", message, 403)
 

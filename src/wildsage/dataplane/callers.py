@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from wildsage.access.plain import plainly
+from wildsage.access.policies import compile_policy
 from wildsage.core import sessions
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
+from wildsage.core.routes import Permission
 from wildsage.core.sessions import Session
-from wildsage.dataplane.table import Table
+from wildsage.dataplane.table import Rule, Table, rule_of
 from wildsage.wire import sigv4, sigv4_errors
 from wildsage.wire.http.messages import Request
 from wildsage.wire.sigv4 import Authorization
 
+INVOKE = "sagemaker:InvokeEndpoint"
 _SIGNING_NAME = "sagemaker"
 _MOST_SESSIONS = 4096
 
 
 class Identity(NamedTuple):
-    """A caller. ``restricted``: the session carries policies of its own, which control must evaluate.
+    """A caller. ``within``: where the session's own policies plainly allow it to invoke; None if it has none.
 
     ``user_id``: the unique id of the user or role, without a session's name.
     """
@@ -27,7 +31,14 @@ class Identity(NamedTuple):
     principal: str
     user_id: str
     region: str
-    restricted: bool
+    within: Rule | None
+
+
+class _Opened(NamedTuple):
+    """A session whose token was checked, and ``Identity.within``."""
+
+    session: Session
+    within: Rule | None
 
 
 class Callers:
@@ -36,7 +47,7 @@ class Callers:
     def __init__(self, table: Table, clock: Clock) -> None:
         self._table = table
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, _Opened] = {}
         self._master = b""
 
     def identify(self, request: Request, body: bytes) -> Identity:
@@ -57,24 +68,25 @@ class Callers:
     def signer(self, authorization: Authorization, now: float) -> tuple[str, Identity]:
         """The secret that must have signed, and who that proves to be. Raises ApiError for keys that are not known."""
         if authorization.session_token:
-            session = self._session(authorization, now)
+            session, within = self._session(authorization, now)
             caller = session.caller
             user_id = caller.user_id.partition(":")[0]
-            restricted = bool(session.policies)
-            return session.secret, Identity(caller.arn, caller.principal, user_id, authorization.region, restricted)
+            return session.secret, Identity(caller.arn, caller.principal, user_id, authorization.region, within)
         key = self._table.key(authorization.access_key)
         if key is None:
             raise sigv4_errors.unknown_key(authorization)
-        return key.secret, Identity(key.arn, key.principal, key.user_id, authorization.region, False)
+        return key.secret, Identity(key.arn, key.principal, key.user_id, authorization.region, None)
 
-    def _session(self, authorization: Authorization, now: float) -> Session:
+    def _session(self, authorization: Authorization, now: float) -> _Opened:
         if self._master != self._table.master:
             self._master = self._table.master
             self._sessions.clear()
         token = authorization.session_token
-        session = self._sessions.get(token)
-        if session is not None and session.caller.access_key == authorization.access_key and now < session.expires:
-            return session
+        opened = self._sessions.get(token)
+        if opened is not None:
+            session = opened.session
+            if session.caller.access_key == authorization.access_key and now < session.expires:
+                return opened
         try:
             session = sessions.open(self._master, token, authorization.access_key, now)
         except sessions.ExpiredToken as error:
@@ -83,8 +95,15 @@ class Callers:
             raise sigv4_errors.invalid_token(authorization) from error
         if len(self._sessions) >= _MOST_SESSIONS:
             self._sessions.clear()
-        self._sessions[token] = session
-        return session
+        opened = self._sessions[token] = _Opened(session, _within(session))
+        return opened
+
+
+def _within(session: Session) -> Rule | None:
+    """Where the session's policies let it invoke. What depends on a condition is not allowed, or is denied."""
+    if not session.policies:
+        return None
+    return rule_of(Permission(*plainly(map(compile_policy, session.policies), INVOKE)))
 
 
 def _authorization(request: Request) -> Authorization:

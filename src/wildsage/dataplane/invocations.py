@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from time import perf_counter
 
 from wildsage.core.arn import build
@@ -16,7 +16,7 @@ from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
 from wildsage.dataplane import answers
-from wildsage.dataplane.callers import Callers, Identity
+from wildsage.dataplane.callers import INVOKE, Callers, Identity
 from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.invocation import Asked, Invocation
 from wildsage.dataplane.shadows import Shadows
@@ -29,13 +29,12 @@ from wildsage.wire.http.messages import Body, BytesBody, ClientGone
 log = logging.getLogger(__name__)
 
 _PREFIX, _PLAIN, _STREAM = "/endpoints/", "/invocations", "/invocations-response-stream"
-_ACTION = "sagemaker:InvokeEndpoint"
 _HASHED_IN_PLACE = 512 * 1024  # hashing more than this would keep other requests waiting
 
 
 def endpoint_of(exchange: Exchange) -> tuple[str, bool] | None:
     """The endpoint's name and whether the answer shall be events, if the request is an invocation."""
-    target = exchange.request.target
+    target = exchange.request.target.partition("?")[0]  # a presigned request's signature stands behind it
     if not target.startswith(_PREFIX) or exchange.request.method != "POST":
         return None
     if target.endswith(_PLAIN):
@@ -44,21 +43,17 @@ def endpoint_of(exchange: Exchange) -> tuple[str, bool] | None:
         name, streams = target[len(_PREFIX) : -len(_STREAM)], True
     else:
         return None
-    return None if "/" in name or "?" in name else (name, streams)
+    return None if "/" in name else (name, streams)
 
 
 class Invocations:
-    """Checks, routes and answers.
-
-    ``elsewhere``: answers what only control can judge (sessions with policies of their own).
-    """
+    """Checks, routes and answers."""
 
     def __init__(
         self,
         table: Table,
         clock: Clock,
         pool: Pool,
-        elsewhere: Callable[[Exchange], None],
         limits: InvocationLimits,
         captures: Captures,
     ) -> None:
@@ -67,7 +62,6 @@ class Invocations:
         self._sessions = Sessions(lambda: table.master, clock.now)
         self._pool = pool
         self._shadows = Shadows(pool, limits.seconds)
-        self._elsewhere = elsewhere
         self._limits = limits
         self._captures = captures
         self._held = 0
@@ -125,8 +119,8 @@ class Invocations:
                 identity = await asyncio.to_thread(self._callers.identify, request, data)
             else:
                 identity = self._callers.identify(request, data)
-            if self._invoke(exchange, name, streams, data, identity, began, held):
-                held = 0  # the invocation lets go of them
+            self._invoke(exchange, name, streams, data, identity, began, held)
+            held = 0  # the invocation lets go of them
         except ApiError as error:
             exchange.respond(*answers.error_answer(error))
         except ClientGone:
@@ -144,17 +138,16 @@ class Invocations:
         identity: Identity,
         began: float,
         held: int = 0,
-    ) -> bool:
-        """Begins the invocation; False if it is control's. Raises ApiError."""
-        if identity.restricted:
-            self._elsewhere(exchange)
-            return False
+    ) -> None:
+        """Begins the invocation. Raises ApiError."""
         if len(body) > self._limits.payload:
             raise answers.oversize()
         live = self._table.endpoint(identity.region, name)
         arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
         if not self._table.allows(identity.principal, arn):
-            raise answers.denied(identity.arn, _ACTION, arn)
+            raise answers.denied(identity.arn, INVOKE, arn, "identity-based")
+        if identity.within is not None and not identity.within.allows(arn):
+            raise answers.denied(identity.arn, INVOKE, arn, "session")
         if live is None:
             raise answers.not_found(name, self._table.account)
         headers = exchange.request.headers
@@ -171,7 +164,6 @@ class Invocations:
         self._start(invocation)
         if live.shadows and visit is None:
             self._shadows.copy(live, head, body, taken)
-        return True
 
     def _place(self, live: LiveEndpoint, options: dict[str, str], streams: bool) -> tuple[Visit | None, LiveVariant]:
         """The session and the variant that are asked for. Raises ValidationError."""

@@ -52,7 +52,7 @@ class Router:
         self._forward_s3 = Handling(Forwarding(client, control, clock, patience, objects), cancel_when_gone=True)
         self._hand_over = Sender(data.objects_door)
         self._captures = Captures(data.captured)
-        self._invocations = Invocations(self.table, clock, pool, self._forward, limits, self._captures)
+        self._invocations = Invocations(self.table, clock, pool, limits, self._captures)
         self._tunnels = Tunnels(self.home)
         self._client = client
         self._server = Server(self._on_request, Limits())

@@ -146,7 +146,7 @@ class LiveEndpoint:
 
 
 @dataclass(slots=True)
-class _Rule:
+class Rule:
     """A Permission with its patterns compiled; decisions are remembered per ARN."""
 
     allow: re.Pattern[str]
@@ -169,8 +169,8 @@ class _Grant:
     """An ObjectGrant, compiled."""
 
     user_id: str
-    read: _Rule
-    write: _Rule
+    read: Rule
+    write: Rule
 
 
 class Table:
@@ -182,7 +182,7 @@ class Table:
         self.account = ""
         self.master = b""
         self._keys: dict[str, Key] = {}
-        self._rules: dict[str, _Rule] = {}
+        self._rules: dict[str, Rule] = {}
         self._grants: dict[str, _Grant] = {}
         self._endpoints: dict[str, LiveEndpoint] = {}
         self._slots: dict[str, Slot] = {}
@@ -203,7 +203,7 @@ class Table:
         }
         known = (*self._leaving, *self._slots.values())
         self._leaving = [slot for slot in known if slot.outstanding and slots.get(slot.instance.address) is not slot]
-        rules = {principal: _rule(permission) for principal, permission in routes.permissions.items()}
+        rules = {principal: rule_of(permission) for principal, permission in routes.permissions.items()}
         self._grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         self.version, self.account, self.master = routes.version, routes.account, master
         self._keys, self._rules, self._endpoints, self._slots = dict(routes.keys), rules, endpoints, slots
@@ -285,12 +285,12 @@ class Table:
 
 
 def _grant(grant: ObjectGrant) -> _Grant:
-    return _Grant(grant.user_id, _rule(grant.read), _rule(grant.write))
+    return _Grant(grant.user_id, rule_of(grant.read), rule_of(grant.write))
 
 
-def _rule(permission: Permission) -> _Rule:
+def rule_of(permission: Permission) -> Rule:
     within = None if permission.within is None else _any_of(permission.within)
-    return _Rule(_any_of(permission.allow), _any_of(permission.deny), within)
+    return Rule(_any_of(permission.allow), _any_of(permission.deny), within)
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:

@@ -124,18 +124,45 @@ async def test_session_credentials(plant: Plant) -> None:
     assert code in ("UnrecognizedClientException", "InvalidClientTokenId")
 
 
-async def test_a_session_with_policies_of_its_own_is_control_s_to_judge(plant: Plant) -> None:
-    async def control(request: Request) -> Response:
-        body = await request.body.read(100)
-        return Response(200, [], b"control:" + body)
-
+async def test_a_presigned_invocation(plant: Plant) -> None:
     plant.put(endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", echo),))))
-    await plant.serve("control", control)
+    # botocore moves the body of what it presigns into the query, so it signs for an empty one.
+    url = plant.boto().generate_presigned_url("invoke_endpoint", {"EndpointName": "iris", "Body": b"{}"})
+    target = url.removeprefix(plant.url)
+    headers = [("host", plant.url.removeprefix("http://"))]
+    for signature, status in (("X-Amz-Signature=", 200), ("X-Amz-Signature=0", 403)):
+        request = Request("POST", target.replace("X-Amz-Signature=", signature), headers, BytesBody(b""))
+        assert (await plant.client.send(plant.address, request)).status == status
+
+
+def session_policy(resource: str, effect: str = "Allow", **more: Any) -> str:
+    statement = {"Effect": effect, "Action": "sagemaker:Invoke*", "Resource": resource, **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+async def test_a_session_may_no_more_than_its_own_policies_allow(plant: Plant) -> None:
+    instance = await plant.serve("m", echo)
+    both = [endpoint(name, Variant("AllTraffic", 1.0, (instance,))) for name in ("iris", "rose")]
+    plant.put(*both, **{ROLE: Permission((both[0].arn,))})
     now = time.time()
     caller = session_of(ACCOUNT, "Execution", "AROAX", "job")
-    narrow = sessions.issue(MASTER, caller, now, now + 900, policies=("{}",))
-    answer = await plant.invoke(plant.boto(narrow.access_key, narrow.secret, narrow.token))
-    assert answer["Body"] == b"control:1,2"
+
+    def client(*policies: str) -> Any:
+        issued = sessions.issue(MASTER, caller, now, now + 900, policies=policies)
+        return plant.boto(issued.access_key, issued.secret, issued.token)
+
+    wide = client(session_policy("*"))
+    assert (await plant.invoke(wide))["Body"]
+    *_, message, _ = await refused(plant.invoke(wide, EndpointName="rose"))
+    assert "because no identity-based policy allows" in message
+    for narrow in (
+        client(session_policy(both[1].arn)),
+        client(session_policy("*"), session_policy(both[0].arn, "Deny")),
+        client(session_policy("*", Condition={"Bool": {"aws:SecureTransport": "true"}})),
+    ):
+        code, status, message, _ = await refused(plant.invoke(narrow))
+        assert (code, status) == ("AccessDeniedException", 403)
+        assert message.endswith("because no session policy allows the sagemaker:InvokeEndpoint action")
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, "client"), (415, "client"), (500, "server"), (503, "server")])

@@ -38,7 +38,7 @@ class Known:
         if self.upstream is not None and self.upstream.holds(wanted.bucket):
             return None
         secret, identity = self.callers.signer(authorization, now)
-        if identity.restricted:
+        if identity.within is not None:
             return None
         arn = f"arn:aws:s3:::{wanted.bucket}/{wanted.key}"
         return secret if may(identity.principal, identity.user_id, arn) else None

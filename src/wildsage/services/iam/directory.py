@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from wildsage.access.decisions import Identity
 from wildsage.access.managed import managed_policies
+from wildsage.access.plain import plainly
 from wildsage.access.policies import Policy, Principal, Use, compile_policy
 from wildsage.core import arn
 from wildsage.core.caller import Caller, root_of
@@ -230,26 +231,8 @@ def _service_identity(caller: Caller) -> Identity:
 
 
 def _permission(policies: tuple[Policy, ...], boundary: Policy | None, action: str) -> Permission:
-    allow, deny = _plainly(policies, action)
+    allow, deny = plainly(policies, action)
     if boundary is None:
         return Permission(allow, deny)
-    within, also = _plainly((boundary,), action)
+    within, also = plainly((boundary,), action)
     return Permission(allow, deny + also, within)
-
-
-def _plainly(policies: tuple[Policy, ...], action: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Resources for which policies allow an action without conditions, and for which they may deny it."""
-    allow: list[str] = []
-    deny: list[str] = []
-    for policy in policies:
-        for statement in policy.statements:
-            if not statement.actions.holds(action, {}):
-                continue
-            resources = statement.resources
-            words = () if resources is None else resources.words
-            plain = resources is not None and not resources.opposite and not any("${" in word for word in words)
-            if not statement.allow:
-                deny += words if plain else ("*",)
-            elif plain and not statement.conditions:
-                allow += words
-    return tuple(allow), tuple(deny)
