@@ -160,9 +160,9 @@ async def test_a_part_is_sampled(plant: Plant) -> None:
     for number in range(200):
         await plant.invoke(boto, Body=f"{number}".encode())
     counters = plant.router.table.counters()[endpoint_key("us-east-1", "iris")]["A"]
-    await captured(plant, 60)  # 100 on average, with a standard deviation of 7
+    await captured(plant, 61)  # 100 on average, with a standard deviation of 7
     await until(lambda: len(list(lines(plant.data.captured))) == counters.captured)
-    assert 60 < counters.captured < 140
+    assert counters.captured < 140
 
 
 async def test_a_shadow_and_what_it_shadows_share_the_event(plant: Plant) -> None:

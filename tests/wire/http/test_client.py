@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import AnswerLost, Pool, Unreachable
@@ -261,9 +260,9 @@ async def test_addresses_that_are_shunned_hear_nothing() -> None:
         assert await heard == b""
 
 
+@pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_a_listener_that_has_enough_waiting_is_waited_for(tmp_path: Path) -> None:
-    if not isinstance(asyncio.get_running_loop(), uvloop.Loop):
-        pytest.skip("asyncio takes EAGAIN of a unix socket for a connection that is being made")
+    """On uvloop, which routers run on: asyncio takes EAGAIN of a unix socket for a connection that is being made."""
     path = tmp_path / "busy.sock"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from xgboost import collective
+from xgboost.core import XGBoostError
 from xgboost.tracker import RabitTracker
 
 from .. import gathering
 from ..job import Job
 
 _PORT = 9099
+_OTHERS_FIRST = 3.0
 
 
 @contextmanager
@@ -27,16 +30,30 @@ def together(job: Job) -> Iterator[None]:
     if job.host != job.hosts[0]:
         # XGBoost waits longer and longer between its attempts to reach a tracker, and warns of each.
         gathering.reach(job.hosts[0]).close()
-        with _joined(address, job):
+        with _heard_after_others(), _joined(address, job):
             yield
         return
     tracker = RabitTracker(len(job.hosts), address, _PORT, sortby="task")
     tracker.start()
     waiting = threading.Thread(target=tracker.wait_for, daemon=True)
     waiting.start()
-    with socket.create_server((address, gathering.PORT), backlog=len(job.hosts)), _joined(address, job):
+    with (
+        socket.create_server((address, gathering.PORT), backlog=len(job.hosts)),
+        _heard_after_others(),
+        _joined(address, job),
+    ):
         yield
     waiting.join()
+
+
+@contextmanager
+def _heard_after_others() -> Iterator[None]:
+    """What XGBoost raises is mostly that another instance has left the collective: the job failed of that one's error."""
+    try:
+        yield
+    except XGBoostError:
+        time.sleep(_OTHERS_FIRST)
+        raise
 
 
 def _joined(address: str, job: Job) -> collective.CommunicatorContext:
