@@ -48,7 +48,7 @@ def together(job: Job) -> Iterator[None]:
 
 @contextmanager
 def _heard_after_others() -> Iterator[None]:
-    """What XGBoost raises is mostly that another instance has left the collective: the job failed of that one's error."""
+    """XGBoost mostly raises that another instance has left the collective: the job failed of that one's error."""
     try:
         yield
     except XGBoostError:
