@@ -118,10 +118,11 @@ class Supervisor:
         self._control.start()
         for router in self._routers:
             router.start()
-        certificates = None if (data.tls / "server.pem").exists() else _start_certificates(data)
         self._write_file()
         try:
             self._await_answer(self._port(), "/_wildsage/health")
+            # Made beside what control still loads: before, they would take the processor from what health waits for.
+            certificates = None if (data.tls / "server.pem").exists() else _start_certificates(data)
             # What control loads behind its open door too: a part that is broken is told here, not to a client.
             self._await_answer(data.control_socket, "/_wildsage/status")
             if certificates is not None:
