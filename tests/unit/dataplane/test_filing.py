@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from wildsage.dataplane.objects import filing as filing_module
 from wildsage.dataplane.objects.filing import Filing
 
 SECONDS = 60.0
@@ -130,6 +131,28 @@ async def test_without_an_index_they_wait(
     assert len(filing.bytes_of) == len(NAMES)
     index.away = False
     await until(lambda: filing.newest == 1)
+
+
+async def test_a_batch_that_fails_unforeseen_is_not_left_behind(
+    filing: Filing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were a later batch noted first, the bytes of this one would be forgotten without a file."""
+    starts: list[Path] = []
+    start = filing_module._start_scribe
+
+    def fail_first(root: Path) -> object:
+        starts.append(root)
+        if len(starts) == 1:
+            raise RuntimeError("can't start new thread")
+        return start(root)
+
+    monkeypatch.setattr(filing_module, "_start_scribe", fail_first)
+    monkeypatch.setattr(filing_module, "_AGAIN_SECONDS", 0.1)
+    file(filing, NAMES[:3], 3)
+    await until(lambda: bool(starts))
+    file(filing, NAMES[3:], len(NAMES))
+    await until(lambda: filing.newest == len(NAMES))
+    assert all(is_filed(tmp_path, name) for name in NAMES)
 
 
 async def test_a_file_that_is_half_there_becomes_whole(filing: Filing, tmp_path: Path) -> None:

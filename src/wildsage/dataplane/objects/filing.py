@@ -147,8 +147,8 @@ class Filing:
                 except sqlite3.Error as error:
                     log.warning("small objects get no files while the index cannot be read: %s", error)
                     await self._pause()
-                except Exception:  # their bytes stay in the database until the next start, which makes their files
-                    log.exception("small objects got no files")
+                except Exception:  # a bug: the others still want their files, and their writers an end
+                    log.exception("small objects got no files yet")
                     await self._pause()
 
     async def _pause(self) -> None:
@@ -175,9 +175,11 @@ class Filing:
         """Files some of what waits."""
         names, newest = self._next()
         left, database = self._still_wanted(names), self._database
-        while self._waiting and self._waiting[0].newest <= newest:
+        written = not left or await asyncio.to_thread(self._pass_on, self._message(left))
+        # Only now: what fails before is tried again, for once later files are written its bytes would be forgotten.
+        while database == self._database and self._waiting and self._waiting[0].newest <= newest:
             self._waiting.popleft()
-        if not left or await asyncio.to_thread(self._pass_on, self._message(left)):
+        if written:
             self._note(left, newest, database)
         else:
             task = self._loop.create_task(self._repair(left, newest, database))
@@ -188,7 +190,7 @@ class Filing:
         """What was kept by the oldest commits that make a batch, and the number of the last of it."""
         names, newest, size = list(self._waiting[0].names), self._waiting[0].newest, 0
         for kept in itertools.islice(self._waiting, 1, _BATCH):
-            size += sum(len(self.bytes_of[name]) for name in kept.names)
+            size += sum(len(self.bytes_of.get(name, b"")) for name in kept.names)
             if len(names) + len(kept.names) > _BATCH or size > _BATCH_BYTES:
                 break
             names += kept.names
@@ -238,7 +240,7 @@ class Filing:
         self._rest()
 
     def _rest(self) -> None:
-        if len(self._repairs) == 0 and self._answered > self.newest:
+        if not self._repairs and self._answered > self.newest:
             self.newest = self._answered
             self._written()
         if not self.bytes_of:
@@ -250,8 +252,8 @@ class Filing:
             try:
                 # Objects that go meanwhile, perhaps to make room, need no files, and nobody would take these away.
                 await asyncio.to_thread(self._restore, self._still_wanted(names))
-            except (OSError, sqlite3.Error) as error:
-                log.warning("files of small objects cannot be written; the database keeps their bytes: %s", error)
+            except Exception as error:  # whatever it is: were this given up, the bytes would be forgotten
+                log.warning("files of small objects cannot be written; the database keeps their bytes: %r", error)
                 if self._closing:
                     self._idle.set()
                 await asyncio.sleep(_AGAIN_SECONDS)
