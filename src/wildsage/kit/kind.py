@@ -147,16 +147,25 @@ async def edit(ctx: Context, kind: Kind, name: str, change: Callable[[Resource],
 
 
 async def edit_resource(platform: Platform, kind: Kind, key: Key, change: Callable[[Resource], None]) -> Resource:
-    """As ``edit``, by key.
+    """As ``edit``, by key."""
+    try:
+        return await amend(platform, key, change)
+    except Missing:
+        raise kind.missing(kind.arn(key)) from None
+
+
+async def amend(platform: Platform, key: Key, change: Callable[[Resource], Iterable[Write] | None]) -> Resource:
+    """``Resources.edit`` of what is wished: a step under way begins anew, and one that is due begins at once.
 
     Who is cancelled here has asked all the same: the write is made, so its controller hears of it.
     """
     now = platform.clock.now()
 
-    def work(resource: Resource) -> None:
-        change(resource)
+    def work(resource: Resource) -> Iterable[Write] | None:
+        beside = change(resource)
         resource.modified = shown(now)
         resource.due = now
+        return beside
 
     def tell(edited: asyncio.Future[Resource]) -> None:
         if not edited.cancelled() and edited.exception() is None:
@@ -165,10 +174,7 @@ async def edit_resource(platform: Platform, kind: Kind, key: Key, change: Callab
 
     editing = asyncio.ensure_future(platform.resources.edit(key, work))
     editing.add_done_callback(tell)
-    try:
-        return await asyncio.shield(editing)
-    except Missing:
-        raise kind.missing(kind.arn(key)) from None
+    return await asyncio.shield(editing)
 
 
 async def delete(ctx: Context, kind: Kind, name: str, beside: Iterable[Write] = ()) -> None:

@@ -48,8 +48,10 @@ def credentials_uri(platform: Platform, caller: Caller) -> str:
     return f"{platform.settings.url}{CREDENTIALS_PATH}/{issued.access_key}/{issued.token}"
 
 
-async def service_linked(platform: Platform, account: str, name: str, principal: str, policy: str) -> Caller:
-    """A session of the service-linked role ``name``, which is made if it is not there.
+async def service_linked(
+    platform: Platform, account: str, name: str, principal: str, policy: str, session: str
+) -> Caller:
+    """The session of that name of the service-linked role ``name``, which is made if it is not there.
 
     ``principal``: the service that may take it on. ``policy``: the ARN of AWS's managed policy that comes with it.
     Source: IAM User Guide, "Using service-linked roles".
@@ -58,7 +60,7 @@ async def service_linked(platform: Platform, account: str, name: str, principal:
     found = await platform.resources.get(key)
     if found is None:
         found = await _make_service_linked(platform, key, principal, policy)
-    return session_of(account, name, found.status["RoleId"], "AutoScaling")
+    return session_of(account, name, found.status["RoleId"], session)
 
 
 async def _make_service_linked(platform: Platform, key: Key, principal: str, policy: str) -> Resource:

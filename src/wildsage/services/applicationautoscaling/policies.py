@@ -143,13 +143,7 @@ def _alarms(ctx: Context, wanted: list[str]) -> list[Document]:
 async def describe_scaling_policies(ctx: Context, request: Document) -> Document:
     """Those of step scaling with whatever alarms have them among their actions."""
     names.check_namespace(request)
-    resource_id, wanted = request.get("ResourceId"), request.get("PolicyNames")
-    found = [
-        (target, name)
-        for target in await targets.all_in(ctx)
-        for name in target.spec["Policies"]
-        if resource_id in (None, target.key.name) and (not wanted or name in wanted)
-    ]
+    found = await targets.parts_in(ctx, "Policies", request, "PolicyNames")
     answer = pages.page(
         request,
         "ScalingPolicies",

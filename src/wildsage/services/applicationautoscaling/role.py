@@ -14,7 +14,8 @@ _POLICY = "aws-service-role/AWSApplicationAutoscalingSageMakerEndpointPolicy"
 
 async def caller(platform: Platform, account: str) -> Caller:
     """A session of the role, which is made if it is not there."""
-    return await service_linked(platform, account, _NAME, _PRINCIPAL, arn.build("iam", "", "aws", f"policy/{_POLICY}"))
+    policy = arn.build("iam", "", "aws", f"policy/{_POLICY}")
+    return await service_linked(platform, account, _NAME, _PRINCIPAL, policy, "AutoScaling")
 
 
 def of_account(account: str) -> str:

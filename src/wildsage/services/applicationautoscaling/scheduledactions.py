@@ -66,13 +66,7 @@ def _check(action: Document) -> None:
 @operation("DescribeScheduledActions")
 async def describe_scheduled_actions(ctx: Context, request: Document) -> Document:
     names.check_namespace(request)
-    resource_id, wanted = request.get("ResourceId"), request.get("ScheduledActionNames")
-    found = [
-        (target, name)
-        for target in await targets.all_in(ctx)
-        for name in target.spec["ScheduledActions"]
-        if resource_id in (None, target.key.name) and (not wanted or name in wanted)
-    ]
+    found = await targets.parts_in(ctx, "ScheduledActions", request, "ScheduledActionNames")
     return pages.page(
         request, "ScheduledActions", found, lambda each: f"{each[0].key.name}|{each[1]}", lambda each: _described(*each)
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from wildsage.core.errors import ApiError
-from wildsage.kit.context import Context, Platform
-from wildsage.kit.kind import CHANGED, DUE, shown
+from wildsage.kit.context import Context
+from wildsage.kit.kind import amend
 from wildsage.services.applicationautoscaling import names
 from wildsage.services.applicationautoscaling.names import Variant
 from wildsage.store.codec import Document
@@ -56,6 +56,20 @@ async def all_in(ctx: Context) -> list[Resource]:
     return sorted(there, key=lambda each: each.key.name)
 
 
+async def parts_in(ctx: Context, member: str, request: Document, wanted: str) -> list[tuple[Resource, str]]:
+    """The policies or scheduled actions (``member`` of a target's spec) that a request asks for: target and name.
+
+    ``wanted``: the member of the request that may list names.
+    """
+    resource_id, names_wanted = request.get("ResourceId"), request.get(wanted)
+    return [
+        (target, name)
+        for target in await all_in(ctx)
+        for name in target.spec[member]
+        if resource_id in (None, target.key.name) and (not names_wanted or name in names_wanted)
+    ]
+
+
 async def fetch(ctx: Context, variant: Variant) -> Resource:
     """Raises ObjectNotFoundException."""
     found = await ctx.platform.resources.get(key_of(ctx, variant))
@@ -70,26 +84,13 @@ def unregistered(variant: Variant) -> ApiError:
 
 async def edit(ctx: Context, variant: Variant, change: Callable[[Resource], Iterable[Write] | None]) -> Resource:
     """Changes a target and has its controller look at once. Raises ObjectNotFoundException."""
-    now = ctx.now
 
-    def work(target: Resource) -> Iterable[Write] | None:
+    def registered(target: Resource) -> Iterable[Write] | None:
         if target.wish == DELETE:
             raise unregistered(variant)
-        beside = change(target)
-        target.modified = shown(now)
-        target.due = now
-        return beside
+        return change(target)
 
-    key = key_of(ctx, variant)
     try:
-        found = await ctx.platform.resources.edit(key, work)
+        return await amend(ctx.platform, key_of(ctx, variant), registered)
     except Missing:
         raise unregistered(variant) from None
-    look(ctx.platform, key)
-    return found
-
-
-def look(platform: Platform, key: Key) -> None:
-    """A step under way begins anew, and one that is due begins at once."""
-    platform.hints.notify(CHANGED, about=repr(key))
-    platform.hints.notify(DUE)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from wildsage.core.errors import ApiError, ValidationError
 from wildsage.kit.context import Context
-from wildsage.kit.kind import DUE, shown
+from wildsage.kit.kind import DUE, amend, shown
 from wildsage.kit.operation import operation
 from wildsage.services.applicationautoscaling import activities, alarms, memory, names, pages, role, world
 from wildsage.services.applicationautoscaling import target as targets
@@ -77,11 +77,9 @@ async def _register_again(ctx: Context, new: Resource) -> Resource:
             raise ApiError("ConcurrentUpdateException", f"{old.key.name} was registered by another call. Try again.")
         old.wish, old.spec, old.status, old.tags = new.wish, new.spec, new.status, new.tags
         old.state = {**new.state, "orphans": old.state.get("orphans", [])}
-        old.created, old.modified, old.due = new.created, new.modified, new.due
+        old.created = new.created
 
-    found = await ctx.platform.resources.edit(new.key, change)
-    targets.look(ctx.platform, new.key)
-    return found
+    return await amend(ctx.platform, new.key, change)
 
 
 def _suspended(request: Document) -> Document:
