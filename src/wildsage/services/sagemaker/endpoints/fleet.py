@@ -23,7 +23,7 @@ from typing import Any
 
 from wildsage.core.routes import LEAST_OUTSTANDING
 from wildsage.services.sagemaker.endpoints.rollout import Place, Rollout
-from wildsage.services.sagemaker.models.rules import container_of
+from wildsage.services.sagemaker.models.containers import Container, containers_of
 from wildsage.store.codec import Document
 
 PLANNED, FILLED, LAUNCHED, SERVING = "planned", "filled", "launched", "serving"
@@ -49,8 +49,13 @@ class Variant:
     shadow: bool = False
 
     @property
+    def containers(self) -> tuple[Container, ...]:
+        """Those of its model; each instance has all of them."""
+        return containers_of(self.model)
+
+    @property
     def image(self) -> str:
-        return str(container_of(self.model)["Image"])
+        return self.containers[0].image
 
     @property
     def startup_timeout(self) -> float:

@@ -11,27 +11,22 @@ from typing import Any
 
 from wildsage.core import trees
 from wildsage.core.errors import ClientFault, InternalFault, JobFault, RuntimeRefused
-from wildsage.images.building import Progress
-from wildsage.images.uris import Role
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
-from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Inspection, Phase, Runtime
-from wildsage.services.sagemaker.endpoints import fleet, launch, modeldata
+from wildsage.services.sagemaker.endpoints import fleet
 from wildsage.services.sagemaker.endpoints.fleet import Instance, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, LOG_GROUPS, log_group
-from wildsage.services.sagemaker.endpoints.launch import Placement
 from wildsage.services.sagemaker.endpoints.moves import STOP_GRACE, ending
 from wildsage.services.sagemaker.endpoints.routers import Routers
-from wildsage.services.sagemaker.instance import roles
-from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source
 from wildsage.services.sagemaker.instance.gauges import Measured
 from wildsage.services.sagemaker.instance.health import Patience, until_healthy, until_ill
 from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.threads import in_thread
-from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.services.sagemaker.models.launch import Placement
+from wildsage.services.sagemaker.models.launching import Launching
 from wildsage.store.resources import Key
 
 _TAIL_LINES = 12
@@ -51,7 +46,7 @@ class Instances:
     ) -> None:
         self._platform = platform
         self._runtime = runtime
-        self._images = images
+        self._launching = Launching(platform, runtime, images)
         self._attendants = attendants
         self._routers = routers
         self._patience = Patience()
@@ -73,7 +68,14 @@ class Instances:
         return Source(f"host/{instance.id}", self._runtime, instance.handle, stream, measured=measured)
 
     def _place(self, endpoint: Key, instance: Instance, variant: Variant) -> Placement:
-        return Placement(ENDPOINT.arn(endpoint), endpoint.region, instance, variant, self._directory(instance))
+        return Placement(
+            arn=ENDPOINT.arn(endpoint),
+            region=endpoint.region,
+            model=variant.model,
+            container=variant.containers[0],
+            instance_type=variant.document["InstanceType"],
+            directory=self._directory(instance),
+        )
 
     async def next(self, endpoint: Key, instance: Instance, variant: Variant | None) -> Instance | None:
         """The instance as it is once something has become of it; None: nothing is left of it.
@@ -102,37 +104,19 @@ class Instances:
 
     async def fill(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """The image is at hand, the model and its code lie in the instance's folder. Raises JobFault, OSError."""
-        stream = self._stream(endpoint, instance)
-        await logstreams.ensure(self._platform, stream)
-        software = await self._images.prepare(variant.image, Role.INFERENCE, self._reporter(stream))
-        if text := "\n".join(filter(None, (software.notice, unheeded(variant.model)))):
-            await logstreams.announce(self._platform, stream, text, once=f"notice/{instance.id}")
-        caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
-        transfers = Transfers(self._platform.calls, caller, endpoint.region)
-        filling = modeldata.fill(self._place(endpoint, instance, variant), transfers)
-        if await _first(filling, self._platform.clock.sleep(variant.download_timeout)) == 1:
+        place, stream = self._place(endpoint, instance, variant), self._stream(endpoint, instance)
+        await self._launching.prepare(place, stream, once=f"notice/{instance.id}")
+        if await _first(self._launching.fill(place), self._platform.clock.sleep(variant.download_timeout)) == 1:
             raise ClientFault(
                 f"The model data of production variant {variant.name} was not downloaded and extracted within "
                 f"{variant.download_timeout:g} seconds (ModelDataDownloadTimeoutInSeconds)."
             )
         return replace(instance, stage=fleet.FILLED)
 
-    def _reporter(self, stream: LogStream) -> Progress:
-        async def report(line: str) -> None:
-            at = round(self._platform.clock.now() * 1000)
-            await logstreams.append(self._platform, stream, [(at, line)])
-
-        return report
-
     async def launch(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
-        place, report = self._place(endpoint, instance, variant), self._reporter(self._stream(endpoint, instance))
-        software = await self._images.prepare(variant.image, Role.INFERENCE, _unheard)
-        software = await modeldata.with_requirements(self._images, software, place, report)
-        caller = await roles.assume(self._platform, variant.model["ExecutionRoleArn"])
-        uri = credentials_uri(self._platform, caller)
-        spec = launch.spec(place, software, self._platform.settings, uri)
-        handle = await self._runtime.launch(spec)
+        place, stream = self._place(endpoint, instance, variant), self._stream(endpoint, instance)
+        handle = await self._launching.launch(place, stream)
         return replace(
             instance,
             stage=fleet.LAUNCHED,
@@ -201,10 +185,6 @@ class Instances:
             await self._runtime.remove(instance.handle)
         directory = self._directory(instance)
         await in_thread(lambda _: trees.remove(directory))
-
-
-async def _unheard(_: str) -> None:
-    """The image was prepared when the folder was filled; nothing is built now."""
 
 
 async def _first(*works: Coroutine[Any, Any, Any]) -> int:

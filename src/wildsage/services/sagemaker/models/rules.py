@@ -1,10 +1,11 @@
-"""What CreateModel checks beyond the model, and what a container definition means. Pure."""
+"""What CreateModel checks beyond the model. Pure."""
 
 from __future__ import annotations
 
 from wildsage.core.errors import Unsupported, ValidationError
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
+from wildsage.services.sagemaker.models.containers import Container, containers_of
 from wildsage.store.codec import Document
 
 _CONTAINER: Tree = {
@@ -51,12 +52,17 @@ def check(request: Document) -> None:
     refuse_beyond(request, _ACCEPTED)
     if not request.get("ExecutionRoleArn"):
         raise ValidationError("ExecutionRoleArn is required: the role with which model data is downloaded.")
-    container = container_of(request)
-    if not container.get("Image"):
+    for container in containers_of(request):
+        _check_container(container)
+
+
+def _check_container(container: Container) -> None:
+    definition = container.definition
+    if not definition.get("Image"):
         raise ValidationError("Image is required in the container definition.")
-    if container.get("ModelDataUrl") and container.get("ModelDataSource"):
+    if definition.get("ModelDataUrl") and definition.get("ModelDataSource"):
         raise ValidationError("You cannot specify both ModelDataUrl and ModelDataSource in one container definition.")
-    uri, _ = model_data(request)
+    uri, _ = container.data
     if uri:
         _check_uri(uri)
 
@@ -68,18 +74,3 @@ def _check_uri(uri: str) -> None:
         location = None
     if location is None or not location.key:
         raise ValidationError(f'Invalid model data URL "{uri}". It must have the form s3://bucket/key.')
-
-
-def container_of(model: Document) -> Document:
-    """The one container."""
-    found: Document = model.get("PrimaryContainer") or model["Containers"][0]
-    return found
-
-
-def model_data(model: Document) -> tuple[str, bool]:
-    """Where the model lies and whether it is a tar.gz (else the files under a prefix); empty: none."""
-    container = container_of(model)
-    source = (container.get("ModelDataSource") or {}).get("S3DataSource")
-    if source:
-        return source["S3Uri"], source["CompressionType"] == "Gzip"
-    return container.get("ModelDataUrl") or "", True

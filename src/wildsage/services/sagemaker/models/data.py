@@ -1,4 +1,4 @@
-"""Fills the folder of an endpoint's instance: the model and its inference code."""
+"""Fills the folder of a container: its model and its inference code."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 from wildsage.core import trees
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.images.building import Progress
-from wildsage.services.sagemaker.endpoints.launch import Placement, submit_directory
 from wildsage.services.sagemaker.instance import archives
 from wildsage.services.sagemaker.instance.images import Images, Software
 from wildsage.services.sagemaker.instance.places import Location, code, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.models.rules import container_of, model_data
+from wildsage.services.sagemaker.models.launch import Placement
 
 _FOLDERS = ("model", "code")
 _ARCHIVE = "download.tar.gz"
@@ -24,28 +23,25 @@ async def fill(place: Placement, transfers: Transfers) -> None:
     """Begins anew each time it is called. Raises ClientFault in AWS's words, OSError for the disk's doing."""
     ml = place.directory / "ml"
     await in_thread(lambda _: _prepare(place.directory))
-    uri, packed = model_data(place.variant.model)
+    uri, packed = place.container.data
     if uri and packed:
         await _unpack(place, transfers, parse(uri), ml / "model")
     elif uri:
         await _download(place, transfers, uri, ml / "model")
-    submitted = submit_directory(place.variant.model)
-    if submitted:
-        source = code(submitted, "the variable SAGEMAKER_SUBMIT_DIRECTORY")
+    if place.container.submit_directory:
+        source = code(place.container.submit_directory, "the variable SAGEMAKER_SUBMIT_DIRECTORY")
         await _unpack(place, transfers, source, ml / "code")
 
 
 async def with_requirements(images: Images, software: Software, place: Placement, report: Progress) -> Software:
-    """The model's software with what its code asks for beyond, installed once for all instances and endpoints.
+    """The container's software with what its code asks for beyond, installed once for all that ask for the same.
 
     A model without a network has no way to get more.
     """
-    model = place.variant.model
-    if model.get("EnableNetworkIsolation"):
+    if place.isolated:
         return software
-    folder = place.directory / "ml" / ("code" if submit_directory(model) else "model/code")
-    own = container_of(model).get("Environment") or {}
-    return await images.with_requirements(software, folder / "requirements.txt", own, report)
+    folder = place.directory / "ml" / ("code" if place.container.submit_directory else "model/code")
+    return await images.with_requirements(software, folder / "requirements.txt", place.container.environment, report)
 
 
 def _prepare(directory: Path) -> None:
@@ -59,7 +55,7 @@ async def _unpack(place: Placement, transfers: Transfers, source: Location, fold
     try:
         await transfers.download(source, archive)
     except ApiError as error:
-        raise _failed(str(source), error) from error
+        raise _failed(place, str(source), error) from error
     await in_thread(partial(archives.unpack, archive, folder, str(source)))
     archive.unlink()
 
@@ -68,15 +64,15 @@ async def _download(place: Placement, transfers: Transfers, uri: str, folder: Pa
     try:
         count = await transfers.download_prefix(parse(uri), folder)
     except ApiError as error:
-        raise _failed(uri, error) from error
+        raise _failed(place, uri, error) from error
     if not count:
-        raise _failed(uri, None)
+        raise _failed(place, uri, None)
 
 
-def _failed(uri: str, error: ApiError | None) -> ClientFault:
+def _failed(place: Placement, uri: str, error: ApiError | None) -> ClientFault:
     words = f" ({error.code}: {error.message})" if error is not None else ""
     return ClientFault(
-        f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is an '
-        "object located at the URL and that the role passed to CreateModel has permissions to download the "
-        f"object.{words}"
+        f'Failed to download model data for container "container_{place.container.number}" from URL: "{uri}". Please '
+        "ensure that there is an object located at the URL and that the role passed to CreateModel has permissions to "
+        f"download the object.{words}"
     )

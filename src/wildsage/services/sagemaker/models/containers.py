@@ -1,0 +1,48 @@
+"""The containers that a model names, read out of its document. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wildsage.store.codec import Document
+
+SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One ContainerDefinition. ``number``: its place among those of its model, from 1."""
+
+    number: int
+    definition: Document
+
+    @property
+    def image(self) -> str:
+        return str(self.definition["Image"])
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the definition itself sets."""
+        return self.definition.get("Environment") or {}
+
+    @property
+    def data(self) -> tuple[str, bool]:
+        """Where its model lies and whether that is a tar.gz (else the files under a prefix); empty: none."""
+        source = (self.definition.get("ModelDataSource") or {}).get("S3DataSource")
+        if source:
+            return source["S3Uri"], source["CompressionType"] == "Gzip"
+        return self.definition.get("ModelDataUrl") or "", True
+
+    @property
+    def submit_directory(self) -> str:
+        """The S3 URI of inference code that is not part of the model's archive; empty where there is none."""
+        value = self.environment.get(SUBMIT_DIRECTORY, "")
+        return value if value.startswith("s3://") else ""
+
+
+def containers_of(model: Document) -> tuple[Container, ...]:
+    """All of a model's, in the order in which they answer: the PrimaryContainer, or Containers."""
+    primary = model.get("PrimaryContainer")
+    found = [primary] if primary else model.get("Containers") or []
+    return tuple(Container(number, definition) for number, definition in enumerate(found, 1))

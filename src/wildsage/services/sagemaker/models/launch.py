@@ -1,0 +1,76 @@
+"""From a model's container to what a runtime launches: for instances of endpoints and of transform jobs alike. Pure.
+
+Whoever has instances of a model makes a Placement for each of its containers (``containers.containers_of``) in each
+instance, and gives that to ``launching.Launching``, which prepares, fills and launches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wildsage.core.settings import Settings
+from wildsage.runtimes.base import Inside, LaunchSpec
+from wildsage.runtimes.instances import lookup
+from wildsage.services.sagemaker.instance import surroundings
+from wildsage.services.sagemaker.instance.images import Software
+from wildsage.services.sagemaker.models.containers import SUBMIT_DIRECTORY, Container
+from wildsage.store.codec import Document
+
+PORT = "8080"
+CODE = f"{Inside.ML}/code"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one container of a model runs, and what for.
+
+    ``arn``: of the endpoint or job. ``instance_type``: whose processors and memory it has. ``directory``: its own.
+    ``variables``: set after those of the container's definition, and rather than these: a transform job's Environment.
+    """
+
+    arn: str
+    region: str
+    model: Document
+    container: Container
+    instance_type: str
+    directory: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def isolated(self) -> bool:
+        return bool(self.model.get("EnableNetworkIsolation"))
+
+
+def environment(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> Mapping[str, str]:
+    """What SageMaker sets, what the container definition says, and where its code lies here."""
+    found = {
+        **surroundings.variables(software, settings, place.region, credentials_uri),
+        "SAGEMAKER_BIND_TO_PORT": PORT,
+        "SAGEMAKER_SAFE_PORT_RANGE": "8081-8089",
+        **place.container.environment,
+        **place.variables,
+    }
+    if place.container.submit_directory:
+        found[SUBMIT_DIRECTORY] = CODE
+    return found
+
+
+def spec(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> LaunchSpec:
+    """The launch of one container; its name is its folder's."""
+    kind = lookup(place.instance_type)
+    return LaunchSpec(
+        name=place.directory.name,
+        directory=place.directory,
+        argv=software.command,
+        environment=environment(place, software, settings, "" if place.isolated else credentials_uri),
+        working_directory=Inside.ML,
+        hostname=f"model-{place.container.number}",
+        mounts=surroundings.mounts(settings),
+        memory_bytes=kind.memory_bytes,
+        cpus=float(kind.cpus),
+        network="isolated" if place.isolated else "host",
+        serves=True,
+        labels={"arn": place.arn},
+    )

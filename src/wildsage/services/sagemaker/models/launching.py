@@ -1,0 +1,60 @@
+"""Brings up the containers of models, for whoever has instances of them: endpoints and transform jobs."""
+
+from __future__ import annotations
+
+from wildsage.images.building import Progress
+from wildsage.images.uris import Role
+from wildsage.kit import logstreams
+from wildsage.kit.context import Platform
+from wildsage.kit.logstreams import LogStream
+from wildsage.kit.roles import credentials_uri
+from wildsage.runtimes.base import Handle, Runtime
+from wildsage.services.sagemaker.instance import roles
+from wildsage.services.sagemaker.instance.accepted import unheeded
+from wildsage.services.sagemaker.instance.images import Images
+from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.services.sagemaker.models import data, launch
+from wildsage.services.sagemaker.models.launch import Placement
+
+
+class Launching:
+    """Three steps, in this order, each of which may be repeated; what they have to say goes to the container's log."""
+
+    def __init__(self, platform: Platform, runtime: Runtime, images: Images) -> None:
+        self._platform = platform
+        self._runtime = runtime
+        self._images = images
+
+    async def prepare(self, place: Placement, stream: LogStream, once: str) -> None:
+        """What stands in for the image is at hand; it may have to be built. Raises JobFault, OSError.
+
+        ``once``: the name under which the log is told a single time which version runs.
+        """
+        await logstreams.ensure(self._platform, stream)
+        software = await self._images.prepare(place.container.image, Role.INFERENCE, self._reporter(stream))
+        if text := "\n".join(filter(None, (software.notice, unheeded(place.model)))):
+            await logstreams.announce(self._platform, stream, text, once=once)
+
+    async def fill(self, place: Placement) -> None:
+        """The model and its code lie in the container's folder. Begins anew each time. Raises JobFault, OSError."""
+        caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
+        await data.fill(place, Transfers(self._platform.calls, caller, place.region))
+
+    async def launch(self, place: Placement, stream: LogStream) -> Handle:
+        """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
+        software = await self._images.prepare(place.container.image, Role.INFERENCE, _unheard)
+        software = await data.with_requirements(self._images, software, place, self._reporter(stream))
+        caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
+        uri = credentials_uri(self._platform, caller)
+        return await self._runtime.launch(launch.spec(place, software, self._platform.settings, uri))
+
+    def _reporter(self, stream: LogStream) -> Progress:
+        async def report(line: str) -> None:
+            at = round(self._platform.clock.now() * 1000)
+            await logstreams.append(self._platform, stream, [(at, line)])
+
+        return report
+
+
+async def _unheard(_: str) -> None:
+    """The image was prepared when the folder was filled; nothing is built now."""
