@@ -10,7 +10,7 @@ PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --no-loa
 
 .PHONY: demo test everything debian lint types unit coverage bench clean $(ENVIRONMENTS)
 
-demo: .venv/.ready
+demo: .venv/.runs
 	$(BIN)/wildsage demo
 
 # The environments are made side by side, what needs only the first is checked meanwhile; then the tests, one process a core.
@@ -50,21 +50,29 @@ bench: .venv/.ready
 
 $(ENVIRONMENTS): %: .venv-%/.ready
 
-# The files name every package, so there is nothing to resolve; that nothing is missing is checked.
-INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
+# The files name every package, so there is nothing to resolve; that nothing is missing is checked. Where pip takes a build of
+# PyTorch that needs CUDA's packages, which depend on the machine and stand in no file, it is asked to find them.
+INSTALL := -m pip install --quiet --disable-pip-version-check
+complete = $(1)/bin/python -m pip check || $(1)/bin/python $(INSTALL) -r $(2)
 
-.venv/.ready: requirements/dev.txt pyproject.toml
+# What the product runs with, and what its demo trains with.
+.venv/.runs: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python $(INSTALL) -r requirements/dev.txt
-	$(BIN)/python $(INSTALL) --editable .
+	$(BIN)/python $(INSTALL) --no-deps -r requirements/run.txt
+	$(BIN)/python $(INSTALL) --no-deps --editable .
 	$(BIN)/python -m pip check
+	touch $@
+
+.venv/.ready: requirements/dev.txt .venv/.runs
+	$(BIN)/python $(INSTALL) --no-deps -r requirements/dev.txt
+	$(call complete,$(BIN:/bin=),requirements/dev.txt)
 	touch $@
 
 # Modules are compiled when they are first imported: most never are.
 .venv-%/.ready: requirements/%.txt
 	$(PYTHON) -m venv .venv-$*
-	.venv-$*/bin/python $(INSTALL) --no-compile -r $<
-	.venv-$*/bin/python -m pip check
+	.venv-$*/bin/python $(INSTALL) --no-deps --no-compile -r $<
+	$(call complete,.venv-$*,$<)
 	touch $@
 
 clean:
