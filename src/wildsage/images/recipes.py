@@ -46,7 +46,7 @@ _RECIPES = {
         Framework.SKLEARN,
         "scikit-learn",
         ("scikit-learn",),
-        ("numpy", "joblib"),
+        ("numpy", "joblib", "pandas"),
         (_SKLEARN, "pandas"),
         module="sagemaker_sklearn_container.training:main",
     ),
