@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +86,17 @@ print("total", total, flush=True)
 """
 
 
+def _has_read(server: Server, epoch: int) -> bool:
+    return f"read {epoch}" in log_of(server, "flows")
+
+
 def test_a_pipe_flows_while_control_is_killed(started: Server, disk: Path) -> None:
     upload(started, "train/one", os.urandom(5 * MIB))
     upload(started, "train/two", os.urandom(5 * MIB))
     (disk / "data" / "lines").write_text("")
     train(started, "flows", SLOW, InputDataConfig=[of("train", "train/", "Pipe"), mounted("disk", "ro")])
     for epoch in range(2):
-        wait_until(lambda epoch=epoch: f"read {epoch}" in log_of(started, "flows"), _PATIENCE)  # type: ignore[misc]
+        wait_until(partial(_has_read, started, epoch), _PATIENCE)
         kill_control(started)
         (disk / "data" / "lines").write_text("go\n" * (epoch + 1))
     (disk / "data" / "lines").write_text("go\n" * 3)
@@ -111,6 +116,10 @@ print("all there", flush=True)
 """
 
 
+def _under_way(server: Server, name: str) -> bool:
+    return bool(described(server, name)["SecondaryStatus"] != "Starting")
+
+
 def test_control_is_killed_while_it_gets_the_input(started: Server) -> None:
     """Whenever that happens, the job has all of its data, once."""
     upload(started, "many/000", b"0123456789")
@@ -122,7 +131,7 @@ def test_control_is_killed_while_it_gets_the_input(started: Server) -> None:
     for number in range(2):
         name = f"hit-{number}"
         train(started, name, WHOLE, InputDataConfig=channels)
-        wait_until(lambda name=name: described(started, name)["SecondaryStatus"] != "Starting", _PATIENCE)  # type: ignore[misc]
+        wait_until(partial(_under_way, started, name), _PATIENCE)
         if rng.random() < 0.7:
             wait_until(lambda: _staged(started, rng.randrange(100)), _PATIENCE)
         kill_control(started)

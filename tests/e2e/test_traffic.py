@@ -7,6 +7,7 @@ import math
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -84,10 +85,14 @@ def test_each_router_is_killed(server: Server) -> None:
             before = server.status["processes"][name]
             os.kill(before, signal.SIGKILL)
             load.more(200)
-            wait_until(lambda name=name, before=before: _process(server, name) not in (None, before), 60)  # type: ignore[misc]
+            wait_until(partial(_replaced, server, name, before), 60)
             load.more(200)
             assert load.repeated <= number * load.connections
     assert load.failures == []
+
+
+def _replaced(server: Server, name: str, before: int) -> bool:
+    return _process(server, name) not in (None, before)
 
 
 def _process(server: Server, name: str) -> int | None:

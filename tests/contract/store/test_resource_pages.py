@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ async def test_pages_are_found_in_an_index_alone(database: Database, resources: 
     finally:
         event.remove(Connection, "before_cursor_execute", note)
     for statement, parameters in asked:
-        plan = await database.read(lambda c, s=statement, p=parameters: _plan(c, s, p))  # type: ignore[misc]
+        plan = await database.read(partial(_plan, statement=statement, parameters=parameters))
         (search,) = [step for step in plan if step.startswith("SEARCH resources ")]
         assert "USING COVERING INDEX" in search, plan
         # What sorts is told apart: the rows of one page, and, by time of change alone, what fits.
@@ -159,7 +160,7 @@ async def test_what_has_work_is_found_without_a_look_at_the_rest(database: Datab
     asked = [(statement, parameters) for statement, parameters in asked if "resources" in statement]
     assert len(asked) == 4
     for statement, parameters in asked:
-        plan = await database.write(lambda c, s=statement, p=parameters: _plan(c, s, p))  # type: ignore[misc]
+        plan = await database.write(partial(_plan, statement=statement, parameters=parameters))
         assert any("USING INDEX resources_with_work" in step for step in plan), plan
 
 
