@@ -28,11 +28,14 @@ _PHRASES = {
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",
+    409: "Conflict",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
+    502: "Bad Gateway",
     503: "Service Unavailable",
+    507: "Insufficient Storage",
 }
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -214,15 +217,17 @@ class Loop:
         self._connections: dict[int, Connection] = {}
         self._poll = select.epoll()
         self._stopping = False
+        self._watched: dict[int, Callable[[], None]] = {}
         self._fresh: Connection | None = None  # accepted, and not answered yet
         woken, wake = os.pipe()
+        os.set_blocking(woken, False)
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._enders = (woken, parent)
-        for ender in self._enders:
-            self._poll.register(ender, select.EPOLLIN)
+        self._parent = parent
+        self._poll.register(parent, select.EPOLLIN)
+        self.watch(woken, lambda: self._signalled(os.read(woken, 4096)))
         self._poll.register(listener, select.EPOLLIN)
 
     def run(self) -> None:
@@ -233,10 +238,24 @@ class Loop:
             for descriptor, event in events:
                 if descriptor in self._connections:
                     self._attend(self._connections[descriptor], event)
-                elif descriptor in self._enders:
+                elif descriptor in self._watched:
+                    self._watched[descriptor]()
+                elif descriptor == self._parent:
                     self._stopping = True
                 else:
                     self._accept()
+
+    def watch(self, descriptor: int, attend: Callable[[], None], write: bool = False) -> None:
+        """Calls ``attend`` whenever there is something to read (``write``: room to write), until ``unwatch``."""
+        self._watched[descriptor] = attend
+        self._poll.register(descriptor, select.EPOLLOUT if write else select.EPOLLIN)
+
+    def unwatch(self, descriptor: int) -> None:
+        del self._watched[descriptor]
+        self._poll.unregister(descriptor)
+
+    def _signalled(self, numbers: bytes) -> None:
+        """Signals have come, and their handlers have run."""
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True

@@ -4,6 +4,7 @@ WILDSAGE_BIND                   ``unix:/path`` to listen on, else TCP SAGEMAKER_
 WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingface or algorithms
 WILDSAGE_ALGORITHM              the built-in algorithm that answers where there is no script
 SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
+SAGEMAKER_MULTI_MODEL           true: models come and go (``multimodel``), each in one process
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import importlib
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
 
 from . import algorithms, script, supervisor
 from .http import Answer, Handle, Loop, Request
+from .multimodel.front import Front
 
 _FRAMEWORKS = ("sklearn", "xgboost", "pytorch", "tensorflow", "huggingface", "algorithms")
 
@@ -35,6 +38,8 @@ def main() -> int:
     if status:
         return status
     listener = bind(environ)
+    if environ.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true":
+        return _serve_many(framework, listener, environ)
 
     def work(parent: int, ready: Callable[[], None]) -> None:
         loop = Loop(listener, parent, _routes(_load(framework, place)))
@@ -42,6 +47,19 @@ def main() -> int:
         loop.run()
 
     return supervisor.Supervisor(workers(environ), work).run()
+
+
+def _serve_many(framework: str, listener: socket.socket, environ: Mapping[str, str]) -> int:
+    """Any number of models, each with the code that all share or that of its own folder."""
+    bound = environ.get("WILDSAGE_BIND", "")
+    folder = os.path.dirname(bound.removeprefix("unix:")) if bound.startswith("unix:") else tempfile.mkdtemp()
+
+    def load(url: str) -> Handle:
+        os.environ["SM_MODEL_DIR"] = url
+        return _routes(_load(framework, script.find(os.environ)))
+
+    Front(listener, folder, load, environ).run()
+    return 0
 
 
 def bind(environ: Mapping[str, str]) -> socket.socket:

@@ -1,0 +1,131 @@
+"""One model in a process of its own, forked from one that has the framework in memory already."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ..http import Connection, Handle, Loop
+from . import learning
+
+# Load(url): the handle of the model in a folder. Raises whatever keeps it from being loaded.
+Load = Callable[[str], Handle]
+
+_MOST_WORDS = 4096
+_ROLLUP = ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")
+
+
+class Model:
+    """A model that is being loaded, loaded, or being unloaded.
+
+    ``report``: where its process tells (once, as JSON) that it is loaded, or why not. ``waiting``: who wants to hear
+    that; ``unloading``: who wants to hear that it is gone. ``private``: bytes that only its process has.
+    """
+
+    def __init__(self, name: str, url: str, address: str, pid: int, report: int) -> None:
+        self.name = name
+        self.url = url
+        self.address = address
+        self.pid = pid
+        self.report = report
+        self.told = b""
+        self.loaded = False
+        self.private = 0
+        self.waiting: list[Connection] = []
+        self.unloading: list[Connection] = []
+
+    def shown(self) -> dict[str, str]:
+        """As the contract shows it, and the file name of the socket at which the model itself answers."""
+        return {"modelName": self.name, "modelUrl": self.url, "wildsageSocket": os.path.basename(self.address)}
+
+
+def socket_of(folder: str, name: str) -> str:
+    """A path short enough for a socket, whatever the model's name."""
+    return os.path.join(folder, f"m-{hashlib.sha256(name.encode()).hexdigest()[:16]}.sock")
+
+
+def start(name: str, url: str, folder: str, load: Load, let_go: Callable[[], None], parent: int) -> Model:
+    """Forks the process. ``let_go`` closes there what is the front's; the end of ``parent``: the front is gone."""
+    address = socket_of(folder, name)
+    report, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(_live(address, url, load, let_go, parent, (report, tell)))
+    os.close(tell)
+    os.set_blocking(report, False)
+    return Model(name, url, address, pid, report)
+
+
+def _live(address: str, url: str, load: Load, let_go: Callable[[], None], parent: int, pipe: tuple[int, int]) -> int:
+    """The process's whole life."""
+    report, tell = pipe
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        let_go()
+        os.close(report)
+        _tell_apart()
+        known = set(sys.modules)
+        handle = load(url)
+        listener = _listen(address)
+        loop = Loop(listener, parent, handle)
+        _say(tell, {"private": private_bytes(os.getpid()), "modules": learning.learned(known)})
+        loop.run()
+        os.unlink(address)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        _say(tell, {"error": traceback.format_exc()[-_MOST_WORDS:]})
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _tell_apart() -> None:
+    """Forks of one process must not draw the same random numbers; and nothing of the front's is worth collecting."""
+    gc.freeze()
+    for name, seed in (("random", "seed"), ("numpy.random", "seed")):
+        module = sys.modules.get(name)
+        if module is not None:
+            getattr(module, seed)()
+
+
+def _listen(address: str) -> socket.socket:
+    if os.path.exists(address):
+        os.unlink(address)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(address)
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
+def _say(descriptor: int, what: dict[str, Any]) -> None:
+    data = json.dumps(what).encode()
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.close(descriptor)
+    except OSError:  # it was said before, or the front is gone
+        return
+
+
+def private_bytes(pid: int) -> int:
+    """What would be free if that process ended; 0 if that cannot be told."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
+            return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(_ROLLUP))
+    except OSError:
+        return 0

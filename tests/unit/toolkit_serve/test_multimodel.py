@@ -1,0 +1,182 @@
+"""The container contract of multi-model endpoints, spoken with the model server over its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.unit.toolkit_serve.served import Served, serving, start, until
+
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.client_connection import Unreachable
+from wildsage.wire.http.messages import BytesBody, Request, Response
+
+SCRIPT = """
+import json, os, time
+def model_fn(folder):
+    text = open(os.path.join(folder, "factor")).read()
+    size = os.path.join(folder, "bytes")
+    held = bytearray(int(open(size).read()) if os.path.exists(size) else 0)
+    for place in range(0, len(held), 4096):
+        held[place] = 1
+    return float(text), held
+def input_fn(body, content_type): return json.loads(body)
+def predict_fn(data, model):
+    if data == "die":
+        os._exit(3)
+    if isinstance(data, str):
+        return [len(data)]
+    return [each * model[0] for each in data]
+def output_fn(prediction, accept): return json.dumps(prediction)
+"""
+
+
+@asynccontextmanager
+async def many(folder: Path, **environ: str) -> AsyncIterator[Served]:
+    """A server for many models, whose script is in the shared code folder."""
+    code = folder / "code"
+    code.mkdir()
+    (code / "inference.py").write_text(SCRIPT)
+    async with serving(
+        folder, "sklearn", None, SAGEMAKER_MULTI_MODEL="true", SAGEMAKER_SUBMIT_DIRECTORY=str(code), **environ
+    ) as served:
+        yield served
+
+
+def put(folder: Path, name: str, factor: str, held: int = 0) -> str:
+    place = folder / "models" / name / "model"
+    place.mkdir(parents=True)
+    (place / "factor").write_text(factor)
+    if held:
+        (place / "bytes").write_text(str(held))
+    return str(place)
+
+
+async def ask(served: Served, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    data = b"" if body is None else json.dumps(body).encode()
+    headers = [("host", "localhost"), ("content-length", str(len(data))), ("content-type", "application/json")]
+    response = await served.client.send(served.address, Request(method, path, headers, BytesBody(data)), 60)
+    return response.status, json.loads(await text_of(response) or b"null")
+
+
+async def text_of(response: Response) -> bytes:
+    if isinstance(response.body, bytes):
+        return response.body
+    return b"".join([piece async for piece in response.body])  # type: ignore[union-attr]
+
+
+async def load(served: Served, folder: Path, name: str, factor: str, held: int = 0) -> tuple[int, Any]:
+    return await ask(served, "POST", "/models", {"model_name": name, "url": put(folder, name, factor, held)})
+
+
+async def test_models_come_and_go(tmp_path: Path) -> None:
+    async with many(tmp_path) as served:
+        assert await ask(served, "GET", "/models") == (200, {"models": []})
+        assert (await ask(served, "POST", "/models/a/invoke", [1]))[0] == 404
+        status, shown = await load(served, tmp_path, "a", "2")
+        assert (status, shown["modelName"]) == (200, "a")
+        assert (await load(served, tmp_path, "b", "3"))[0] == 200
+        assert await ask(served, "POST", "/models/a/invoke", [1, 2]) == (200, [2.0, 4.0])
+        assert await ask(served, "POST", "/models/b/invoke", [1, 2]) == (200, [3.0, 6.0])
+        again = await ask(served, "POST", "/models", {"model_name": "a", "url": shown["modelUrl"]})
+        assert again == (409, shown)
+        assert await ask(served, "GET", "/models/a") == (200, shown)
+        listed = (await ask(served, "GET", "/models"))[1]["models"]
+        assert sorted(each["modelName"] for each in listed) == ["a", "b"]
+        assert (await ask(served, "DELETE", "/models/a"))[0] == 200
+        assert (await ask(served, "GET", "/models/a"))[0] == 404
+        assert (await ask(served, "DELETE", "/models/a"))[0] == 404
+        assert (await ask(served, "POST", "/models/b/invoke", [1]))[0] == 200
+        assert (await ask(served, "POST", "/models", [1]))[0] == 400
+
+
+async def test_a_model_answers_at_its_own_socket(tmp_path: Path) -> None:
+    async with many(tmp_path) as served:
+        shown = (await load(served, tmp_path, "a", "2"))[1]
+        own = f"unix:{tmp_path}/{shown['wildsageSocket']}"
+        body = b"[5]"
+        headers = [("host", "a"), ("content-length", "3"), ("content-type", "application/json")]
+        response = await served.client.send(own, Request("POST", "/invocations", headers, BytesBody(body)), 30)
+        assert (response.status, await text_of(response)) == (200, b"[10.0]")
+
+
+async def test_a_large_body_passes_through_the_front(tmp_path: Path) -> None:
+    async with many(tmp_path) as served:
+        await load(served, tmp_path, "a", "2")
+        assert await ask(served, "POST", "/models/a/invoke", "x" * 3_000_000) == (200, [3_000_000])
+
+
+async def test_a_model_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+    async with many(tmp_path) as served:
+        status, told = await load(served, tmp_path, "a", "two")
+        assert status == 500
+        assert "could not convert string to float: 'two'" in told["message"]
+        assert await ask(served, "GET", "/models") == (200, {"models": []})
+        assert (await load(served, tmp_path, "b", "2"))[0] == 200
+
+
+async def test_a_model_whose_process_dies_can_be_loaded_again(tmp_path: Path) -> None:
+    async with many(tmp_path) as served:
+        shown = (await load(served, tmp_path, "a", "2"))[1]
+        await load(served, tmp_path, "b", "3")
+        assert (await ask_text(served, "/models/a/invoke", b'"die"'))[0] == 502
+        await until_status(served, "/models/a", 404)
+        assert await ask(served, "POST", "/models/b/invoke", [1]) == (200, [3.0])
+        assert await ask(served, "POST", "/models", {"model_name": "a", "url": shown["modelUrl"]}) == (200, shown)
+        assert await ask(served, "POST", "/models/a/invoke", [1]) == (200, [2.0])
+
+
+async def ask_text(served: Served, path: str, body: bytes) -> tuple[int, bytes]:
+    headers = [("host", "localhost"), ("content-length", str(len(body))), ("content-type", "application/json")]
+    response = await served.client.send(served.address, Request("POST", path, headers, BytesBody(body)), 60)
+    return response.status, await text_of(response)
+
+
+async def until_status(served: Served, path: str, status: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            if (await ask(served, "GET", path))[0] == status:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_no_more_than_there_is_memory_for(tmp_path: Path) -> None:
+    held = 60 << 20
+    async with many(tmp_path, WILDSAGE_MEMORY_BYTES=str(400 << 20)) as served:
+        found = [(await load(served, tmp_path, f"m{number}", "2", held))[0] for number in range(8)]
+        count = found.index(507)
+        assert 2 <= count <= 6
+        assert set(found[count:]) == {507}
+        assert (await ask(served, "DELETE", "/models/m0"))[0] == 200
+        url = str(tmp_path / "models" / "m7" / "model")
+        assert (await ask(served, "POST", "/models", {"model_name": "m7", "url": url}))[0] == 200
+        assert (await load(served, tmp_path, "huge", "2", 1 << 30))[0] == 507
+
+
+async def test_a_limit_on_their_number(tmp_path: Path) -> None:
+    async with many(tmp_path, WILDSAGE_MOST_MODELS="2") as served:
+        assert [(await load(served, tmp_path, name, "2"))[0] for name in "abc"] == [200, 200, 507]
+
+
+async def test_models_end_with_their_container(tmp_path: Path) -> None:
+    process, _ = await start(tmp_path, "sklearn", SCRIPT, SAGEMAKER_MULTI_MODEL="true")
+    served = Served(process, f"unix:{tmp_path}/serve.sock", tmp_path / "log", Client())
+    await until((tmp_path / "serve.sock").exists)
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(Unreachable):
+                await ask(served, "GET", "/ping")
+                break
+            await asyncio.sleep(0.01)
+    await load(served, tmp_path, "a", "2")
+    workers = served.workers()
+    assert len(workers) == 1
+    served.client.close()
+    process.kill()
+    await process.wait()
+    await until(lambda: not Path(f"/proc/{workers[0]}").exists())
