@@ -12,7 +12,8 @@ acts on the newest version it has seen.  As JSON:
      "endpoints": {"us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
          "status": "InService", "config": "iris-config", "log_group": "/aws/sagemaker/Endpoints/iris",
          "variants": [{"name": "AllTraffic", "weight": 1.0, "routing": "LEAST_OUTSTANDING_REQUESTS", "share": 1.0,
-                       "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock"}], "capture": null}],
+                       "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock", "containers": []}],
+                       "capture": null, "mode": ""}],
          "shadows": []}}}
 
 Secrets are in it: the file's mode is 0600.
@@ -29,12 +30,28 @@ LEAST_OUTSTANDING, RANDOM = "LEAST_OUTSTANDING_REQUESTS", "RANDOM"
 """RoutingStrategy of a variant (API reference, ProductionVariantRoutingConfig)."""
 
 
+SERIAL, DIRECT = "Serial", "Direct"
+"""How the containers of an instance are used (API reference, InferenceExecutionConfig): in series, or each by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One of several of an instance. ``hostname``: ContainerHostname, or what it is called where that is not given."""
+
+    hostname: str
+    address: str
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One container that answers ``/invocations``. ``address``: ``unix:/path`` or ``tcp:host:port``."""
+    """What answers ``/invocations``. ``address``: ``unix:/path`` or ``tcp:host:port``.
+
+    ``containers``: all of an instance that has several, in the model's order; ``address`` is then the first one's.
+    """
 
     id: str
     address: str
+    containers: tuple[Container, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,7 @@ class Variant:
     of the endpoint. ``routing``: RoutingStrategy; routers take all but RANDOM for the least outstanding requests.
     ``share``: from 0 to 1, how much of what is asked of this variant by name (TargetVariant) this entry answers,
     relative to the other entry of the same name, if there is one. ``capture``: None where nothing is kept.
+    ``mode``: how the several containers of each instance are used, SERIAL or DIRECT; empty where each has one.
     """
 
     name: str
@@ -71,6 +89,7 @@ class Variant:
     routing: str = LEAST_OUTSTANDING
     share: float = 1.0
     capture: Capture | None = None
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +201,16 @@ def _variants(data: Iterable[Mapping[str, Any]]) -> tuple[Variant, ...]:
         Variant(
             **{
                 **item,
-                "instances": tuple(Instance(**instance) for instance in item["instances"]),
+                "instances": tuple(map(_instance, item["instances"])),
                 "capture": _capture(item.get("capture")),
             }
         )
         for item in data
     )
+
+
+def _instance(data: Mapping[str, Any]) -> Instance:
+    return Instance(**{**data, "containers": tuple(Container(**each) for each in data.get("containers", ()))})
 
 
 def _capture(data: Mapping[str, Any] | None) -> Capture | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from wildsage.core import routes
 from wildsage.services.sagemaker.endpoints import fleet, moves
-from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State, Variant
+from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, Running, State, Variant
 from wildsage.services.sagemaker.endpoints.rollout import End
 from wildsage.services.sagemaker.endpoints.routes import endpoint_of
 from wildsage.store.codec import Document
@@ -21,13 +21,18 @@ def variant(name: str, count: int = 1, weight: float = 1.0, shadow: bool = False
     return Variant(name, weight, count, DOCUMENT, MODEL, shadow)
 
 
+def running(name: str) -> tuple[Running, ...]:
+    """The only container of an instance."""
+    return (Running({}, f"unix:/{name}"),)
+
+
 def serving(number: int, *variants: Variant) -> State:
     """An endpoint whose fleet is up."""
     state = State(Fleet(number, f"config-{number}", 0.0, variants))
     for each in variants:
         for index in range(each.count):
             name = f"{number}-{each.name}-{index}"
-            state.put(Instance(name, number, each.name, fleet.SERVING, address=f"unix:/{name}", since=float(index)))
+            state.put(Instance(name, number, each.name, fleet.SERVING, running(name), since=float(index)))
     moves.switch(state, 0.0)
     state.unpublished = False
     return state
@@ -97,7 +102,7 @@ class World:
         if moves.retire_surplus(state, self.now) or missing:
             for number, name in missing:
                 self._made += 1
-                state.put(Instance(f"i-{self._made}", number, name, address=f"unix:/{self._made}"))
+                state.put(Instance(f"i-{self._made}", number, name, containers=running(str(self._made))))
             return None
         for each in state.of(fleet.PLANNED):
             if each.fleet in self.broken:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.unit.services.sagemaker.conftest import SKLEARN, Server, archive
 
 from wildsage.core.routes import Endpoint, endpoint_key, from_json
+from wildsage.kit.kind import edit_resource
+from wildsage.services.sagemaker.endpoints import fleet
+from wildsage.services.sagemaker.endpoints.fleet import Instance
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.store.codec import Document
+from wildsage.store.resources import Resource
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import BytesBody, Request
 
+ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
 GOOD = """
@@ -46,14 +52,23 @@ class Hosting:
 
     async def model(self, name: str, script: str = GOOD, factor: str = "2", **container: Any) -> None:
         """A model that multiplies by ``factor``; ``container`` replaces fields of its container definition."""
+        definition = await self.container(name, script, factor, **container)
+        await self.call("CreateModel", ModelName=name, ExecutionRoleArn=self.server.role, PrimaryContainer=definition)
+
+    async def container(self, name: str, script: str = GOOD, factor: str = "2", **fields: Any) -> Document:
+        """The definition of a container that multiplies by ``factor``; ``fields`` replace its own."""
         files = {"factor.txt": factor, "code/inference.py": script}
         definition: dict[str, Any] = {
             "Image": SKLEARN,
             "ModelDataUrl": await self.server.put(f"models/{name}.tar.gz", archive(files)),
             "Environment": {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_MODEL_SERVER_WORKERS": "1"},
         }
-        definition.update(container)
-        await self.call("CreateModel", ModelName=name, ExecutionRoleArn=self.server.role, PrimaryContainer=definition)
+        return {**definition, **fields}
+
+    async def models(self, name: str, *containers: Document, **fields: Any) -> None:
+        """A model of several containers."""
+        role = self.server.role
+        await self.call("CreateModel", ModelName=name, ExecutionRoleArn=role, Containers=list(containers), **fields)
 
     async def config(self, name: str, *variants: Document) -> None:
         """``variants`` as documents; what is left out is filled in."""
@@ -73,6 +88,29 @@ class Hosting:
         """DescribeEndpoint once it has one of the phases."""
         await self.server.settled(ENDPOINT, name, *phases)
         return await self.call("DescribeEndpoint", EndpointName=name)
+
+    async def launched(self, name: str) -> Instance:
+        """Its first instance that was launched and does not serve yet."""
+        async with asyncio.timeout(120):
+            while True:
+                found = await self.server.control.platform.resources.get(ENDPOINT.key(ACCOUNT, REGION, name))
+                assert found is not None
+                if launched := fleet.load(found.state).of(fleet.LAUNCHED):
+                    return launched[0]
+                await asyncio.sleep(0.02)
+
+    async def hurry(self, name: str, seconds: float = 0.0) -> None:
+        """Instances that were launched get no more time than that for their first healthy answer."""
+        platform = self.server.control.platform
+
+        def change(endpoint: Resource) -> None:
+            state = fleet.load(endpoint.state)
+            for each in state.of(fleet.LAUNCHED):
+                state.put(replace(each, deadline=platform.clock.now() + seconds))
+            endpoint.state = fleet.dump(state)
+
+        await self.launched(name)
+        await edit_resource(platform, ENDPOINT, ENDPOINT.key(ACCOUNT, REGION, name), change)
 
     async def up(self, name: str, script: str = GOOD) -> Document:
         """A model, its configuration and its endpoint, all of one name, in service."""

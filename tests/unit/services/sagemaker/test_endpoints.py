@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,8 @@ from tests.unit.services.sagemaker.conftest import BUCKET, Server, archive
 from tests.unit.services.sagemaker.hosting import GOOD, Hosting, ask
 
 from wildsage.core.errors import ApiError
-from wildsage.kit.kind import edit_resource
 from wildsage.services.sagemaker.endpoints import fleet
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
-from wildsage.store.resources import Resource
 
 
 @pytest.fixture
@@ -80,22 +77,7 @@ async def test_a_server_that_never_answers_ping_fails_when_its_time_is_over(serv
     await hosting.model("mute", "import time\ndef model_fn(folder):\n    time.sleep(3600)\n")
     await hosting.config("mute")
     await hosting.endpoint("mute")
-    key = ENDPOINT.key("000000000000", "us-east-1", "mute")
-
-    def hurry(endpoint: Resource) -> None:
-        state = fleet.load(endpoint.state)
-        for each in state.of(fleet.LAUNCHED):
-            state.put(replace(each, deadline=0.0))
-        endpoint.state = fleet.dump(state)
-
-    async with asyncio.timeout(120):
-        while True:
-            found = await server.control.platform.resources.get(key)
-            assert found is not None
-            if fleet.load(found.state).of(fleet.LAUNCHED):
-                break
-            await asyncio.sleep(0.02)
-    await edit_resource(server.control.platform, ENDPOINT, key, hurry)
+    await hosting.hurry("mute")
     described = await hosting.until("mute", "Failed")
     assert "did not pass the ping health check" in described["FailureReason"]
     assert hosting.folders() == []
@@ -117,7 +99,7 @@ async def test_an_instance_that_dies_is_replaced_and_the_endpoint_stays_in_servi
     assert before is not None
     found = await server.settled(ENDPOINT, "robust", "InService")
     (instance,) = fleet.load(found.state).of(fleet.SERVING)
-    os.kill(instance.handle["pid"], signal.SIGKILL)
+    os.kill(instance.containers[0].handle["pid"], signal.SIGKILL)
     async with asyncio.timeout(120):
         while True:
             route = await hosting.route("robust")
@@ -218,7 +200,7 @@ async def test_instances_lost_with_the_machine_are_launched_anew(server: Server,
     found = await server.settled(ENDPOINT, "reborn", "InService")
     await server.stop()
     (instance,) = fleet.load(found.state).of(fleet.SERVING)
-    os.kill(instance.handle["pid"], signal.SIGKILL)
+    os.kill(instance.containers[0].handle["pid"], signal.SIGKILL)
     await server.start()
     async with asyncio.timeout(120):
         while True:

@@ -23,7 +23,7 @@ from typing import Any
 
 from wildsage.core.routes import LEAST_OUTSTANDING
 from wildsage.services.sagemaker.endpoints.rollout import Place, Rollout
-from wildsage.services.sagemaker.models.containers import Container, containers_of
+from wildsage.services.sagemaker.models.containers import Container, containers_of, mode_of
 from wildsage.store.codec import Document
 
 PLANNED, FILLED, LAUNCHED, SERVING = "planned", "filled", "launched", "serving"
@@ -54,8 +54,9 @@ class Variant:
         return containers_of(self.model)
 
     @property
-    def image(self) -> str:
-        return self.containers[0].image
+    def mode(self) -> str:
+        """How they are used: see ``core.routes.Variant``."""
+        return mode_of(self.model)
 
     @property
     def startup_timeout(self) -> float:
@@ -106,9 +107,20 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """One container. Epoch seconds: ``not_before`` its start, ``since`` it serves.
+class Running:
+    """A container of an instance that was launched. ``number``, ``hostname``: see ``models.containers.Container``."""
 
+    handle: Mapping[str, Any]
+    address: str
+    number: int = 1
+    hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance. Epoch seconds: ``not_before`` its start, ``since`` it serves.
+
+    ``containers``: all of its model's, in order, once they are launched; they live and die together.
     ``deadline``: for its first healthy answer; of a retired one for its last answer, of an ending one for its end.
     """
 
@@ -116,11 +128,15 @@ class Instance:
     fleet: int
     variant: str
     stage: str = PLANNED
-    handle: Mapping[str, Any] = field(default_factory=dict)
-    address: str = ""
+    containers: tuple[Running, ...] = ()
     not_before: float = 0.0
     deadline: float = 0.0
     since: float = 0.0
+
+    @property
+    def address(self) -> str:
+        """By which routers tell it from others: its first container's."""
+        return self.containers[0].address if self.containers else ""
 
     @property
     def place(self) -> Place:
@@ -180,14 +196,14 @@ class State:
 
 
 def load(document: Document) -> State:
-    """From a resource's ``state``; also from one that was kept before there were rollouts."""
+    """From a resource's ``state``; also from one that was kept before there were rollouts, or several containers."""
     rollout, serving = document.get("rollout"), document["serving"]
     if not isinstance(serving, list):  # then one fleet, or None
         serving = [] if serving is None else [{"fleet": serving, "share": 1.0}]
     return State(
         target=_fleet(document["target"]),
         serving=tuple(Part(_fleet(part["fleet"]), part["share"]) for part in serving),
-        instances={each["id"]: Instance(**each) for each in document["instances"]},
+        instances={each["id"]: _instance(each) for each in document["instances"]},
         rollout=None if rollout is None else Rollout(**rollout),
         former=tuple(map(_fleet, document.get("former", ()))),
         failures=document["failures"],
@@ -209,6 +225,14 @@ def dump(state: State) -> Document:
         "unpublished": state.unpublished,
         "failed": state.failed,
     }
+
+
+def _instance(document: Document) -> Instance:
+    known = {name: value for name, value in document.items() if name not in ("handle", "address")}
+    containers = document.get("containers", ())
+    if document.get("handle"):  # as it was kept when an instance was one container
+        containers = [{"handle": document["handle"], "address": document["address"]}]
+    return Instance(**{**known, "containers": tuple(Running(**each) for each in containers)})
 
 
 def _fleet(document: Document) -> Fleet:

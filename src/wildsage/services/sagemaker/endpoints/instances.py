@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from wildsage.core.errors import ClientFault, InternalFault, JobFault, RuntimeRe
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
-from wildsage.runtimes.base import Inspection, Phase, Runtime
+from wildsage.runtimes.base import Phase, Runtime
 from wildsage.services.sagemaker.endpoints import fleet
-from wildsage.services.sagemaker.endpoints.fleet import Instance, Variant
+from wildsage.services.sagemaker.endpoints.fleet import Instance, Running, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, LOG_GROUPS, log_group
 from wildsage.services.sagemaker.endpoints.moves import STOP_GRACE, ending
 from wildsage.services.sagemaker.endpoints.routers import Routers
@@ -24,7 +25,8 @@ from wildsage.services.sagemaker.instance.attendant import Attendants, Source
 from wildsage.services.sagemaker.instance.gauges import Measured
 from wildsage.services.sagemaker.instance.health import Patience, until_healthy, until_ill
 from wildsage.services.sagemaker.instance.images import Images
-from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.threads import Stopped, in_thread
+from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.models.launch import Placement
 from wildsage.services.sagemaker.models.launching import Launching
 from wildsage.store.resources import Key
@@ -51,31 +53,40 @@ class Instances:
         self._routers = routers
         self._patience = Patience()
 
-    def _directory(self, instance: Instance) -> Path:
-        return self._platform.settings.data.instances / f"host-{instance.id}"
+    def _directory(self, instance: Instance, number: int) -> Path:
+        """Of a container; ``number`` from 1."""
+        name = f"host-{instance.id}" if number == 1 else f"host-{instance.id}-{number}"
+        return self._platform.settings.data.instances / name
 
-    def _stream(self, endpoint: Key, instance: Instance) -> LogStream:
-        name = f"{instance.variant}/{instance.id}"
+    def _stream(self, endpoint: Key, instance: Instance, hostname: str) -> LogStream:
+        name = "/".join(filter(None, (instance.variant, instance.id, hostname)))
         return LogStream(endpoint.account, endpoint.region, log_group(endpoint.name), name)
 
-    def _source(self, endpoint: Key, instance: Instance, variant: Variant | None = None) -> Source:
-        measured = None
-        if variant is not None:
-            dimensions = (("EndpointName", endpoint.name), ("VariantName", variant.name))
-            kind = str(variant.document.get("InstanceType") or "")
-            measured = Measured(endpoint.account, endpoint.region, LOG_GROUPS, dimensions, kind)
-        stream = self._stream(endpoint, instance)
-        return Source(f"host/{instance.id}", self._runtime, instance.handle, stream, measured=measured)
+    def _sources(self, endpoint: Key, instance: Instance, variant: Variant | None = None) -> Iterator[Source]:
+        """The output of each container that was launched."""
+        for each in instance.containers:
+            measured = None
+            if variant is not None:
+                named = (("ContainerName", each.hostname),) if each.hostname else ()
+                dimensions = (("EndpointName", endpoint.name), ("VariantName", variant.name), *named)
+                kind = str(variant.document.get("InstanceType") or "")
+                measured = Measured(endpoint.account, endpoint.region, LOG_GROUPS, dimensions, kind)
+            stream = self._stream(endpoint, instance, each.hostname)
+            yield Source(_unique("host", instance, each.number), self._runtime, each.handle, stream, measured=measured)
 
-    def _place(self, endpoint: Key, instance: Instance, variant: Variant) -> Placement:
-        return Placement(
-            arn=ENDPOINT.arn(endpoint),
-            region=endpoint.region,
-            model=variant.model,
-            container=variant.containers[0],
-            instance_type=variant.document["InstanceType"],
-            directory=self._directory(instance),
-        )
+    def _places(self, endpoint: Key, instance: Instance, variant: Variant) -> list[Placement]:
+        """Of each container of its model."""
+        return [
+            Placement(
+                arn=ENDPOINT.arn(endpoint),
+                region=endpoint.region,
+                model=variant.model,
+                container=container,
+                instance_type=variant.document["InstanceType"],
+                directory=self._directory(instance, container.number),
+            )
+            for container in variant.containers
+        ]
 
     async def next(self, endpoint: Key, instance: Instance, variant: Variant | None) -> Instance | None:
         """The instance as it is once something has become of it; None: nothing is left of it.
@@ -87,7 +98,8 @@ class Instances:
             await self.dispose(endpoint, instance, variant)
             return None
         if instance.stage in (fleet.LAUNCHED, fleet.SERVING, fleet.RETIRED):
-            self._attendants.attend(self._source(endpoint, instance, variant))
+            for source in self._sources(endpoint, instance, variant):
+                self._attendants.attend(source)
         if instance.stage == fleet.RETIRED:
             await self.drained(instance)
             return ending(instance, self._platform.clock.now())
@@ -103,10 +115,13 @@ class Instances:
         return await self.fill(endpoint, instance, variant)
 
     async def fill(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
-        """The image is at hand, the model and its code lie in the instance's folder. Raises JobFault, OSError."""
-        place, stream = self._place(endpoint, instance, variant), self._stream(endpoint, instance)
-        await self._launching.prepare(place, stream, once=f"notice/{instance.id}")
-        if await _first(self._launching.fill(place), self._platform.clock.sleep(variant.download_timeout)) == 1:
+        """Images are at hand, models and their code lie in the containers' folders. Raises JobFault, OSError."""
+        places = self._places(endpoint, instance, variant)
+        for place in places:
+            stream = self._stream(endpoint, instance, place.container.hostname)
+            await self._launching.prepare(place, stream, once=_unique("notice", instance, place.container.number))
+        filling = _all(self._launching.fill(place) for place in places)
+        if await _first(filling, self._platform.clock.sleep(variant.download_timeout)) == 1:
             raise ClientFault(
                 f"The model data of production variant {variant.name} was not downloaded and extracted within "
                 f"{variant.download_timeout:g} seconds (ModelDataDownloadTimeoutInSeconds)."
@@ -114,37 +129,50 @@ class Instances:
         return replace(instance, stage=fleet.FILLED)
 
     async def launch(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
-        """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
-        place, stream = self._place(endpoint, instance, variant), self._stream(endpoint, instance)
-        handle = await self._launching.launch(place, stream)
+        """The processes exist; a second call finds the first's. Raises JobFault, RuntimeRefused."""
+        places = self._places(endpoint, instance, variant)
         return replace(
             instance,
             stage=fleet.LAUNCHED,
-            handle=dict(handle),
-            address=self._runtime.address_of(handle),
+            containers=tuple(await together(self._launch(endpoint, instance, place) for place in places)),
             deadline=self._platform.clock.now() + variant.startup_timeout,
         )
 
+    async def _launch(self, endpoint: Key, instance: Instance, place: Placement) -> Running:
+        hostname = place.container.hostname
+        handle = await self._launching.launch(place, self._stream(endpoint, instance, hostname))
+        return Running(dict(handle), self._runtime.address_of(handle), place.container.number, hostname)
+
     async def started(self, endpoint: Key, instance: Instance) -> Instance:
         """Returns once a launched instance serves; raises NotHealthy once it is clear that it will not."""
-        ending = self._runtime.wait(instance.handle)
-        healthy = until_healthy(self._platform.clock, instance.address)
-        left = max(instance.deadline - self._platform.clock.now(), 0.0)
-        first = await _first(healthy, ending, self._platform.clock.sleep(left))
+        clock, waiting = self._platform.clock, list(instance.containers)
+
+        async def well(container: Running) -> None:
+            await until_healthy(clock, container.address)
+            waiting.remove(container)
+
+        healthy = _all(map(well, instance.containers))
+        endings = [self._runtime.wait(each.handle) for each in instance.containers]
+        left = max(instance.deadline - clock.now(), 0.0)
+        first = await _first(healthy, *endings, clock.sleep(left))
         if first == 0:
-            return replace(instance, stage=fleet.SERVING, since=self._platform.clock.now())
-        found = await self._runtime.inspect(instance.handle)
-        raise NotHealthy(await self._reason(endpoint, instance, found))
+            return replace(instance, stage=fleet.SERVING, since=clock.now())
+        ended = instance.containers[first - 1 : first]  # none of them where time was over
+        raise NotHealthy(await self._reason(endpoint, instance, list(ended) or waiting or list(instance.containers)))
+
+    async def _ended(self, instance: Instance) -> None:
+        """Returns once one of its containers has ended."""
+        await _first(*(self._runtime.wait(each.handle) for each in instance.containers))
 
     async def ill(self, instance: Instance) -> bool:
-        """Returns once a serving instance is not well any more; False if it has ended."""
-        ill = until_ill(self._platform.clock, instance.address, self._patience)
-        return await _first(self._runtime.wait(instance.handle), ill) == 1
+        """Returns once a container of a serving instance is not well any more; False if it has ended."""
+        ills = (until_ill(self._platform.clock, each.address, self._patience) for each in instance.containers)
+        return await _first(self._ended(instance), *ills) != 0
 
     async def drained(self, instance: Instance) -> None:
         """Returns once no router sends anything there or has anything under way there, or at its deadline."""
         clock, wait = self._platform.clock, _DRAIN_FIRST_WAIT
-        ending = asyncio.ensure_future(self._runtime.wait(instance.handle))
+        ending = asyncio.ensure_future(self._ended(instance))
         try:
             while not ending.done() and clock.now() < instance.deadline:
                 if await self._routers.done_with(instance.address):
@@ -155,36 +183,70 @@ class Instances:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
 
-    async def _reason(self, endpoint: Key, instance: Instance, found: Inspection) -> str:
+    async def _reason(self, endpoint: Key, instance: Instance, failed: list[Running]) -> str:
+        """``failed``: the containers that were not well. Of the first of them it is said how and why."""
         words = (
-            f"The primary container for production variant {instance.variant} did not pass the ping health check. "
+            f"The {_named(failed)} for production variant {instance.variant} did not pass the ping health check. "
             "Please check CloudWatch logs for this endpoint."
         )
+        first = failed[0]
+        found = await self._runtime.inspect(first.handle)
         if found.phase is Phase.RUNNING:
             return f"{words} It was still running when the time for its start was over."
         if found.phase is Phase.EXITED:
-            await self._attendants.finished(self._source(endpoint, instance))
+            (source,) = self._sources(endpoint, replace(instance, containers=(first,)))
+            await self._attendants.finished(source)
         if found.out_of_memory:
             return f"{words} It ran out of memory; use an instance type with more."
         how = "It was killed." if found.phase is Phase.LOST else f"It ended with exit code {found.exit_code}."
-        log = await logstreams.tail(self._platform, self._stream(endpoint, instance), _TAIL_LINES)
+        stream = self._stream(endpoint, instance, first.hostname)
+        log = await logstreams.tail(self._platform, stream, _TAIL_LINES)
         return f"{words} {how} Its log ends: " + "\n".join(log)
 
     async def dispose(self, endpoint: Key, instance: Instance, variant: Variant | None) -> None:
-        """Nothing of it is left but its log, whatever stage it was in. It is killed at its deadline, if it has one."""
+        """Nothing of it is left but its logs, whatever stage it was in. It is killed at its deadline, if it has one."""
         left = instance.deadline - self._platform.clock.now()
         grace = min(max(left, 0.0), STOP_GRACE) if instance.stage == fleet.ENDING else STOP_GRACE
-        if not instance.handle and variant is not None and self._directory(instance).exists():
-            # It may have been launched just before the handle could be kept; launching again finds out.
-            with suppress(JobFault, RuntimeRefused):
-                instance = await self.launch(endpoint, instance, variant)
-        if instance.handle:
-            await self._runtime.stop(instance.handle, grace)
-            if (self._directory(instance) / "log").exists():
-                await self._attendants.finished(self._source(endpoint, instance))
-            await self._runtime.remove(instance.handle)
-        directory = self._directory(instance)
-        await in_thread(lambda _: trees.remove(directory))
+        places = [] if variant is None else self._places(endpoint, instance, variant)
+        if not instance.containers:
+            instance = replace(instance, containers=await self._launched(endpoint, instance, places))
+        await together(self._runtime.stop(each.handle, grace) for each in instance.containers)
+        for each, source in zip(instance.containers, self._sources(endpoint, instance), strict=True):
+            if (self._directory(instance, each.number) / "log").exists():
+                await self._attendants.finished(source)
+            await self._runtime.remove(each.handle)
+        for number in {1, *(each.number for each in instance.containers), *(each.container.number for each in places)}:
+            await in_thread(partial(_remove, self._directory(instance, number)))
+
+    async def _launched(self, endpoint: Key, instance: Instance, places: list[Placement]) -> tuple[Running, ...]:
+        """What may have been launched just before its handle could be kept; launching again finds out."""
+        found = []
+        for place in places:
+            if place.directory.exists():
+                with suppress(JobFault, RuntimeRefused):
+                    found.append(await self._launch(endpoint, instance, place))
+        return tuple(found)
+
+
+def _unique(kind: str, instance: Instance, number: int) -> str:
+    """A name of a container's for ever; ``number`` from 1."""
+    return f"{kind}/{instance.id}" if number == 1 else f"{kind}/{instance.id}/{number}"
+
+
+def _named(containers: list[Running]) -> str:
+    """As AWS has it for an only container, and "all the containers that failed the ping check" of several."""
+    names = [each.hostname or "primary" for each in containers]
+    if len(names) == 1:
+        return f"{names[0]} container"
+    return f"{', '.join(names[:-1])} and {names[-1]} containers"
+
+
+def _remove(directory: Path, _: Stopped) -> None:
+    trees.remove(directory)
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await together(works)
 
 
 async def _first(*works: Coroutine[Any, Any, Any]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from wildsage.core import routes
 from wildsage.kit.context import Platform
 from wildsage.services.sagemaker.endpoints import capture, fleet, moves
-from wildsage.services.sagemaker.endpoints.fleet import Fleet, State
+from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
 from wildsage.store.resources import Resource
 
@@ -59,11 +59,18 @@ def _route(state: State, side: Fleet, share: float, name: str) -> routes.Variant
     return routes.Variant(
         name=variant.name,
         weight=variant.weight if share == 1 or not whole else share * variant.weight / whole,
-        instances=tuple(routes.Instance(each.id, each.address) for each in state.serving_at((side.number, name))),
+        instances=tuple(map(_instance, state.serving_at((side.number, name)))),
         routing=variant.routing,
         share=share,
         capture=capture.route(side.capture, variant),
+        mode=variant.mode,
     )
+
+
+def _instance(instance: Instance) -> routes.Instance:
+    several = instance.containers if len(instance.containers) > 1 else ()
+    containers = tuple(routes.Container(each.hostname, each.address) for each in several)
+    return routes.Instance(instance.id, instance.address, containers)
 
 
 class RoutePublisher:

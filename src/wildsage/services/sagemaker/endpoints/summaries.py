@@ -80,6 +80,9 @@ def _stage(state: State) -> Document:
 
 
 def _common(variant: Variant, made: float) -> Document:
-    image = {"SpecifiedImage": variant.image, "ResolvedImage": variant.image, "ResolutionTime": made}
+    images = [
+        {"SpecifiedImage": each.image, "ResolvedImage": each.image, "ResolutionTime": made}
+        for each in variant.containers
+    ]
     kept = {name: variant.document[name] for name in _KEPT if variant.document.get(name)}
-    return {"VariantName": variant.name, "DeployedImages": [image], **kept}
+    return {"VariantName": variant.name, "DeployedImages": images, **kept}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wildsage.core.routes import SERIAL
 from wildsage.store.codec import Document
 
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
@@ -12,10 +13,15 @@ SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One ContainerDefinition. ``number``: its place among those of its model, from 1."""
+    """One ContainerDefinition. ``number``: its place among those of its model, from 1.
+
+    ``hostname``: what it is called in logs, metrics and errors where its model has several; empty where it is the only
+    one ("This parameter is ignored for models that contain only a PrimaryContainer").
+    """
 
     number: int
     definition: Document
+    hostname: str = ""
 
     @property
     def image(self) -> str:
@@ -45,4 +51,16 @@ def containers_of(model: Document) -> tuple[Container, ...]:
     """All of a model's, in the order in which they answer: the PrimaryContainer, or Containers."""
     primary = model.get("PrimaryContainer")
     found = [primary] if primary else model.get("Containers") or []
-    return tuple(Container(number, definition) for number, definition in enumerate(found, 1))
+    if len(found) < 2:
+        return tuple(Container(number, definition) for number, definition in enumerate(found, 1))
+    return tuple(
+        Container(number, definition, definition.get("ContainerHostname") or f"container-{number}")
+        for number, definition in enumerate(found, 1)
+    )
+
+
+def mode_of(model: Document) -> str:
+    """How a model's containers are used, SERIAL or DIRECT; empty for a model with one."""
+    if len(containers_of(model)) < 2:
+        return ""
+    return str((model.get("InferenceExecutionConfig") or {}).get("Mode") or SERIAL)

@@ -70,9 +70,10 @@ async def _download(place: Placement, transfers: Transfers, uri: str, folder: Pa
 
 
 def _failed(place: Placement, uri: str, error: ApiError | None) -> ClientFault:
+    name = place.container.definition.get("ContainerHostname") or f"container_{place.container.number}"
     words = f" ({error.code}: {error.message})" if error is not None else ""
     return ClientFault(
-        f'Failed to download model data for container "container_{place.container.number}" from URL: "{uri}". Please '
+        f'Failed to download model data for container "{name}" from URL: "{uri}". Please '
         "ensure that there is an object located at the URL and that the role passed to CreateModel has permissions to "
         f"download the object.{words}"
     )

@@ -66,7 +66,7 @@ def spec(place: Placement, software: Software, settings: Settings, credentials_u
         argv=software.command,
         environment=environment(place, software, settings, "" if place.isolated else credentials_uri),
         working_directory=Inside.ML,
-        hostname=f"model-{place.container.number}",
+        hostname=place.container.hostname or "model-1",
         mounts=surroundings.mounts(settings),
         memory_bytes=kind.memory_bytes,
         cpus=float(kind.cpus),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wildsage.core.errors import Unsupported, ValidationError
+from wildsage.core.errors import ValidationError
+from wildsage.core.routes import DIRECT, SERIAL
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.services.sagemaker.models.containers import Container, containers_of
@@ -33,27 +34,45 @@ _ACCEPTED: Tree = {
     "Containers": _CONTAINER,
     "ExecutionRoleArn": None,
     "Tags": None,
+    "InferenceExecutionConfig": {"Mode": (SERIAL, DIRECT)},
     "VpcConfig": ANY,
     "EnableNetworkIsolation": None,
 }
 
 
 def check(request: Document) -> None:
-    """Raises ValidationError in AWS's words, Unsupported for what is not run yet."""
+    """Raises ValidationError, Unsupported for what is not run yet."""
     primary, several = request.get("PrimaryContainer"), request.get("Containers") or []
     if not primary and not several:
         raise ValidationError("You must specify either PrimaryContainer or Containers.")
     if primary and several:
         raise ValidationError("You cannot specify both PrimaryContainer and Containers. Specify only one of them.")
-    if len(several) > 1:
-        raise Unsupported(
-            f"Containers with {len(several)} entries is not supported by Wildsage yet; it runs 1 container a model."
-        )
     refuse_beyond(request, _ACCEPTED)
     if not request.get("ExecutionRoleArn"):
         raise ValidationError("ExecutionRoleArn is required: the role with which model data is downloaded.")
     for container in containers_of(request):
         _check_container(container)
+    _check_hostnames(request)
+
+
+def _check_hostnames(request: Document) -> None:
+    """The rules of ContainerHostname (API reference, ContainerDefinition)."""
+    several = request.get("Containers") or []
+    names = [name for each in several if (name := each.get("ContainerHostname"))]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValidationError(f"ContainerHostname {twice} is given to more than one container. It must be unique.")
+    if names and len(names) < len(several):
+        raise ValidationError(
+            "If you specify a value for the ContainerHostname for any ContainerDefinition that is part of an inference "
+            "pipeline, you must specify a value for the ContainerHostname parameter of every ContainerDefinition in "
+            "that pipeline."
+        )
+    if (request.get("InferenceExecutionConfig") or {}).get("Mode") == DIRECT and not names:
+        raise ValidationError(
+            "InferenceExecutionConfig.Mode Direct needs Containers that each have a ContainerHostname: it is what "
+            "TargetContainerHostname names."
+        )
 
 
 def _check_container(container: Container) -> None:
