@@ -13,14 +13,16 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Union
 
 _MOST_HEAD = 64 * 1024
 _MOST_BODY = 128 * 1024 * 1024  # batch transform sends up to 100 MB
 _LONG_SECONDS = 0.005  # from here on, a new connection costs little beside the request itself
 _FRESH_SECONDS = 0.02  # how long a new connection may be silent before the next is accepted
 _READ = 256 * 1024
+_PIECE_SECONDS = 60.0  # how long a client may take to accept a piece of a streamed answer
 _PHRASES = {
     200: "OK",
     204: "No Content",
@@ -50,11 +52,11 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """``content_type`` empty: none is sent."""
+    """``content_type`` empty: none is sent. A body in pieces is sent as they are made."""
 
     status: int
     content_type: str
-    body: bytes
+    body: Union[bytes, Iterator[bytes]]  # noqa: UP007 - Python 3.9
 
 
 class Malformed(Exception):
@@ -79,6 +81,11 @@ class Connection:
         self._head: tuple[str, str, dict[str, str]] | None = None
         self._length = 0
         self._chunks: _Chunks | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of a request has arrived and nothing of an answer is left."""
+        return not self._buffer and self._head is None and not self.unsent
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
@@ -211,6 +218,8 @@ class _Chunks:
 class Loop:
     """Serves ``listener`` until SIGTERM, or until ``parent`` (a pipe's end) says that the supervisor is gone."""
 
+    _long = _LONG_SECONDS
+
     def __init__(self, listener: socket.socket, parent: int, handle: Handle) -> None:
         self._listener = listener
         self._handle = handle
@@ -219,6 +228,7 @@ class Loop:
         self._stopping = False
         self._watched: dict[int, Callable[[], None]] = {}
         self._fresh: Connection | None = None  # accepted, and not answered yet
+        self._extra = ""  # header lines for the next answer
         woken, wake = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wake, False)
@@ -307,7 +317,7 @@ class Loop:
                 return
             began = time.perf_counter()
             answer = self._handle(request)
-            if time.perf_counter() - began > _LONG_SECONDS:
+            if time.perf_counter() - began > self._long:
                 connection.closing = True
             self._settled(connection)
             if not self._send(connection, answer, request.method == "HEAD"):
@@ -318,15 +328,39 @@ class Loop:
         head = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, 'Status')}\r\n"
         if answer.content_type:
             head += f"content-type: {answer.content_type}\r\n"
-        if answer.status != 204:
+        if not isinstance(answer.body, bytes):
+            head += "transfer-encoding: chunked\r\n"
+        elif answer.status != 204:
             head += f"content-length: {len(answer.body)}\r\n"
+        head, self._extra = head + self._extra, ""
         head += "connection: close\r\n\r\n" if connection.closing else "\r\n"
         data = head.encode("latin-1", "replace")
+        if not isinstance(answer.body, bytes):
+            return self._stream(connection, data, answer.body)
         if connection.send(data if head_only else data + answer.body):
             if connection.closing:
                 self._close(connection)
             return not connection.closing
         self._poll.modify(connection.sock, select.EPOLLOUT)
+        return True
+
+    def _stream(self, connection: Connection, head: bytes, pieces: Iterable[bytes]) -> bool:
+        """Each piece is on its way before the next is made. What breaks off ends the connection."""
+        sock = connection.sock
+        sock.settimeout(_PIECE_SECONDS)
+        try:
+            sock.sendall(head)
+            for piece in filter(None, pieces):
+                sock.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+            sock.sendall(b"0\r\n\r\n")
+        except Exception as error:
+            if not isinstance(error, OSError):
+                traceback.print_exc()
+            connection.closing = True
+        if connection.closing:
+            self._close(connection)
+            return False
+        sock.setblocking(False)
         return True
 
     def _flush(self, connection: Connection) -> None:

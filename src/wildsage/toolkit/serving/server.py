@@ -3,6 +3,7 @@
 WILDSAGE_BIND                   ``unix:/path`` to listen on, else TCP SAGEMAKER_BIND_TO_PORT (8080)
 WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingface or algorithms
 WILDSAGE_ALGORITHM              the built-in algorithm that answers where there is no script
+WILDSAGE_SERVERLESS_…           see serverless/start.py
 SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
 SAGEMAKER_MULTI_MODEL           true: models come and go (``multimodel``), each in one process
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from . import algorithms, script, supervisor
 from .http import Answer, Handle, Loop, Request
 from .multimodel.front import Front
+from .serverless.start import serve, terms_of
 
 _FRAMEWORKS = ("sklearn", "xgboost", "pytorch", "tensorflow", "huggingface", "algorithms")
 
@@ -40,6 +42,9 @@ def main() -> int:
     listener = bind(environ)
     if environ.get("SAGEMAKER_MULTI_MODEL", "").lower() == "true":
         return _serve_many(framework, listener, environ)
+    terms = terms_of(environ)
+    if terms is not None:
+        return serve(listener, terms, lambda: _routes(_load(framework, place)))
 
     def work(parent: int, ready: Callable[[], None]) -> None:
         loop = Loop(listener, parent, _routes(_load(framework, place)))

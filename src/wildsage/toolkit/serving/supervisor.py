@@ -47,7 +47,8 @@ class Supervisor:
         os.set_blocking(self._signals[0], False)
         self._start()
         while not self._stopping and not self._failed:
-            readable = select.select([self._ready[0], self._signals[0]], [], [], _PAUSE_SECONDS)[0]
+            pause = None if len(self._loaded) == self._count else _PAUSE_SECONDS
+            readable = select.select([self._ready[0], self._signals[0]], [], [], pause)[0]
             if self._ready[0] in readable:
                 self._welcome(int.from_bytes(os.read(self._ready[0], 4), "little"))
             if self._signals[0] in readable:

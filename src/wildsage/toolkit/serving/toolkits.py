@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -139,8 +140,8 @@ def inference(
             content: Any = request.body.decode() if content_type in formats.UTF8 else request.body
             result = run(model, content, content_type, accept)
             if isinstance(result, tuple):
-                return Answer(200, str(result[1]), _bytes(result[0]))
-            return Answer(200, accept, _bytes(result))
+                return Answer(200, str(result[1]), _body(result[0]))
+            return Answer(200, accept, _body(result))
         except Exception as error:
             return fault(error)
 
@@ -171,14 +172,22 @@ def _flask(result: Any) -> Answer:
     if isinstance(result, Answer):
         return result
     if isinstance(result, tuple):
-        return Answer(200, _charset(str(result[1])), _bytes(result[0]))
+        return Answer(200, _charset(str(result[1])), _body(result[0]))
     if hasattr(result, "get_data") and hasattr(result, "status_code"):
         return Answer(int(result.status_code), str(result.content_type), result.get_data())
-    return Answer(200, formats.JSON, _bytes(result))
+    return Answer(200, formats.JSON, _body(result))
 
 
 def _charset(mimetype: str) -> str:
     return f"{mimetype}; charset=utf-8" if mimetype.startswith("text/") and ";" not in mimetype else mimetype
+
+
+def _body(value: Any) -> Any:
+    """The bytes of an answer; of a generator its pieces, the first made now, so that an early error has a status."""
+    if not isinstance(value, Iterator):
+        return _bytes(value)
+    pieces = map(_bytes, value)
+    return chain([next(pieces, b"")], pieces)
 
 
 def _bytes(value: Any) -> bytes:
