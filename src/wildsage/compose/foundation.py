@@ -65,9 +65,17 @@ class _LateCalls:
     async def call(
         self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
     ) -> Document:
+        return await self._open().call(caller, region, service, operation, params)
+
+    async def allowed(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> bool:
+        return await self._open().allowed(caller, region, service, operation, params)
+
+    def _open(self) -> Door:
         if self.door is None:
             raise RuntimeError("the door is not open yet")
-        return await self.door.call(caller, region, service, operation, params)
+        return self.door
 
 
 async def lay(settings: Settings, reset: Reset | None = None) -> Foundation:

@@ -84,8 +84,33 @@ class Door:
         self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
     ) -> Document:
         """``kit.context.Calls``: raises ApiError as a client would see it."""
+        exchange = await self._inner(caller, region, service, operation, params)
+        if exchange.identity is None:
+            raise ApiError("InvalidClientTokenId", f"{caller.principal} is no longer there.", 403)
+        await self._pass(INNER_STAGES, exchange)
+        if exchange.error is not None:
+            raise exchange.error
+        return exchange.answer or {}
+
+    async def allowed(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> bool:
+        """``kit.context.Calls``: what the stage of authorization says."""
+        exchange = await self._inner(caller, region, service, operation, params)
+        if exchange.identity is None:
+            return False
+        try:
+            await authorize(self._parts, exchange)
+        except ApiError:
+            return False
+        return True
+
+    async def _inner(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> Exchange:
+        """A call of one service by another; without identity if the caller is gone."""
         model = load(service)
-        exchange = Exchange(
+        return Exchange(
             request_id(),
             self._parts.platform.clock.now(),
             service=service,
@@ -96,12 +121,6 @@ class Door:
             identity=await self._parts.principals.identity(caller),
             params=dict(params),
         )
-        if exchange.identity is None:
-            raise ApiError("InvalidClientTokenId", f"{caller.principal} is no longer there.", 403)
-        await self._pass(INNER_STAGES, exchange)
-        if exchange.error is not None:
-            raise exchange.error
-        return exchange.answer or {}
 
     async def _pass(self, stages: Sequence[Stage], exchange: Exchange) -> None:
         try:

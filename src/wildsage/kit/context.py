@@ -33,6 +33,12 @@ class Calls(Protocol):
         """
         ...
 
+    async def allowed(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> bool:
+        """Whether ``caller`` may make that call; nothing is done, and nothing recorded."""
+        ...
+
 
 @dataclass(slots=True)
 class Platform:
