@@ -47,15 +47,26 @@ class LogStream:
         return topic(self.account, self.region, self.group)
 
 
-async def ensure(platform: Platform, stream: LogStream) -> None:
-    """Makes the stream, and its group, unless they are there. A group that goes takes its streams along."""
+async def absent(platform: Platform, stream: LogStream) -> Sequence[Key]:
+    """What is not there of a stream: nothing, itself, or its group and itself. A group that goes takes its streams."""
     own = stream_key(stream.account, stream.region, stream.group, stream.name)
-    if await platform.resources.get(own) is None:
-        for key in (group_key(stream.account, stream.region, stream.group), own):
-            now = platform.clock.now()
-            if key is own or await platform.resources.get(key) is None:
-                with suppress(AlreadyExists):  # someone else was faster
-                    await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
+    if await platform.resources.get(own) is not None:
+        return ()
+    group = group_key(stream.account, stream.region, stream.group)
+    return (own,) if await platform.resources.get(group) is not None else (group, own)
+
+
+async def make(platform: Platform, keys: Sequence[Key]) -> None:
+    """Makes what was absent."""
+    for key in keys:
+        now = platform.clock.now()
+        with suppress(AlreadyExists):  # someone else was faster
+            await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
+
+
+async def ensure(platform: Platform, stream: LogStream) -> None:
+    """Makes the stream, and its group, unless they are there."""
+    await make(platform, await absent(platform, stream))
 
 
 async def append(

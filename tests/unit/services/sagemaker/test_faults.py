@@ -230,7 +230,7 @@ async def test_every_step_may_be_lost(server: Server, training: Training, monkey
 
 
 async def test_a_role_that_goes_away(server: Server, training: Training) -> None:
-    arn = await role(server, "Gone", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    arn = await role(server, "Gone", {"Effect": "Allow", "Action": ["s3:*", "logs:*"], "Resource": "*"})
     await training.create("orphan", EPOCHS, RoleArn=arn)
     await says(server, "orphan", "training 0")
     await server.call("iam", "DeleteRolePolicy", RoleName="Gone", PolicyName="p")

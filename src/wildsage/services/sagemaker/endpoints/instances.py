@@ -63,7 +63,10 @@ class Instances:
         return LogStream(endpoint.account, endpoint.region, log_group(endpoint.name), name)
 
     def _sources(self, endpoint: Key, instance: Instance, variant: Variant | None = None) -> Iterator[Source]:
-        """The output of each container that was launched."""
+        """The output of each container that was launched.
+
+        Without ``variant`` as the service's own: it is followed already, unless control was started again just now.
+        """
         for each in instance.containers:
             measured = None
             if variant is not None:
@@ -71,8 +74,14 @@ class Instances:
                 dimensions = (("EndpointName", endpoint.name), ("VariantName", variant.name), *named)
                 kind = str(variant.document.get("InstanceType") or "")
                 measured = Measured(endpoint.account, endpoint.region, LOG_GROUPS, dimensions, kind)
-            stream = self._stream(endpoint, instance, each.hostname)
-            yield Source(_unique("host", instance, each.number), self._runtime, each.handle, stream, measured=measured)
+            yield Source(
+                _unique("host", instance, each.number),
+                self._runtime,
+                each.handle,
+                self._stream(endpoint, instance, each.hostname),
+                measured=measured,
+                role="" if variant is None else variant.model["ExecutionRoleArn"],
+            )
 
     def _places(self, endpoint: Key, instance: Instance, variant: Variant) -> list[Placement]:
         """Of each container of its model."""
@@ -106,7 +115,7 @@ class Instances:
         if instance.stage == fleet.SERVING:
             return replace(instance, stage=fleet.RETIRED if await self.ill(instance) else fleet.ENDING)
         if instance.stage == fleet.LAUNCHED:
-            return await self.started(endpoint, instance)
+            return await self.started(endpoint, instance, variant)
         if variant is None:
             raise InternalFault(f"InternalServerError: variant {instance.variant} is no longer known")
         if instance.stage == fleet.FILLED:
@@ -143,7 +152,7 @@ class Instances:
         handle = await self._launching.launch(place, self._stream(endpoint, instance, hostname))
         return Running(dict(handle), self._runtime.address_of(handle), place.container.number, hostname)
 
-    async def started(self, endpoint: Key, instance: Instance) -> Instance:
+    async def started(self, endpoint: Key, instance: Instance, variant: Variant | None) -> Instance:
         """Returns once a launched instance serves; raises NotHealthy once it is clear that it will not."""
         clock, waiting = self._platform.clock, list(instance.containers)
 
@@ -158,7 +167,8 @@ class Instances:
         if first == 0:
             return replace(instance, stage=fleet.SERVING, since=clock.now())
         ended = instance.containers[first - 1 : first]  # none of them where time was over
-        raise NotHealthy(await self._reason(endpoint, instance, list(ended) or waiting or list(instance.containers)))
+        failed = list(ended) or waiting or list(instance.containers)
+        raise NotHealthy(await self._reason(endpoint, instance, variant, failed))
 
     async def _ended(self, instance: Instance) -> None:
         """Returns once one of its containers has ended."""
@@ -183,7 +193,7 @@ class Instances:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
 
-    async def _reason(self, endpoint: Key, instance: Instance, failed: list[Running]) -> str:
+    async def _reason(self, endpoint: Key, instance: Instance, variant: Variant | None, failed: list[Running]) -> str:
         """``failed``: the containers that were not well. Of the first of them it is said how and why."""
         words = (
             f"The {_named(failed)} for production variant {instance.variant} did not pass the ping health check. "
@@ -194,13 +204,13 @@ class Instances:
         if found.phase is Phase.RUNNING:
             return f"{words} It was still running when the time for its start was over."
         if found.phase is Phase.EXITED:
-            (source,) = self._sources(endpoint, replace(instance, containers=(first,)))
-            await self._attendants.finished(source)
+            (source,) = self._sources(endpoint, replace(instance, containers=(first,)), variant)
+            log = await self._attendants.last_words(source, _TAIL_LINES)
+        else:
+            log = await logstreams.tail(self._platform, self._stream(endpoint, instance, first.hostname), _TAIL_LINES)
         if found.out_of_memory:
             return f"{words} It ran out of memory; use an instance type with more."
         how = "It was killed." if found.phase is Phase.LOST else f"It ended with exit code {found.exit_code}."
-        stream = self._stream(endpoint, instance, first.hostname)
-        log = await logstreams.tail(self._platform, stream, _TAIL_LINES)
         return f"{words} {how} Its log ends: " + "\n".join(log)
 
     async def dispose(self, endpoint: Key, instance: Instance, variant: Variant | None) -> None:
@@ -211,7 +221,7 @@ class Instances:
         if not instance.containers:
             instance = replace(instance, containers=await self._launched(endpoint, instance, places))
         await together(self._runtime.stop(each.handle, grace) for each in instance.containers)
-        for each, source in zip(instance.containers, self._sources(endpoint, instance), strict=True):
+        for each, source in zip(instance.containers, self._sources(endpoint, instance, variant), strict=True):
             if (self._directory(instance, each.number) / "log").exists():
                 await self._attendants.finished(source)
             await self._runtime.remove(each.handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.kit.metrics import announce
 from wildsage.runtimes.base import Handle, LogLine, Runtime
+from wildsage.services.sagemaker.instance import permitted
 from wildsage.services.sagemaker.instance.gauges import Gauges, Measured
 from wildsage.services.sagemaker.instance.metrics import Metric, Metrics
 from wildsage.store.facts import Fact, Window
@@ -39,6 +41,7 @@ _TOO_SLOW = (
 class Source:
     """A container whose output is followed. ``name``: unique for ever; the cursor's name.
 
+    ``role``: the ARN of the role that logs and metrics are written as; empty for what the service itself writes.
     ``escaped``: control characters are written as ``#`` and three octal digits before anybody sees them.
     ``measured``: the series of what it uses; those of ``metrics`` are in the same namespace, under each of ``series``.
     """
@@ -51,6 +54,15 @@ class Source:
     measured: Measured | None = None
     series: tuple[Dimensions, ...] = ()
     escaped: bool = False
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What a source's role may write."""
+
+    logs: bool = True
+    metrics: bool = True
 
 
 def metrics_topic(source: str) -> str:
@@ -79,8 +91,6 @@ class Attendants:
         """Follows the source from where it was left; does nothing if that goes on already."""
         task = self._tasks.get(source.name)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            if source.measured is not None:
-                self._gauges.watch(source.name, source.runtime, source.handle, source.measured)
             self._tasks[source.name] = asyncio.create_task(self._follow(source), name=f"log of {source.name}")
 
     async def finished(self, source: Source) -> None:
@@ -88,6 +98,17 @@ class Attendants:
         self.attend(source)
         await asyncio.shield(self._tasks[source.name])
         del self._tasks[source.name]
+
+    async def last_words(self, source: Source, count: int) -> list[str]:
+        """The last lines of an ended container, from its log stream; from where they come if its role may not write
+        there."""
+        await self.finished(source)
+        if not source.role or await permitted.opened(self._platform, source.role, source.stream):
+            return await logstreams.tail(self._platform, source.stream, count)
+        last: deque[str] = deque(maxlen=count)
+        async for line in source.runtime.logs(source.handle, 0, follow=False):
+            last.append(escape(line.text) if source.escaped else line.text)
+        return list(last)
 
     async def close(self) -> None:
         """Stops following; what was read is kept, the rest is read after the next start."""
@@ -98,7 +119,7 @@ class Attendants:
         self._tasks.clear()
 
     async def _follow(self, source: Source) -> None:
-        await logstreams.ensure(self._platform, source.stream)
+        allowed = await self._begin(source)
         start = await self._platform.facts.cursor(source.name)
         waiting = Waiting()
         reader = asyncio.create_task(self._read(source, start, waiting))
@@ -109,7 +130,7 @@ class Attendants:
             while not ended:
                 lines, ended = await waiting.take()
                 if lines:
-                    last = await self._keep(source, metrics, lines, last)
+                    last = await self._keep(source, allowed, metrics, lines, last)
             await reader
             await self._gauges.last(source.name)
         finally:
@@ -117,6 +138,22 @@ class Attendants:
             with suppress(asyncio.CancelledError):
                 await reader
             await metrics.close()
+
+    async def _begin(self, source: Source) -> _Allowed:
+        """Opens its stream and begins to measure it, as far as its role may."""
+        if not source.role:
+            await logstreams.ensure(self._platform, source.stream)
+            allowed = _Allowed()
+        else:
+            logs = await permitted.opened(self._platform, source.role, source.stream)
+            where = source.measured
+            metrics = where is None or await permitted.may_publish(
+                self._platform, source.role, where.region, where.namespace
+            )
+            allowed = _Allowed(logs, metrics)
+        if source.measured is not None and allowed.metrics:
+            self._gauges.watch(source.name, source.runtime, source.handle, source.measured)
+        return allowed
 
     async def _read(self, source: Source, start: int, waiting: Waiting) -> None:
         try:
@@ -127,7 +164,9 @@ class Attendants:
         finally:
             waiting.end()
 
-    async def _keep(self, source: Source, metrics: Metrics, lines: Sequence[LogLine], last: int) -> int:
+    async def _keep(
+        self, source: Source, allowed: _Allowed, metrics: Metrics, lines: Sequence[LogLine], last: int
+    ) -> int:
         """Keeps one batch; times never go back within a stream, whatever the machine's clock does."""
         timed = []
         for line in lines:
@@ -139,9 +178,12 @@ class Attendants:
             values = [Fact(name, timed[at][0], timed[at][0], json.dumps(value)) for at, name, value in found.values]
             await self._platform.facts.append(metrics_topic(source.name), values)
         timed += [(last, _TOO_SLOW.format(name)) for name in found.given_up]
-        data = list(_published(source, [(timed[at][0] / 1000, name, value) for at, name, value in found.values]))
+        data: list[Datum] = []
+        if allowed.metrics:
+            data += _published(source, [(timed[at][0] / 1000, name, value) for at, name, value in found.values])
         beside = [adding(data, self._platform.clock.now())] if data else []
-        await logstreams.append(self._platform, source.stream, timed, source.name, lines[-1].offset, beside)
+        kept = timed if allowed.logs else ()
+        await logstreams.append(self._platform, source.stream, kept, source.name, lines[-1].offset, beside)
         announce(self._platform, data)
         return last
 

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from wildsage.core import trees
 from wildsage.core.errors import RuntimeRefused
-from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, NetworkSpec, Phase, Runtime
@@ -185,9 +184,7 @@ class Instances:
 
     async def last_words(self, resource: Resource, handles: Handles, host: Host, count: int) -> list[str]:
         """The last lines of an ended instance."""
-        source = self._source(resource, host, handles)
-        await self._attendants.finished(source)
-        return await logstreams.tail(self._platform, source.stream, count)
+        return await self._attendants.last_words(self._source(resource, host, handles), count)
 
     async def remove(
         self, resource: Resource, job: Job, handles: Handles, *, network_too: bool = True
@@ -223,6 +220,7 @@ class Instances:
             self._logged.measured(resource, host),
             self._logged.series(resource, host),
             self._logged.escaped,
+            resource.spec["RoleArn"],
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
+from wildsage.services.sagemaker.instance import permitted
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.instances import Job, Logged
 from wildsage.store.codec import Document
@@ -13,7 +13,7 @@ from wildsage.store.resources import Resource
 
 
 class Remarks:
-    """Lines in the stream of a job's first instance."""
+    """Lines in the stream of a job's first instance, if the job's role may write there."""
 
     def __init__(self, platform: Platform, logged: Logged) -> None:
         self._platform = platform
@@ -22,23 +22,12 @@ class Remarks:
     def reporter(self, resource: Resource, job: Job) -> Callable[[str], Awaitable[None]]:
         """For lines as they come, such as those of an image that is built."""
         stream = self._logged.stream(resource, job.hosts[0])
-        opened = False
-
-        async def report(line: str) -> None:
-            nonlocal opened
-            if not opened:
-                await logstreams.ensure(self._platform, stream)
-                opened = True
-            at = round(self._platform.clock.now() * 1000)
-            await logstreams.append(self._platform, stream, [(at, line)])
-
-        return report
+        return permitted.reporter(self._platform, resource.spec["RoleArn"], stream)
 
     async def say(self, resource: Resource, job: Job, text: str, once: str) -> None:
         """What must not be said twice, whatever happens in between. ``once``: its name, unique for ever."""
         stream = self._logged.stream(resource, job.hosts[0])
-        await logstreams.ensure(self._platform, stream)
-        await logstreams.announce(self._platform, stream, text, once)
+        await permitted.announce(self._platform, resource.spec["RoleArn"], stream, text, once)
 
     async def begin(self, resource: Resource, job: Job, document: Document) -> None:
         """What a reader of the log should know before the first line of user code.

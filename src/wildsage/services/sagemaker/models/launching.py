@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from wildsage.images.building import Progress
 from wildsage.images.uris import Role
-from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Handle, Runtime
-from wildsage.services.sagemaker.instance import roles
+from wildsage.services.sagemaker.instance import permitted, roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -30,10 +29,10 @@ class Launching:
 
         ``once``: the name under which the log is told a single time which version runs.
         """
-        await logstreams.ensure(self._platform, stream)
-        software = await self._images.prepare(place.container.image, Role.INFERENCE, self._reporter(stream))
+        report = self._reporter(place, stream)
+        software = await self._images.prepare(place.container.image, Role.INFERENCE, report)
         if text := "\n".join(filter(None, (software.notice, unheeded(place.model)))):
-            await logstreams.announce(self._platform, stream, text, once=once)
+            await permitted.announce(self._platform, place.model["ExecutionRoleArn"], stream, text, once=once)
 
     async def fill(self, place: Placement) -> None:
         """The model and its code lie in the container's folder. Begins anew each time. Raises JobFault, OSError."""
@@ -43,17 +42,13 @@ class Launching:
     async def launch(self, place: Placement, stream: LogStream) -> Handle:
         """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
         software = await self._images.prepare(place.container.image, Role.INFERENCE, _unheard)
-        software = await data.with_requirements(self._images, software, place, self._reporter(stream))
+        software = await data.with_requirements(self._images, software, place, self._reporter(place, stream))
         caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
         uri = credentials_uri(self._platform, caller)
         return await self._runtime.launch(launch.spec(place, software, self._platform.settings, uri))
 
-    def _reporter(self, stream: LogStream) -> Progress:
-        async def report(line: str) -> None:
-            at = round(self._platform.clock.now() * 1000)
-            await logstreams.append(self._platform, stream, [(at, line)])
-
-        return report
+    def _reporter(self, place: Placement, stream: LogStream) -> Progress:
+        return permitted.reporter(self._platform, place.model["ExecutionRoleArn"], stream)
 
 
 async def _unheard(_: str) -> None:
