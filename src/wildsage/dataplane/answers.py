@@ -33,10 +33,6 @@ _FROM_CONTAINER = frozenset(
     }
 )
 _REFUSED = {
-    "x-amzn-sagemaker-target-container-hostname": (
-        "Endpoint {} is not a multi-container endpoint with direct invocation and does not support target container "
-        "hostname header."
-    ),
     "x-amzn-sagemaker-inference-component": (
         "Inference Component Name header is not allowed for endpoints to which you don't plan to deploy inference "
         "components. Please remove Inference Component Name header; inference components are not supported yet."
@@ -46,7 +42,7 @@ _REFUSED = {
     ),
 }
 _TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. "
+    "Your invocation timed out while waiting for a response from container {}. "
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
@@ -173,25 +169,33 @@ def unavailable(words: str) -> ApiError:
     return ApiError("ServiceUnavailable", words, 503)
 
 
-def model_error(endpoint: Endpoint, account: str, status: int, body: bytes | None) -> ApiError:
+def model_error(
+    endpoint: Endpoint, account: str, status: int, body: bytes | None, container: str = "primary"
+) -> ApiError:
     """A container's answer ``status`` that is no success; ``body`` None if it was too long to quote."""
     kind = "client" if 400 <= status < 500 else "server"
+    original = "" if body is None else body.decode("utf-8", "replace")
+    said = f'with message "{original}"' if body is not None else "and could not load the entire response body"
+    words = f"Received {kind} error ({status}) from {container} {said}."
+    return model_failure(endpoint, account, words, status, original)
+
+
+def model_failure(endpoint: Endpoint, account: str, words: str, status: int, original: str = "") -> ApiError:
+    """ModelError in ``words``, and where to read more; ``status`` and ``original``: what the container answered."""
     region = endpoint.region
     place = (
         f"See https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
         f"#logEventViewer:group={endpoint.log_group} in account {account} for more information."
     )
-    original = "" if body is None else body.decode("utf-8", "replace")
-    said = f'with message "{original}"' if body is not None else "and could not load the entire response body"
     fields: Mapping[str, Any] = {
-        "ErrorCode": "CLIENT_ERROR_FROM_MODEL" if kind == "client" else "INTERNAL_FAILURE_FROM_MODEL",
+        "ErrorCode": "CLIENT_ERROR_FROM_MODEL" if 400 <= status < 500 else "INTERNAL_FAILURE_FROM_MODEL",
         "LogStreamArn": build("logs", region, account, f"log-group:{endpoint.log_group}"),
         "OriginalMessage": original,
         "OriginalStatusCode": status,
     }
-    return ApiError("ModelError", f"Received {kind} error ({status}) from primary {said}. {place}", 424, fields)
+    return ApiError("ModelError", f"{words} {place}", 424, fields)
 
 
-def timed_out(endpoint: Endpoint, account: str) -> ApiError:
+def timed_out(endpoint: Endpoint, account: str, container: str = "primary") -> ApiError:
     """ "A customer's model containers must respond to requests within 60 seconds"."""
-    return model_error(endpoint, account, 0, _TIMED_OUT.encode())
+    return model_error(endpoint, account, 0, _TIMED_OUT.format(container).encode(), container)

@@ -103,6 +103,11 @@ class Invocation:
         exchange.on_gone = self._client_gone
         variant.counters.invocations += 1
 
+    @property
+    def container(self) -> str:
+        """What the container is called that it is at, in errors."""
+        return self.variant.container
+
     def next_slot(self) -> Slot | None:
         """Moves on to the next instance that was not tried yet; a session has only one, what is over has none."""
         if self.over:
@@ -152,7 +157,7 @@ class Invocation:
         self._abandon()
         self.variant.counters.missed()
         words = "The model failed to finish sending the response within the timeout period."
-        error = answers.timed_out(self.asked.endpoint, self.asked.account)
+        error = answers.timed_out(self.asked.endpoint, self.asked.account, self.container)
         self.fail(error, answers.stream_error("ModelInvocationTimeExceeded", words))
 
     def break_off(self) -> None:
@@ -208,7 +213,7 @@ class Invocation:
             else:
                 counters.errors_5xx += 1
             body = b"".join(self._parts) if self._size <= answers.ERROR_BODY_BYTES else None
-            self.fail(answers.model_error(self.asked.endpoint, self.asked.account, self._status, body))
+            self.fail(answers.model_error(self.asked.endpoint, self.asked.account, self._status, body, self.container))
             return
         if self._streaming:
             self._pass()
@@ -230,7 +235,7 @@ class Invocation:
         self.connection = None
         self.variant.counters.missed()
         words = "The model server closed the connection before its answer was whole."
-        failure = answers.model_error(self.asked.endpoint, self.asked.account, 0, words.encode())
+        failure = answers.model_error(self.asked.endpoint, self.asked.account, 0, words.encode(), self.container)
         self.fail(failure, answers.stream_error("StreamBroken", words))
 
     # inside

@@ -15,10 +15,14 @@ from wildsage.core.arn import build
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
+from wildsage.core.routes import SERIAL
 from wildsage.dataplane import answers
 from wildsage.dataplane.callers import INVOKE, Callers, Identity
 from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.invocation import Asked, Invocation
+from wildsage.dataplane.series.chain import Chain
+from wildsage.dataplane.series.onward import Handing
+from wildsage.dataplane.series.targets import target
 from wildsage.dataplane.shadows import Shadows
 from wildsage.dataplane.stateful import Sessions, Visit
 from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Table
@@ -61,6 +65,7 @@ class Invocations:
         self._callers = Callers(table, clock)
         self._sessions = Sessions(lambda: table.master, clock.now)
         self._pool = pool
+        self._handing = Handing(pool, self._spawn)
         self._shadows = Shadows(pool, limits.seconds)
         self._limits = limits
         self._captures = captures
@@ -153,13 +158,19 @@ class Invocations:
         headers = exchange.request.headers
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
         visit, variant = self._place(live, options, streams) if options else (None, _by_weight(live))
+        if options or variant.variant.mode:
+            variant = target(name, variant, options)
         taken = None
         if variant.capture is not None:
             taken = self._captures.sample(variant.capture, variant.counters, exchange.request, body)
         head = answers.container_head(headers, options, len(body), streams, None if visit is None else visit.inward)
         seconds = self._limits.stream_seconds if streams else self._limits.seconds
         asked = Asked(live.endpoint, self._table.account, head, body, streams, seconds, began, visit, held, taken)
-        invocation = Invocation(exchange, asked, variant, self._sessions, self._done)
+        if variant.variant.mode == SERIAL:
+            chain = (self._handing.onward, self._limits.payload)
+            invocation: Invocation = Chain(exchange, asked, variant, self._sessions, self._done, *chain)
+        else:
+            invocation = Invocation(exchange, asked, variant, self._sessions, self._done)
         self._running.add(invocation)
         self._start(invocation)
         if live.shadows and visit is None:

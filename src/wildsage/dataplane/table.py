@@ -10,13 +10,32 @@ from time import perf_counter
 
 from wildsage.access.patterns import expression
 from wildsage.core.latencies import bucket
-from wildsage.core.routes import RANDOM, Endpoint, Instance, Key, ObjectGrant, Permission, Routes, Variant, endpoint_key
+from wildsage.core.routes import (
+    DIRECT,
+    RANDOM,
+    Endpoint,
+    Instance,
+    Key,
+    ObjectGrant,
+    Permission,
+    Routes,
+    Variant,
+    endpoint_key,
+)
 from wildsage.dataplane.capture.targets import Target, target_of
 from wildsage.dataplane.choice import away_seconds, by_weight, copied, least_busy
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
 _COUNTERS_KEPT = 3600.0  # seconds that counters outlive their endpoint; control asks for them each minute
+
+
+@dataclass(slots=True)
+class Latency:
+    """The sum in microseconds, and how many there were in each bucket of ``core.latencies``."""
+
+    us: int = 0
+    buckets: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -28,6 +47,7 @@ class Counters:
     ``lost``: answers that never came or broke off, which count among ``errors_5xx``, and have no latency.
     ``dropped``: copies for a shadow variant that it was too busy for, or could not be reached for.
     ``captured``: records that were kept for S3; ``uncaptured``: those that there was no room for.
+    ``containers``: of a pipeline, how long each of its containers took, by hostname.
     """
 
     invocations: int = 0
@@ -41,6 +61,7 @@ class Counters:
     uncaptured: int = 0
     model: dict[int, int] = field(default_factory=dict)
     overhead: dict[int, int] = field(default_factory=dict)
+    containers: dict[str, Latency] = field(default_factory=dict)
 
     def missed(self) -> None:
         """One answer of the container will never be whole, by its own fault."""
@@ -55,6 +76,15 @@ class Counters:
         self.model[number] = self.model.get(number, 0) + 1
         number = bucket(overhead_us)
         self.overhead[number] = self.overhead.get(number, 0) + 1
+
+    def contained(self, hostname: str, took_us: int) -> None:
+        """A container of a pipeline gave its whole answer."""
+        latency = self.containers.get(hostname)
+        if latency is None:
+            latency = self.containers[hostname] = Latency()
+        latency.us += took_us
+        number = bucket(took_us)
+        latency.buckets[number] = latency.buckets.get(number, 0) + 1
 
 
 @dataclass(slots=True)
@@ -81,13 +111,19 @@ class Slot:
 
 @dataclass(slots=True)
 class LiveVariant:
-    """A variant that can be invoked. ``capture``: what of it is kept, if anything."""
+    """A variant that can be invoked. ``capture``: what of it is kept, if anything.
+
+    ``container``: what the container is called that answers, in errors. ``containers``: where each is invoked by name,
+    the same variant as if it had that one alone.
+    """
 
     variant: Variant
     slots: list[Slot]
     counters: Counters
     capture: Target | None = None
     turn: int = 0
+    container: str = "primary"
+    containers: dict[str, LiveVariant] = field(default_factory=dict)
 
     def pick(self, tried: Sequence[Slot] = ()) -> Slot | None:
         """The least busy instance (or any, as its RoutingConfig says) that was not tried yet and is not away.
@@ -259,14 +295,14 @@ class Table:
         return list(self._slots)
 
     def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot], account: str) -> LiveEndpoint:
+        def alive(variant: Variant, instances: Sequence[Instance], name: str) -> LiveVariant:
+            found = [self._slot(instance, slots) for instance in instances]
+            counters = self._counters.setdefault((key, name), Counters())
+            return LiveVariant(variant, found, counters, target_of(account, endpoint, variant))
+
         def living(variants: Sequence[Variant]) -> list[LiveVariant]:
             return [
-                LiveVariant(
-                    variant,
-                    [self._slot(instance, slots) for instance in variant.instances],
-                    self._counters.setdefault((key, variant.name), Counters()),
-                    target_of(account, endpoint, variant),
-                )
+                direct(variant, alive) if variant.mode == DIRECT else alive(variant, variant.instances, variant.name)
                 for variant in variants
                 if variant.instances
             ]
@@ -282,6 +318,17 @@ class Table:
         slot = next((old for old in known if old is not None and old.instance == instance), None) or Slot(instance)
         slots[instance.address] = slot
         return slot
+
+
+def direct(variant: Variant, alive: Callable[[Variant, Sequence[Instance], str], LiveVariant]) -> LiveVariant:
+    """A variant whose containers are invoked by name; each counts for itself, as ``<variant>/<hostname>``."""
+    found = {}
+    for number, container in enumerate(variant.instances[0].containers):
+        instances = [Instance(each.id, each.containers[number].address) for each in variant.instances]
+        found[container.hostname] = one = alive(variant, instances, f"{variant.name}/{container.hostname}")
+        one.container = container.hostname
+    first = next(iter(found.values()))
+    return LiveVariant(variant, first.slots, first.counters, first.capture, containers=found)
 
 
 def _grant(grant: ObjectGrant) -> _Grant:

@@ -57,7 +57,7 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
 async def test_an_instance_is_done_with_when_all_that_run_say_so(plant: Plant) -> None:
     await plant.add({f"unix:/{number}": 1 for number in range(20_000)})  # far more than arrives at once
     await plant.add({"unix:/other": 2}, ["unix:/routed"])
-    found = [await plant.routers.done_with(f"unix:/{name}") for name in ("7", "other", "routed", "no")]
+    found = [await plant.routers.done_with([f"unix:/{name}"]) for name in ("7", "other", "routed", "no")]
     assert found == [False, False, False, True]
 
 
@@ -65,7 +65,7 @@ async def test_a_router_that_hangs_may_have_requests_at_any_instance(plant: Plan
     await plant.add({})
     await plant.add({}, hangs=True)
     plant.go_on.clear()
-    assert not await plant.routers.done_with("unix:/7")
+    assert not await plant.routers.done_with(["unix:/7"])
     assert not (await plant.routers.told()).whole
     plant.go_on.set()
-    assert await plant.routers.done_with("unix:/7")
+    assert await plant.routers.done_with(["unix:/7"])

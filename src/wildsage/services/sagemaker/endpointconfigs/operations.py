@@ -20,6 +20,7 @@ delete_endpoint_config = deleted(ENDPOINT_CONFIG)
 async def create_endpoint_config(ctx: Context, request: Document) -> Document:
     rules.check(request)
     for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ())):
-        await crud.fetch(ctx, MODEL, variant["ModelName"])
+        model = await crud.fetch(ctx, MODEL, variant["ModelName"])
+        rules.check_model(request, variant, model.spec)
     created = await crud.create(ctx, ENDPOINT_CONFIG, rules.complete(request))
     return {"EndpointConfigArn": ENDPOINT_CONFIG.arn(created.key)}

@@ -7,6 +7,7 @@ import math
 from wildsage.core.errors import ValidationError
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
+from wildsage.services.sagemaker.models.containers import containers_of
 from wildsage.store.codec import Document
 
 DEFAULT_WEIGHT = 1.0
@@ -55,6 +56,18 @@ def check(request: Document) -> None:
         _check_variant(variant)
     if capture := request.get("DataCaptureConfig"):
         _check_capture(capture)
+
+
+def check_model(request: Document, variant: Document, model: Document) -> None:
+    """Raises ValidationError for a variant whose ``model`` cannot be used so.
+
+    Shadow tests exclude endpoints of several containers (Developer Guide, "Exclusions").
+    """
+    if request.get("ShadowProductionVariants") and len(containers_of(model)) > 1:
+        raise ValidationError(
+            f"ShadowProductionVariants cannot be used with a model of several containers, such as {model['ModelName']} "
+            f"of variant {variant['VariantName']}."
+        )
 
 
 def _check_capture(capture: Document) -> None:

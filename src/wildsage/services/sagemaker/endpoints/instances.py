@@ -185,7 +185,7 @@ class Instances:
         ending = asyncio.ensure_future(self._ended(instance))
         try:
             while not ending.done() and clock.now() < instance.deadline:
-                if await self._routers.done_with(instance.address):
+                if await self._routers.done_with([each.address for each in instance.containers]):
                     return
                 await clock.sleep(wait)
                 wait = min(2 * wait, _DRAIN_LONGEST_WAIT)

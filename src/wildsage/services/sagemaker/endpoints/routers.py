@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,14 @@ class Routers:
         found = await asyncio.gather(*map(self._ask, self._data.router_sockets()))
         return Told(tuple(json.loads(answer) for answer in found if answer), None not in found)
 
-    async def done_with(self, address: str) -> bool:
-        """Whether no router has a request under way at an instance, or would send another there.
+    async def done_with(self, addresses: Collection[str]) -> bool:
+        """Whether no router has a request under way at an instance of these addresses, or would send another there.
 
         One that does not answer may have, and may not have heard that it shall not.
         """
         told = await self.told()
-        return told.whole and not any(address in each["underway"] or address in each["routed"] for each in told.answers)
+        used = {address for each in told.answers for address in (*each["underway"], *each["routed"])}
+        return told.whole and used.isdisjoint(addresses)
 
     async def _ask(self, socket: Path) -> bytes | None:
         """The answer; empty if nobody is there any more, None if there is but says nothing."""

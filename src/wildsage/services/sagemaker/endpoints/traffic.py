@@ -42,7 +42,7 @@ Counts = Mapping[str, Any]
 """Of one variant, as ``dataplane.table.Counters`` has them."""
 
 Router = Mapping[str, Mapping[str, Counts]]
-"""Endpoint key → variant → counts."""
+"""Endpoint key → variant, or ``<variant>/<container>`` where each container is invoked by name → counts."""
 
 Endpoints = Callable[[], Awaitable[Mapping[str, routes.Endpoint]]]
 
@@ -99,18 +99,30 @@ class Traffic:
         for name, router in found.items():
             for key, variants in router.items():
                 for variant, counts in variants.items():
-                    series = _Series(self._platform.settings.account, key, variant, endpoints.get(key))
-                    for datum in series.data(difference(counts, before.get(name, {}).get(key, {}).get(variant)), at):
-                        yield replace(datum, high=self._high)
+                    new = difference(counts, before.get(name, {}).get(key, {}).get(variant))
+                    for series in _series(self._platform.settings.account, key, variant, endpoints.get(key)):
+                        for datum in series.data(new, at):
+                            yield replace(datum, high=self._high)
+
+
+def _series(account: str, key: str, counted: str, endpoint: routes.Endpoint | None) -> Iterator[_Series]:
+    """What counts are of: the variant, and the container if that was invoked by name."""
+    variant, _, container = counted.partition("/")
+    yield _Series(account, key, variant, endpoint)
+    if container:
+        yield _Series(account, key, variant, endpoint, container)
 
 
 class _Series:
-    """The metrics of one variant."""
+    """The metrics of one variant, or of one of its containers."""
 
-    def __init__(self, account: str, key: str, variant: str, endpoint: routes.Endpoint | None) -> None:
+    def __init__(
+        self, account: str, key: str, variant: str, endpoint: routes.Endpoint | None, container: str = ""
+    ) -> None:
         self._account = account
         self._region, _, self._endpoint = key.partition("/")
         self._variant = variant
+        self._container = container
         there = () if endpoint is None else (*endpoint.variants, *endpoint.shadows)
         self._instances = sum(len(each.instances) for each in there if each.name == variant) or 1
 
@@ -132,12 +144,27 @@ class _Series:
         for name, member in (("CapturedRecords", "captured"), ("DroppedRecords", "uncaptured")):
             if new.get(member):
                 yield self._datum(name, at, of_values({1.0: new[member]}), namespace=CAPTURE)
-        for name, member in (("ModelLatency", "model"), ("OverheadLatency", "overhead")):
+        model = "ContainerLatency" if self._container else "ModelLatency"
+        for name, member in ((model, "model"), ("OverheadLatency", "overhead")):
             if new[member]:
                 yield self._datum(name, at, _latency(new[member], new[f"{member}_us"]), "Microseconds")
+        for hostname, took in new.get("containers", {}).items():
+            latency = _latency(took["buckets"], took["us"])
+            yield self._datum("ContainerLatency", at, latency, "Microseconds", container=hostname)
 
-    def _datum(self, name: str, at: float, summary: Summary, unit: str = "None", namespace: str = NAMESPACE) -> Datum:
-        dimensions = (("EndpointName", self._endpoint), ("VariantName", self._variant))
+    def _datum(
+        self,
+        name: str,
+        at: float,
+        summary: Summary,
+        unit: str = "None",
+        namespace: str = NAMESPACE,
+        container: str = "",
+    ) -> Datum:
+        """``container``: if it is of another than the series' own."""
+        dimensions: tuple[tuple[str, str], ...] = (("EndpointName", self._endpoint), ("VariantName", self._variant))
+        if container or self._container:
+            dimensions = (*dimensions, ("ContainerName", container or self._container))
         return Datum(Metric(self._account, self._region, namespace, name, dimensions), at, summary, unit)
 
 
@@ -145,14 +172,15 @@ def difference(now: Counts, before: Counts | None) -> Counts:
     """What was added since; everything if nothing is known of before, or the router has begun at nothing again."""
     if before is None or now["invocations"] < before["invocations"]:
         return now
-    found: dict[str, Any] = {}
-    for name, value in now.items():
-        if isinstance(value, Mapping):
-            more = {number: count - before.get(name, {}).get(number, 0) for number, count in value.items()}
-            found[name] = {number: count for number, count in more.items() if count}
-        else:
-            found[name] = value - before.get(name, 0)
-    return found
+    return {name: _more(value, before.get(name)) for name, value in now.items()}
+
+
+def _more(now: Any, before: Any) -> Any:
+    """The difference of two numbers, or of those in two mappings; of the latter, without what has not changed."""
+    if not isinstance(now, Mapping):
+        return now - (before or 0)
+    more = {name: _more(value, (before or {}).get(name)) for name, value in now.items()}
+    return {name: value for name, value in more.items() if value}
 
 
 def _share(ones: int, count: int) -> Summary:
