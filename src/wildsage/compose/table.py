@@ -58,6 +58,7 @@ from wildsage.services.sagemaker.service import SAGEMAKER
 from wildsage.services.sagemaker.training.controller import TrainingController
 from wildsage.services.sagemaker.training.interrupt import interrupt
 from wildsage.services.sagemaker.training.warm.controller import WarmPoolController
+from wildsage.services.sagemaker.transform.controller import TransformController
 from wildsage.services.sns import delivery as sns_messages
 from wildsage.services.sns.guards import Guards as TopicGuards
 from wildsage.services.sns.service import SNS
@@ -146,6 +147,7 @@ def controllers(
         TrainingController(platform, runtime, images, attendants),
         WarmPoolController(platform, runtime),
         ProcessingController(platform, runtime, images, attendants),
+        TransformController(platform, runtime, images, attendants),
         EndpointController(platform, hosts, errands, routes),
         ScalingController(platform),
     )

@@ -9,5 +9,6 @@ from wildsage.services.sagemaker.models import operations as models
 from wildsage.services.sagemaker.processing import operations as processing
 from wildsage.services.sagemaker.tags import operations as tags
 from wildsage.services.sagemaker.training import operations as training
+from wildsage.services.sagemaker.transform import operations as transform
 
-SAGEMAKER = service("sagemaker", training, processing, models, endpoint_configs, endpoints, tags)
+SAGEMAKER = service("sagemaker", training, processing, transform, models, endpoint_configs, endpoints, tags)

@@ -14,12 +14,13 @@ from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.models.kind import MODEL
 from wildsage.services.sagemaker.processing.kind import PROCESSING_JOB
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
+from wildsage.services.sagemaker.transform.kind import TRANSFORM_JOB
 from wildsage.store.codec import Document
 from wildsage.store.resources import Query, Resource
 
 MOST = 50
 _KINDS: Mapping[str, Kind] = {
-    kind.resource_type: kind for kind in (TRAINING_JOB, PROCESSING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT)
+    kind.resource_type: kind for kind in (TRAINING_JOB, PROCESSING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT)
 }
 
 

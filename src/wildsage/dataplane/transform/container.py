@@ -1,0 +1,177 @@
+"""The model's containers: what they ask for, and one invocation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from wildsage.core.transforms import DEFAULT_CONCURRENT, DEFAULT_PAYLOAD_MIB, MIB, MOST_MIB, MULTI, SINGLE, Order
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.messages import Body, BytesBody, Headers, Request, Response
+
+log = logging.getLogger(__name__)
+
+_ASK_SECONDS = 10.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_ANSWER_MOST = 1 << 20
+_STRATEGIES = {"MULTI_RECORD": MULTI, "SINGLE_RECORD": SINGLE, MULTI: MULTI, SINGLE: SINGLE}
+
+
+class Failed(Exception):
+    """An invocation that no retry cured. ``body``: the container's answer.
+
+    ``telling``: it answered, so a smaller request may tell what it does not like.
+    """
+
+    def __init__(self, words: str, body: bytes = b"", status: int = 0) -> None:
+        super().__init__(words)
+        self.body = body
+        self.status = status
+
+    @property
+    def telling(self) -> bool:
+        return self.status != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a container is asked. ``payload``: bytes, 0 for any number."""
+
+    concurrent: int
+    payload: int
+    single: bool
+
+    @property
+    def payload_mib(self) -> int:
+        return self.payload // MIB
+
+
+def limits_of(order: Order, wanted: dict[str, Any]) -> Limits:
+    """What the job says goes before what the container wants, and that before the defaults. Pure.
+
+    Source: Developer Guide, "Use Your Own Inference Code with Batch Transform".
+    """
+    concurrent = order.concurrent or _number(wanted.get("MaxConcurrentTransforms"), 1) or DEFAULT_CONCURRENT
+    payload = order.payload_mib
+    if payload is None:
+        payload = _number(wanted.get("MaxPayloadInMB"), 0)
+    if payload is None:
+        payload = DEFAULT_PAYLOAD_MIB
+    strategy = order.strategy or _STRATEGIES.get(str(wanted.get("BatchStrategy")), MULTI)
+    return Limits(concurrent, payload * MIB, strategy == SINGLE)
+
+
+def _number(value: object, least: int) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and least <= value <= MOST_MIB else None
+
+
+class Containers:
+    """Those of one instance, in the order they are asked: each gets what the one before it answered."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._client = Client()
+
+    def close(self) -> None:
+        self._client.close()
+
+    async def limits(self) -> Limits:
+        """Asks the first for its execution parameters, which it need not have."""
+        wanted: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                request = Request("GET", "/execution-parameters", [("host", "localhost")], BytesBody())
+                response = await self._client.send(self._order.containers[0][1], request)
+                body = await _read(response)
+            if response.status == 200:
+                found = json.loads(body)
+                wanted = found if isinstance(found, dict) else {}
+        except (Unreachable, AnswerLost, OSError, TimeoutError, ValueError) as error:
+            log.info("no execution parameters: %s", error)
+        return limits_of(self._order, wanted)
+
+    async def invoke(self, body: bytes, *, retries: int | None = None) -> bytes:
+        """The answer to one request, after as many retries as the job allows. Raises Failed."""
+        left = self._order.retries if retries is None else retries
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return await self._chain(body)
+            except Failed as error:
+                if not left or 400 <= error.status < 500:
+                    raise
+            left -= 1
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    async def stream(self, body: Body) -> AsyncIterator[bytes]:
+        """The answer to a request of any length, as it comes; nothing is tried twice. Raises Failed."""
+        *before, (name, address) = self._order.containers
+        if before:
+            raise Failed("MaxPayloadInMB 0 is not possible for a model of several containers")
+        headers = [*self._headers(self._order.content_type), ("transfer-encoding", "chunked")]
+        try:
+            response = await self._client.send(
+                address, Request("POST", "/invocations", headers, body), self._order.timeout
+            )
+            if response.status != 200:
+                raise _bad(name, response.status, await _read(response))
+            if isinstance(response.body, bytes):
+                yield response.body
+            else:
+                async for chunk in response.body:  # type: ignore[union-attr]
+                    yield chunk
+        except TimeoutError as error:
+            raise self._late(name) from error
+        except (Unreachable, AnswerLost, OSError) as error:
+            raise Failed(f"{_called(name)} gave no answer: {error}") from error
+
+    async def _chain(self, body: bytes) -> bytes:
+        content_type = self._order.content_type
+        for name, address in self._order.containers:
+            try:
+                async with asyncio.timeout(self._order.timeout):
+                    request = Request("POST", "/invocations", self._headers(content_type), BytesBody(body))
+                    response = await self._client.send(address, request)
+                    body = await _read(response)
+            except TimeoutError as error:
+                raise self._late(name) from error
+            except (Unreachable, AnswerLost, OSError) as error:
+                raise Failed(f"{_called(name)} gave no answer: {error}") from error
+            if response.status != 200:
+                raise _bad(name, response.status, body)
+            content_type = response.header("content-type") or content_type
+        return body
+
+    def _headers(self, content_type: str) -> Headers:
+        headers = [("host", "localhost")]
+        if content_type:
+            headers.append(("content-type", content_type))
+        if self._order.accept:
+            headers.append(("accept", self._order.accept))
+        return headers
+
+    def _late(self, name: str) -> Failed:
+        return Failed(
+            f"{_called(name)} gave no answer within {self._order.timeout} seconds "
+            "(ModelClientConfig.InvocationsTimeoutInSeconds)"
+        )
+
+
+def _bad(name: str, status: int, body: bytes) -> Failed:
+    return Failed(f"{_called(name)} answered {status}", body, status)
+
+
+def _called(name: str) -> str:
+    return f"container {name}" if name else "the container"
+
+
+async def _read(response: Response) -> bytes:
+    if isinstance(response.body, bytes):
+        return response.body
+    return b"".join([chunk async for chunk in response.body])  # type: ignore[union-attr]
