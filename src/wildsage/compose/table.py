@@ -47,6 +47,8 @@ from wildsage.services.s3.upstream.service import in_front_of
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.errands import Errands
 from wildsage.services.sagemaker.endpoints.instances import Instances
+from wildsage.services.sagemaker.endpoints.multimodel.counting import Counting
+from wildsage.services.sagemaker.endpoints.multimodel.loading import Loading
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.endpoints.shipping import Shipping
@@ -94,6 +96,7 @@ class Control:
     engine: Engine
     attendants: Attendants
     errands: Errands
+    loading: Loading
     forwarder: Forwarder | None
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
@@ -110,6 +113,7 @@ class Control:
             retention.run(self.platform),
             self.platform.meters.run(),
             Shipping(self.platform).run(),
+            self.loading.run(),
             metric_retention.run(self.platform),
             Watch(self.platform).run(),
             alarm_actions.courier(self.platform).run(),
@@ -170,10 +174,12 @@ async def complete(foundation: Foundation) -> Control:
     routers, errands = Routers(settings.data, foundation.client), Errands()
     engine = Engine(platform, controllers(platform, routes, attendants, errands, routers))
     Traffic(platform, routers, routes.endpoints)
+    counting = Counting(platform, foundation.client, routes.endpoints)
+    loading = Loading(platform, routers, foundation.client, counting)
     await routes.publish()  # what a crash left unsaid
     foundation.parts.take(services, guards, CrossOrigin(buckets), COMMANDS)
     return Control(
-        foundation, platform, foundation.door, foundation.audit, routes, engine, attendants, errands, forwarder
+        foundation, platform, foundation.door, foundation.audit, routes, engine, attendants, errands, loading, forwarder
     )
 
 

@@ -32,6 +32,8 @@ LEAST_OUTSTANDING, RANDOM = "LEAST_OUTSTANDING_REQUESTS", "RANDOM"
 
 SERIAL, DIRECT = "Serial", "Direct"
 """How the containers of an instance are used (API reference, InferenceExecutionConfig): in series, or each by name."""
+MULTI_MODEL = "MultiModel"
+"""Each instance has one container, which loads any number of models (API reference, ContainerDefinition, Mode)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,11 @@ class DataDir:
         return sorted(self.run.glob("router-*.sock"))
 
     @property
+    def models_socket(self) -> Path:
+        """Where control is asked for the models of multi-model endpoints (``core.multimodel``)."""
+        return self.run / "models.sock"
+
+    @property
     def objects_socket(self) -> Path:
         """Where the router sends S3 requests of connections that it keeps (TLS, mixed ones)."""
         return self.run / "objects.sock"

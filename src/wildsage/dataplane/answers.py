@@ -9,6 +9,7 @@ from typing import Any
 
 from wildsage.core.arn import build
 from wildsage.core.errors import ApiError
+from wildsage.core.multimodel import refusal
 from wildsage.core.routes import Endpoint
 from wildsage.wire.http.messages import Headers
 
@@ -135,9 +136,6 @@ def session_not_found(session: str, endpoint: str) -> ApiError:
 
 def refuse_options(endpoint: str, options: Mapping[str, str], streams: bool) -> None:
     """Raises ValidationError for what is asked by header but not there yet, or never of this operation."""
-    if "x-amzn-sagemaker-target-model" in options:
-        words = f"Endpoint {endpoint} is not a multi-model endpoint and does not support target model header."
-        raise ApiError("ValidationError", words, 400, {"ErrorCode": "TARGET_MODEL_HEADER_NOT_SUPPORTED"})
     for name, words in _REFUSED.items():
         if name in options:
             raise validation_error(words.format(endpoint))
@@ -145,6 +143,23 @@ def refuse_options(endpoint: str, options: Mapping[str, str], streams: bool) -> 
         raise validation_error(
             "A stateful session cannot be created with InvokeEndpointWithResponseStream. Create it with InvokeEndpoint."
         )
+
+
+def target_model(endpoint: str, options: Mapping[str, str], many: bool) -> str:
+    """The TargetModel; empty where the variant has one model, ``many`` being false. Raises ValidationError."""
+    target = options.get("x-amzn-sagemaker-target-model", "")
+    if target and not many:
+        words = f"Endpoint {endpoint} is not a multi-model endpoint and does not support target model header."
+        raise ApiError("ValidationError", words, 400, {"ErrorCode": "TARGET_MODEL_HEADER_NOT_SUPPORTED"})
+    if not many:
+        return ""
+    if not target:
+        raise validation_error(f"Request {request_id()} is missing a target model header.")
+    if "x-amzn-sagemaker-session-id" in options:
+        raise validation_error(f"Endpoint {endpoint} is a multi-model endpoint and does not support sessions.")
+    if why := refusal(target):
+        raise validation_error(f"TargetModel {target[:200]!r} {why}.")
+    return target
 
 
 def not_found(name: str, account: str) -> ApiError:

@@ -15,11 +15,12 @@ from wildsage.core.arn import build
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
-from wildsage.core.routes import SERIAL
+from wildsage.core.routes import MULTI_MODEL, SERIAL
 from wildsage.dataplane import answers
 from wildsage.dataplane.callers import INVOKE, Callers, Identity
 from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.invocation import Asked, Invocation
+from wildsage.dataplane.multimodel.invoking import ModelInvocation, Models
 from wildsage.dataplane.series.chain import Chain
 from wildsage.dataplane.series.onward import Handing
 from wildsage.dataplane.series.targets import target
@@ -60,10 +61,13 @@ class Invocations:
         pool: Pool,
         limits: InvocationLimits,
         captures: Captures,
+        models: str,
     ) -> None:
+        """``models``: the address where control is asked to load models."""
         self._table = table
         self._callers = Callers(table, clock)
         self._sessions = Sessions(lambda: table.master, clock.now)
+        self.models = Models(table, pool, models)
         self._pool = pool
         self._handing = Handing(pool, self._spawn)
         self._shadows = Shadows(pool, limits.seconds)
@@ -97,6 +101,7 @@ class Invocations:
     def close(self) -> None:
         self._timer.cancel()
         self._shadows.close()
+        self.models.close()
         for task in self._tasks:
             task.cancel()
 
@@ -160,12 +165,25 @@ class Invocations:
         visit, variant = self._place(live, options, streams) if options else (None, _by_weight(live))
         if options or variant.variant.mode:
             variant = target(name, variant, options)
+            model = answers.target_model(name, options, variant.variant.mode == MULTI_MODEL)
+        else:
+            model = ""
         taken = None
         if variant.capture is not None:
             taken = self._captures.sample(variant.capture, variant.counters, exchange.request, body)
         head = answers.container_head(headers, options, len(body), streams, None if visit is None else visit.inward)
         seconds = self._limits.stream_seconds if streams else self._limits.seconds
         asked = Asked(live.endpoint, self._table.account, head, body, streams, seconds, began, visit, held, taken)
+        if model:
+            invocation = ModelInvocation(exchange, asked, variant, self._sessions, self._done, model, self.models)
+            self._running.add(invocation)
+            self.models.start(invocation)
+            return
+        self._begin(exchange, asked, variant)
+        if live.shadows and visit is None:
+            self._shadows.copy(live, head, body, taken)
+
+    def _begin(self, exchange: Exchange, asked: Asked, variant: LiveVariant) -> None:
         if variant.variant.mode == SERIAL:
             chain = (self._handing.onward, self._limits.payload)
             invocation: Invocation = Chain(exchange, asked, variant, self._sessions, self._done, *chain)
@@ -173,8 +191,6 @@ class Invocations:
             invocation = Invocation(exchange, asked, variant, self._sessions, self._done)
         self._running.add(invocation)
         self._start(invocation)
-        if live.shadows and visit is None:
-            self._shadows.copy(live, head, body, taken)
 
     def _place(self, live: LiveEndpoint, options: dict[str, str], streams: bool) -> tuple[Visit | None, LiveVariant]:
         """The session and the variant that are asked for. Raises ValidationError."""

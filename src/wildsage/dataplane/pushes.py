@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from wildsage.core.routes import from_json
 from wildsage.dataplane.table import Table
@@ -18,7 +19,10 @@ _MOST_BYTES = 256 * 1024 * 1024
 
 
 class Pushes:
-    """Answers ``PUT /routes`` and, with ``count``, ``GET /counters``. ``changed`` is called after each new version."""
+    """Answers ``PUT /routes`` and, with ``count``, ``GET /counters``. ``changed`` is called after each new version.
+
+    ``asked``: what else is answered, POST with JSON, by path.
+    """
 
     def __init__(
         self,
@@ -26,11 +30,13 @@ class Pushes:
         stored: Path,
         count: Callable[[], object] | None = None,
         changed: Callable[[], None] = lambda: None,
+        asked: Mapping[str, Callable[[Mapping[str, Any]], object]] | None = None,
     ) -> None:
         self._table = table
         self._stored = stored
         self._count = count
         self._changed = changed
+        self._asked = asked or {}
         self._server: Server | None = None
 
     async def start(self, path: Path) -> None:
@@ -58,6 +64,8 @@ class Pushes:
             return _json(200, {"version": self._table.version})
         if self._count is not None and (request.method, request.path) == ("GET", "/counters"):
             return _json(200, self._count())
+        if request.method == "POST" and (answer := self._asked.get(request.path)) is not None:
+            return _json(200, answer(json.loads(await request.body.read(_MOST_BYTES))))
         return _json(404, {"message": "PUT /routes or GET /counters"})
 
 

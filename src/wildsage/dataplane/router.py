@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.invocations import InvocationLimits
+from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
 from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.door import Door
@@ -52,13 +53,16 @@ class Router:
         self._forward_s3 = Handling(Forwarding(client, control, clock, patience, objects), cancel_when_gone=True)
         self._hand_over = Sender(data.objects_door)
         self._captures = Captures(data.captured)
-        self._invocations = Invocations(self.table, clock, pool, limits, self._captures)
+        models_socket = f"unix:{data.models_socket}"
+        self._invocations = Invocations(self.table, clock, pool, limits, self._captures, models_socket)
         self._tunnels = Tunnels(self.home)
         self._client = client
         self._server = Server(self._on_request, Limits())
         self._door: Door | None = None
         self._context: ssl.SSLContext | None = None
-        self._pushes = Pushes(self.table, data.routes, self._count)
+        models = self._invocations.models
+        asked = {USED: models.used, RELEASE: models.release}
+        self._pushes = Pushes(self.table, data.routes, self._count, asked=asked)
 
     def home(self) -> tuple[str, int]:
         """Where this router can be reached from this machine."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 from wildsage.access.patterns import expression
 from wildsage.core.latencies import bucket
@@ -48,6 +49,8 @@ class Counters:
     ``dropped``: copies for a shadow variant that it was too busy for, or could not be reached for.
     ``captured``: records that were kept for S3; ``uncaptured``: those that there was no room for.
     ``containers``: of a pipeline, how long each of its containers took, by hostname.
+    ``model_hits``, ``model_misses``: of a multi-model endpoint's requests, whether the model was loaded already;
+    ``waited``: as ``overhead``, how long those waited for whose model it was not.
     """
 
     invocations: int = 0
@@ -62,11 +65,20 @@ class Counters:
     model: dict[int, int] = field(default_factory=dict)
     overhead: dict[int, int] = field(default_factory=dict)
     containers: dict[str, Latency] = field(default_factory=dict)
+    model_hits: int = 0
+    model_misses: int = 0
+    waited_us: int = 0
+    waited: dict[int, int] = field(default_factory=dict)
 
     def missed(self) -> None:
         """One answer of the container will never be whole, by its own fault."""
         self.errors_5xx += 1
         self.lost += 1
+
+    def waited_for_model(self, microseconds: int) -> None:
+        self.waited_us += microseconds
+        number = bucket(microseconds)
+        self.waited[number] = self.waited.get(number, 0) + 1
 
     def took(self, model_us: int, overhead_us: int) -> None:
         """One answer of the container was whole."""
@@ -91,6 +103,7 @@ class Counters:
 class Slot:
     """An instance and the requests it is working on.
 
+    ``models``: those that it has loaded, of a multi-model endpoint (``multimodel.places``), by TargetModel.
     ``failures``: how often in a row it could not be reached; until ``away_until`` (``perf_counter``) it is passed over.
     """
 
@@ -98,6 +111,7 @@ class Slot:
     outstanding: int = 0
     failures: int = 0
     away_until: float = 0.0
+    models: dict[str, Any] = field(default_factory=dict)
 
     def refused(self, now: float) -> None:
         """It could not be reached."""
@@ -289,6 +303,10 @@ class Table:
                 address = slot.instance.address
                 busy[address] = busy.get(address, 0) + slot.outstanding
         return busy
+
+    def slot(self, address: str) -> Slot | None:
+        """The instance at ``address``, if the snapshot in force has it."""
+        return self._slots.get(address)
 
     def routed(self) -> list[str]:
         """The addresses of all instances that the snapshot in force has."""

@@ -46,6 +46,15 @@ class Client:
             raise
         return answer.response()
 
+    async def whole(self, address: str, request: Request, seconds: float | None = None) -> tuple[int, bytes]:
+        """Status and body of a short answer. Raises as ``send`` does; TimeoutError if that takes ``seconds``."""
+        async with asyncio.timeout(seconds):
+            body = (response := await self.send(address, request)).body
+            if isinstance(body, AsyncIterator):
+                body = b"".join([piece async for piece in body])
+        assert isinstance(body, bytes)  # files are what servers send
+        return response.status, body
+
     def close(self) -> None:
         """Closes the idle connections."""
         self._pool.close()

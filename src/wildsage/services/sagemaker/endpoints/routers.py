@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import AnswerLost, Unreachable
@@ -49,6 +50,32 @@ class Routers:
         told = await self.told()
         used = {address for each in told.answers for address in (*each["underway"], *each["routed"])}
         return told.whole and used.isdisjoint(addresses)
+
+    async def used(self, address: str) -> list[Mapping[str, Any]]:
+        """What each router knows of the models at an instance: see ``core.multimodel.USED``."""
+        found = await self._tell(USED, {"address": address})
+        return [json.loads(answer)["models"] for answer in found if answer]
+
+    async def released(self, address: str, model: str) -> bool:
+        """Whether no router has, or sends, anything to a model at an instance: see ``core.multimodel.RELEASE``."""
+        found = await self._tell(RELEASE, {"address": address, "model": model})
+        return None not in found and all(json.loads(answer)["released"] for answer in found if answer)
+
+    async def _tell(self, path: str, question: Mapping[str, str]) -> list[bytes | None]:
+        """The answers; empty of a router that has ended, None of one that says nothing."""
+        body = json.dumps(question).encode()
+
+        async def ask(socket: Path) -> bytes | None:
+            headers = [("host", socket.stem), ("content-length", str(len(body)))]
+            try:
+                request = Request("POST", path, headers, BytesBody(body))
+                return (await self._client.whole(f"unix:{socket}", request, self._patience))[1]
+            except (Unreachable, AnswerLost):
+                return b""
+            except TimeoutError:
+                return None
+
+        return await asyncio.gather(*map(ask, self._data.router_sockets()))
 
     async def _ask(self, socket: Path) -> bytes | None:
         """The answer; empty if nobody is there any more, None if there is but says nothing."""

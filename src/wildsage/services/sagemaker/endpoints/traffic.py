@@ -144,9 +144,12 @@ class _Series:
         for name, member in (("CapturedRecords", "captured"), ("DroppedRecords", "uncaptured")):
             if new.get(member):
                 yield self._datum(name, at, of_values({1.0: new[member]}), namespace=CAPTURE)
+        hits, misses = new.get("model_hits", 0), new.get("model_misses", 0)
+        if hits or misses:
+            yield self._datum("ModelCacheHit", at, _share(hits, hits + misses))
         model = "ContainerLatency" if self._container else "ModelLatency"
-        for name, member in ((model, "model"), ("OverheadLatency", "overhead")):
-            if new[member]:
+        for name, member in ((model, "model"), ("OverheadLatency", "overhead"), ("ModelLoadingWaitTime", "waited")):
+            if new.get(member):
                 yield self._datum(name, at, _latency(new[member], new[f"{member}_us"]), "Microseconds")
         for hostname, took in new.get("containers", {}).items():
             latency = _latency(took["buckets"], took["us"])

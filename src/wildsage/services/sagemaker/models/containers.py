@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wildsage.core.routes import SERIAL
+from wildsage.core.routes import MULTI_MODEL, SERIAL
 from wildsage.store.codec import Document
 
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
@@ -41,6 +41,16 @@ class Container:
         return self.definition.get("ModelDataUrl") or "", True
 
     @property
+    def many(self) -> bool:
+        """Whether it loads models as they are asked for: what ``data`` names is then the prefix where they lie."""
+        return self.definition.get("Mode") == MULTI_MODEL
+
+    @property
+    def caches(self) -> bool:
+        """Whether models stay loaded after use (API reference, MultiModelConfig)."""
+        return (self.definition.get("MultiModelConfig") or {}).get("ModelCacheSetting") != "Disabled"
+
+    @property
     def submit_directory(self) -> str:
         """The S3 URI of inference code that is not part of the model's archive; empty where there is none."""
         value = self.environment.get(SUBMIT_DIRECTORY, "")
@@ -60,7 +70,8 @@ def containers_of(model: Document) -> tuple[Container, ...]:
 
 
 def mode_of(model: Document) -> str:
-    """How a model's containers are used, SERIAL or DIRECT; empty for a model with one."""
-    if len(containers_of(model)) < 2:
-        return ""
+    """How a model's containers are used, SERIAL or DIRECT; of a model with one MULTI_MODEL, or empty."""
+    containers = containers_of(model)
+    if len(containers) < 2:
+        return MULTI_MODEL if containers and containers[0].many else ""
     return str((model.get("InferenceExecutionConfig") or {}).get("Mode") or SERIAL)

@@ -13,7 +13,7 @@ from wildsage.services.sagemaker.instance.images import Images, Software
 from wildsage.services.sagemaker.instance.places import Location, code, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
-from wildsage.services.sagemaker.models.launch import Placement
+from wildsage.services.sagemaker.models.launch import MODELS, Placement
 
 _FOLDERS = ("model", "code")
 _ARCHIVE = "download.tar.gz"
@@ -24,7 +24,9 @@ async def fill(place: Placement, transfers: Transfers) -> None:
     ml = place.directory / "ml"
     await in_thread(lambda _: _prepare(place.directory))
     uri, packed = place.container.data
-    if uri and packed:
+    if place.container.many:
+        (place.directory / MODELS).mkdir()
+    elif uri and packed:
         await _unpack(place, transfers, parse(uri), ml / "model")
     elif uri:
         await _download(place, transfers, uri, ml / "model")

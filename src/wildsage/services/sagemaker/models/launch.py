@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wildsage.core.settings import Settings
-from wildsage.runtimes.base import Inside, LaunchSpec
+from wildsage.runtimes.base import Inside, LaunchSpec, Mount
 from wildsage.runtimes.instances import lookup
 from wildsage.services.sagemaker.instance import surroundings
 from wildsage.services.sagemaker.instance.images import Software
@@ -20,6 +20,8 @@ from wildsage.store.codec import Document
 
 PORT = "8080"
 CODE = f"{Inside.ML}/code"
+MODELS = "models"
+"""The folder, beside a container's /opt/ml and read-only there, of models that come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,13 @@ class Placement:
 
 def environment(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> Mapping[str, str]:
     """What SageMaker sets, what the container definition says, and where its code lies here."""
+    kind = lookup(place.instance_type)
+    many = {"SAGEMAKER_MULTI_MODEL": "true", "WILDSAGE_MEMORY_BYTES": str(kind.memory_bytes)}
     found = {
         **surroundings.variables(software, settings, place.region, credentials_uri),
         "SAGEMAKER_BIND_TO_PORT": PORT,
         "SAGEMAKER_SAFE_PORT_RANGE": "8081-8089",
+        **(many if place.container.many else {}),
         **place.container.environment,
         **place.variables,
     }
@@ -60,6 +65,7 @@ def environment(place: Placement, software: Software, settings: Settings, creden
 def spec(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> LaunchSpec:
     """The launch of one container; its name is its folder's."""
     kind = lookup(place.instance_type)
+    models = Mount(place.directory / MODELS, f"{Inside.ML}/{MODELS}", read_only=True)
     return LaunchSpec(
         name=place.directory.name,
         directory=place.directory,
@@ -67,7 +73,7 @@ def spec(place: Placement, software: Software, settings: Settings, credentials_u
         environment=environment(place, software, settings, "" if place.isolated else credentials_uri),
         working_directory=Inside.ML,
         hostname=place.container.hostname or "model-1",
-        mounts=surroundings.mounts(settings),
+        mounts=(*surroundings.mounts(settings), *([models] if place.container.many else [])),
         memory_bytes=kind.memory_bytes,
         cpus=float(kind.cpus),
         network="isolated" if place.isolated else "host",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wildsage.core.errors import ValidationError
-from wildsage.core.routes import DIRECT, SERIAL
+from wildsage.core.errors import Unsupported, ValidationError
+from wildsage.core.routes import DIRECT, MULTI_MODEL, SERIAL
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.services.sagemaker.models.containers import Container, containers_of
@@ -13,7 +13,8 @@ _CONTAINER: Tree = {
     "ContainerHostname": None,
     "Image": None,
     "ImageConfig": {"RepositoryAccessMode": ("Platform",)},
-    "Mode": ("SingleModel",),
+    "Mode": ("SingleModel", MULTI_MODEL),
+    "MultiModelConfig": {"ModelCacheSetting": ("Enabled", "Disabled")},
     "ModelDataUrl": None,
     "ModelDataSource": {
         "S3DataSource": {
@@ -52,6 +53,7 @@ def check(request: Document) -> None:
         raise ValidationError("ExecutionRoleArn is required: the role with which model data is downloaded.")
     for container in containers_of(request):
         _check_container(container)
+        _check_many(container)
     _check_hostnames(request)
 
 
@@ -75,6 +77,23 @@ def _check_hostnames(request: Document) -> None:
         )
 
 
+def _check_many(container: Container) -> None:
+    """What goes with Mode MultiModel, and what only goes with it (API reference, ContainerDefinition)."""
+    definition = container.definition
+    if not container.many:
+        if definition.get("MultiModelConfig"):
+            raise ValidationError("MultiModelConfig can only be specified for a container whose Mode is MultiModel.")
+        return
+    if not definition.get("ModelDataUrl"):
+        raise ValidationError(
+            "ModelDataUrl is required for a container whose Mode is MultiModel: the S3 prefix below which models are."
+        )
+    if container.hostname:
+        raise Unsupported(
+            "A container whose Mode is MultiModel is not supported by Wildsage yet in a model with several Containers."
+        )
+
+
 def _check_container(container: Container) -> None:
     definition = container.definition
     if not definition.get("Image"):
@@ -83,13 +102,13 @@ def _check_container(container: Container) -> None:
         raise ValidationError("You cannot specify both ModelDataUrl and ModelDataSource in one container definition.")
     uri, _ = container.data
     if uri:
-        _check_uri(uri)
+        _check_uri(uri, container.many)
 
 
-def _check_uri(uri: str) -> None:
+def _check_uri(uri: str, prefix: bool) -> None:
     try:
         location = places.parse(uri)
     except ValueError:
         location = None
-    if location is None or not location.key:
+    if location is None or not (location.key or prefix):
         raise ValidationError(f'Invalid model data URL "{uri}". It must have the form s3://bucket/key.')

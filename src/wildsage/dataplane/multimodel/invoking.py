@@ -1,0 +1,251 @@
+"""Invocations of multi-model endpoints: straight to the loaded model, or once it is loaded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+from wildsage.core.errors import ApiError
+from wildsage.dataplane.invocation import Asked, Invocation
+from wildsage.dataplane.multimodel.asking import Asking, InstanceGone
+from wildsage.dataplane.multimodel.places import Place, another, loaded_at, preferred
+from wildsage.dataplane.stateful import Sessions
+from wildsage.dataplane.table import LiveVariant, Slot, Table
+from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool, Unreachable
+from wildsage.wire.http.exchange import Exchange
+
+_PLAIN = "/invocations"
+_LINE = f"POST {_PLAIN} ".encode()
+_RETRY_SECONDS = 0.05
+_NOT_LOADED = 404
+
+
+class Home(Protocol):
+    """What has become of an invocation."""
+
+    def again(self, invocation: ModelInvocation) -> None:
+        """Its container does not know the model: it has begun anew, or unloaded it by itself."""
+        ...
+
+    def over(self, invocation: ModelInvocation) -> None:
+        """Nothing more will happen to it."""
+        ...
+
+
+class ModelInvocation(Invocation):
+    """One whose model is ``target``. ``place``: where it is, once it is loaded."""
+
+    __slots__ = ("_head", "_home", "_said_unknown", "place", "target")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        asked: Asked,
+        variant: LiveVariant,
+        sessions: Sessions,
+        done: Callable[[Invocation], None],
+        target: str,
+        home: Home,
+    ) -> None:
+        super().__init__(exchange, asked, variant, sessions, done)
+        self.target = target
+        self.place: Place | None = None
+        self._home = home
+        self._head = asked.head
+        self._said_unknown = False
+
+    def at(self, place: Place) -> None:
+        """It goes there next."""
+        self.place, self.slot = place, place.slot
+        place.begin()
+        place.slot.outstanding += 1
+        if place.path != _PLAIN:
+            self.asked.head = b"POST " + place.path.encode() + b" " + self._head.removeprefix(_LINE)
+
+    def away(self) -> None:
+        """The model is not there; nothing was sent, or nothing came of it."""
+        place, self.place, self.slot = self.place, None, None
+        if place is not None:
+            place.end()
+            place.forget()
+            place.slot.outstanding -= 1
+        self.asked.head = self._head
+
+    def send(self, connection: ClientConnection) -> bool:
+        body = self.asked.body
+        sent = super().send(connection)
+        if self.place is not None and self.place.path != _PLAIN and not self._said_unknown:
+            self.asked.body = body  # the container may say that it does not know the model
+        return sent
+
+    def time_out(self) -> None:
+        if self.connection is not None:
+            super().time_out()
+            return
+        words = f"Model {self.target} is still being downloaded or loaded. Wait and try your request again."
+        self.fail(ApiError("ModelNotReadyException", words, 429))
+
+    def on_end(self) -> None:
+        if self.over or self._status != _NOT_LOADED or self._said_unknown or not self.asked.body:
+            super().on_end()
+            return
+        self._said_unknown = True
+        self._status, self._headers, self._parts, self._size = 0, [], [], 0
+        self.away()
+        self._home.again(self)
+
+    def on_lost(self, error: AnswerLost) -> None:
+        if self.place is not None:
+            self.place.forget()  # its process may have died; control knows
+        super().on_lost(error)
+
+    def _finish(self) -> None:
+        super()._finish()
+        self._home.over(self)
+
+
+class Models:
+    """The models of all multi-model endpoints, as one router knows them."""
+
+    def __init__(self, table: Table, pool: Pool, control: str) -> None:
+        self._table = table
+        self._pool = pool
+        self._asking = Asking(pool, control)
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, invocation: ModelInvocation) -> None:
+        """Sends it over a kept connection to its model if there is one, else as soon as possible."""
+        counters = invocation.variant.counters
+        place = loaded_at(invocation.variant.slots, invocation.target)
+        if place is None:
+            counters.model_misses += 1
+            self._spawn(self._bring(invocation))
+            return
+        counters.model_hits += 1
+        invocation.at(place)
+        if place.outstanding > 1 and (slot := another(invocation.variant.slots, place)) is not None:
+            self._load(invocation, slot)
+        while (connection := self._pool.take(place.address)) is not None:
+            if invocation.send(connection):
+                return
+        self._spawn(self._reach_or_bring(invocation, place))
+
+    def again(self, invocation: ModelInvocation) -> None:
+        """Takes it back, to send it once the model is loaded again."""
+        connection, invocation.connection = invocation.connection, None
+        if connection is not None:
+            self._pool.give(connection)
+        invocation.deadline = perf_counter() + invocation.asked.seconds
+        self._spawn(self._bring(invocation))
+
+    def over(self, invocation: ModelInvocation) -> None:
+        """One request less is at its model."""
+        place = invocation.place
+        if place is None:
+            return
+        place.end()
+        if not place.keep and not place.outstanding:
+            self._spawn(self._asking.unload(invocation.asked.endpoint, place))
+
+    def used(self, question: Mapping[str, Any]) -> object:
+        """See ``core.multimodel``."""
+        now, slot = perf_counter(), self._table.slot(question["address"])
+        places: dict[str, Place] = {} if slot is None else slot.models
+        return {
+            "models": {
+                target: {"idle": now - place.used, "outstanding": place.outstanding} for target, place in places.items()
+            }
+        }
+
+    def release(self, question: Mapping[str, Any]) -> object:
+        """See ``core.multimodel``."""
+        slot = self._table.slot(question["address"])
+        place: Place | None = None if slot is None else slot.models.get(question["model"])
+        if place is not None:
+            if place.outstanding:
+                return {"released": False}
+            place.forget()
+        return {"released": True}
+
+    def close(self) -> None:
+        self._asking.close()
+        for task in self._tasks:
+            task.cancel()
+
+    # inside
+
+    def _load(self, invocation: ModelInvocation, slot: Slot) -> asyncio.Task[Place]:
+        asked = invocation.asked
+        return self._asking.load(asked.endpoint, asked.account, slot, invocation.target)
+
+    def _slots(self, invocation: ModelInvocation) -> Sequence[Slot]:
+        """The variant's instances now; they may have become others while the request waited."""
+        slots = [slot for slot in invocation.variant.slots if self._table.slot(slot.instance.address) is slot]
+        if slots:
+            return slots
+        endpoint = invocation.asked.endpoint
+        live = self._table.endpoint(endpoint.region, endpoint.name)
+        variant = None if live is None else live.named(invocation.variant.variant.name)
+        return [] if variant is None else variant.slots
+
+    async def _reach_or_bring(self, invocation: ModelInvocation, place: Place) -> None:
+        if not await self._reach(invocation, place):
+            await self._bring(invocation)
+
+    async def _bring(self, invocation: ModelInvocation) -> None:
+        """Tries until the model is loaded and has the request, or the request's time is over."""
+        began = perf_counter()
+        while not invocation.over:
+            slots = self._slots(invocation)
+            place = loaded_at(slots, invocation.target)
+            if place is None and slots:
+                place = await self._loaded(invocation, preferred(slots, invocation.target)[0])
+            if place is not None and not _over(invocation):
+                invocation.at(place)
+                if await self._reach(invocation, place):
+                    invocation.variant.counters.waited_for_model(round((perf_counter() - began) * 1e6))
+                    return
+            if not _over(invocation):
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _loaded(self, invocation: ModelInvocation, slot: Slot) -> Place | None:
+        """None: not at that instance."""
+        try:
+            return await asyncio.shield(self._load(invocation, slot))
+        except InstanceGone:
+            slot.refused(perf_counter())
+        except ApiError as error:
+            if not invocation.over:
+                invocation.fail(error)
+        return None
+
+    async def _reach(self, invocation: ModelInvocation, place: Place) -> bool:
+        """Whether the request is there, or over; if not, the model is not."""
+        connection = self._pool.take(place.address)
+        try:
+            connection = connection or await self._pool.connect(place.address)
+        except Unreachable:
+            if not invocation.over:
+                invocation.away()
+            return invocation.over
+        if invocation.send(connection):
+            return True
+        if invocation.over:
+            if not connection.transport.is_closing():
+                self._pool.give(connection)
+            return True
+        invocation.away()
+        return False
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _over(invocation: ModelInvocation) -> bool:
+    """It may be by now, since others had their turn meanwhile."""
+    return invocation.over
