@@ -11,17 +11,18 @@ import asyncio
 import errno
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import BinaryExpression, Connection, Engine, FromClause, MetaData, create_engine, event, inspect
+from sqlalchemy import BinaryExpression, Connection, Engine, FromClause, MetaData, Select, create_engine, event, inspect
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from wildsage.store.looks import Looks
 from wildsage.store.reserve import Reserve
 from wildsage.store.turn import Turn
 
@@ -118,8 +119,9 @@ def _make_tables(connection: Connection) -> None:
 class Database:
     """``write`` and ``read`` take a function of a SQLAlchemy connection and return what it returns."""
 
-    def __init__(self, engine: Engine, reserve: Reserve, turn: Turn) -> None:
+    def __init__(self, engine: Engine, reserve: Reserve, turn: Turn, looks: Looks) -> None:
         self._engine = engine
+        self._looks = looks
         self._writing = engine.execution_options(writes=True)
         self._reserve = reserve
         self._turn = turn
@@ -139,7 +141,8 @@ class Database:
             connect_args={"check_same_thread": False},
         )
         _configure_sqlite(engine)
-        database = cls(engine, Reserve(path.with_name(f"{path.name}-reserve")), Turn(path))
+        reserve, looks = Reserve(path.with_name(f"{path.name}-reserve")), Looks(path, engine.dialect)
+        database = cls(engine, reserve, Turn(path), looks)
         await database.create_tables()
         return database
 
@@ -166,6 +169,10 @@ class Database:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
+    async def look(self, statement: Select[Any], given: Mapping[str, Any]) -> Any:
+        """The first row that ``statement`` finds by an index, or None; a tenth of the cost of ``read`` (``looks``)."""
+        return self._looks.first(statement, given)
+
     async def close(self) -> None:
         """Finishes what was accepted and closes every connection."""
         self._jobs.put(None)
@@ -173,6 +180,7 @@ class Database:
         await loop.run_in_executor(None, self._writer.join)
         self._readers.shutdown()
         self._engine.dispose()
+        self._looks.close()
         self._turn.close()
 
     def _write_loop(self) -> None:

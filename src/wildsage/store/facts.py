@@ -171,8 +171,8 @@ class Facts:
 
     async def cursor(self, name: str) -> int:
         """Where ``name`` stands; 0 if it never moved."""
-        given = {"of_name": name}
-        return await self._database.read(lambda connection: connection.execute(_FIND_CURSOR, given).scalar() or 0)
+        found = await self._database.look(_FIND_CURSOR, {"of_name": name})
+        return 0 if found is None else int(found.position)
 
     async def read(self, window: Window) -> list[Fact]:
         """Facts of the window in its direction, at most ``limit``."""

@@ -122,11 +122,8 @@ class Resources:
         return await self._database.write(work)
 
     async def get(self, key: Key) -> Resource | None:
-        def work(connection: Connection) -> Resource | None:
-            row = connection.execute(_FIND, _at(key)).first()
-            return None if row is None else read(row)
-
-        return await self._database.read(work)
+        row = await self._database.look(_FIND, _at(key))
+        return None if row is None else read(row)
 
     async def edit(self, key: Key, change: Callable[[Resource], Iterable[Write] | None]) -> Resource:
         """Reads, changes and writes in one transaction; raises Missing, or whatever ``change`` raises (nothing kept).

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Column, Float, Index, Integer, Row, Table, Text, UniqueConstraint, text
+from sqlalchemy import Column, Float, Index, Integer, Table, Text, UniqueConstraint, text
 
 from wildsage.store.codec import Document, dumps, duplicate, loads
 from wildsage.store.database import metadata
@@ -91,8 +91,8 @@ class Resource:
         )
 
 
-def read(row: Row[Any]) -> Resource:
-    """What a row holds."""
+def read(row: Any) -> Resource:
+    """What a row holds, whose columns are attributes."""
     return Resource(
         key=Key(row.kind, row.account, row.region, row.name),
         spec=loads(row.spec),
