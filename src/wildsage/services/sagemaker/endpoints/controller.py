@@ -28,7 +28,8 @@ from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
 _REASON_LIMIT = 1024
-_ON_THE_WAY = ("Creating", "Updating", "RollingBack")
+_OF_INSTANCES = ("Creating", "Updating", "RollingBack", "InService", "SystemUpdating")
+"""EndpointStatus values that end, or change, with what instances there are."""
 
 
 class EndpointController:
@@ -75,7 +76,7 @@ class EndpointController:
         """Routers hear of it; a fleet that serves is in service only after they did."""
         await self._routes.publish()
         state.unpublished = False
-        settled = state.settled and state.rollout is None and resource.phase in _ON_THE_WAY
+        settled = state.settled and state.rollout is None and resource.phase in _OF_INSTANCES
         return _keep(resource, state, moves.at_rest(state) if settled else resource.phase)
 
     async def _advance(self, resource: Resource, state: State) -> Step:
@@ -211,6 +212,8 @@ def _keep(resource: Resource, state: State, phase: str, reason: str = "") -> Ste
     status |= {"EndpointConfigName": (state.current or state.target).config, **summaries.described(state)}
     if reason:
         status["FailureReason"] = reason[:_REASON_LIMIT]
+    if phase == "InService" and state.settled:
+        phase = moves.at_rest(state)  # its last instance may just have been lost
     return Step(phase, status, fleet.dump(state), after=None if phase == "Failed" else 0)
 
 

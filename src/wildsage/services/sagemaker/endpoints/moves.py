@@ -180,8 +180,17 @@ def stuck(state: State, rollout: Rollout, now: float) -> None:
 
 
 def at_rest(state: State) -> str:
-    """EndpointStatus once nothing is under way: several fleets still serve where a rollback failed before."""
-    return "InService" if len(state.serving) < 2 else "UpdateRollbackFailed"
+    """EndpointStatus once nothing is under way: several fleets still serve where a rollback failed before.
+
+    While a variant has none of its instances, as after a restart of the machine, the platform is at work on it.
+    """
+    if len(state.serving) > 1:
+        return "UpdateRollbackFailed"
+    fleet = state.current
+    waiting = fleet is not None and any(
+        each.count and not state.serving_at((fleet.number, each.name)) for each in fleet.production
+    )
+    return "SystemUpdating" if waiting else "InService"
 
 
 def _as_it_is(state: State, fleet: Fleet) -> Fleet:

@@ -11,7 +11,8 @@ from wildsage.store.codec import Document
 MOST_INSTANCES = 1000
 """Of one endpoint; the service model knows no end of InitialInstanceCount and DesiredInstanceCount."""
 
-_IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+# AWS refuses changes in SystemUpdating too; here it may be a model that keeps dying, and an update its cure.
+_IN_PROGRESS = ("Creating", "Updating", "RollingBack", "Deleting")
 
 _CREATE: Tree = {"EndpointName": None, "EndpointConfigName": None, "Tags": None, "DeploymentConfig": ANY}
 _UPDATE: Tree = {
