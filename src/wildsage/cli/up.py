@@ -28,6 +28,7 @@ from wildsage.core.errors import SettingsError, WildsageError
 from wildsage.core.invocations import invocation_limits
 from wildsage.core.jobs import job_settings
 from wildsage.core.scaling import scaling_settings
+from wildsage.core.serverless import serverless_settings
 from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name, router_count
 from wildsage.core.upstream import s3_upstream
 
@@ -48,6 +49,7 @@ def main(options: argparse.Namespace) -> int:
     s3_upstream(os.environ)  # control reads these; whoever starts the server should see what is wrong with them
     job_settings(os.environ)
     scaling_settings(os.environ)
+    serverless_settings(os.environ)
     invocation_limits(os.environ)  # the routers do
     count = router_count(os.environ, options.routers)
     settings = Settings(

@@ -18,6 +18,7 @@ import uvloop
 from wildsage.compose.process import serve
 from wildsage.core.jobs import job_settings
 from wildsage.core.scaling import scaling_settings
+from wildsage.core.serverless import serverless_settings
 from wildsage.core.settings import (
     DataDir,
     Settings,
@@ -46,6 +47,7 @@ def main() -> int:
         s3_upstream=s3_upstream(os.environ),
         jobs=job_settings(os.environ),
         scaling=scaling_settings(os.environ),
+        serverless=serverless_settings(os.environ),
     )
     uvloop.run(serve(settings, options.lifeline))
     return 0

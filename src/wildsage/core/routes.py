@@ -82,6 +82,7 @@ class Variant:
     of the endpoint. ``routing``: RoutingStrategy; routers take all but RANDOM for the least outstanding requests.
     ``share``: from 0 to 1, how much of what is asked of this variant by name (TargetVariant) this entry answers,
     relative to the other entry of the same name, if there is one. ``capture``: None where nothing is kept.
+    ``concurrency``: of a serverless variant, how many requests it takes at a time; 0 of one that has instances.
     ``mode``: how the several containers of each instance are used, SERIAL or DIRECT; empty where each has one.
     """
 
@@ -91,6 +92,7 @@ class Variant:
     routing: str = LEAST_OUTSTANDING
     share: float = 1.0
     capture: Capture | None = None
+    concurrency: int = 0
     mode: str = ""
 
 

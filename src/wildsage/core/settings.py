@@ -9,6 +9,7 @@ from pathlib import Path
 from wildsage.core.errors import SettingsError
 from wildsage.core.jobs import JobSettings
 from wildsage.core.scaling import ScalingSettings
+from wildsage.core.serverless import ServerlessSettings
 from wildsage.core.upstream import S3Upstream
 
 DEFAULT_PORT = 4566
@@ -119,7 +120,7 @@ class Settings:
     ``file_systems``: id → folder of this machine where it is mounted, for channels of training jobs.
     ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
     ``s3_upstream``: another S3 that keeps buckets of this one. ``jobs``: how training jobs are stopped and interrupted.
-    ``scaling``: how soon automatic scaling sees a load.
+    ``serverless``: when workers of serverless endpoints end. ``scaling``: how soon automatic scaling sees a load.
     """
 
     data: DataDir
@@ -135,6 +136,7 @@ class Settings:
     s3_upstream: S3Upstream | None = None
     jobs: JobSettings = field(default_factory=JobSettings)
     scaling: ScalingSettings = field(default_factory=ScalingSettings)
+    serverless: ServerlessSettings = field(default_factory=ServerlessSettings)
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from wildsage.core.errors import ApiError
 from wildsage.core.routes import Endpoint
-from wildsage.dataplane import answers
+from wildsage.dataplane import answers, serverless
 from wildsage.dataplane.capture.taking import Taken
 from wildsage.dataplane.delivery import Delivery, Events, Plain
 from wildsage.dataplane.stateful import BadSession, Sessions, Visit
@@ -206,6 +206,9 @@ class Invocation:
         now = perf_counter()
         counters = self.variant.counters
         model = now - self.sent_at - self._waited
+        if self.variant.variant.concurrency and (setup := serverless.setup_us(self._headers)):
+            counters.set_up(setup)
+            model = max(model - setup / 1e6, 0.0)
         counters.took(round(model * 1e6), round((now - self.asked.began - model) * 1e6))
         if self._status >= 300:
             if 400 <= self._status < 500:

@@ -16,7 +16,7 @@ from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
 from wildsage.core.routes import MULTI_MODEL, SERIAL
-from wildsage.dataplane import answers
+from wildsage.dataplane import answers, serverless
 from wildsage.dataplane.callers import INVOKE, Callers, Identity
 from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.invocation import Asked, Invocation
@@ -168,6 +168,8 @@ class Invocations:
             model = answers.target_model(name, options, variant.variant.mode == MULTI_MODEL)
         else:
             model = ""
+        if variant.variant.concurrency:
+            serverless.admit(variant, len(body))
         taken = None
         if variant.capture is not None:
             taken = self._captures.sample(variant.capture, variant.counters, exchange.request, body)

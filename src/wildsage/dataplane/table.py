@@ -51,6 +51,7 @@ class Counters:
     ``containers``: of a pipeline, how long each of its containers took, by hostname.
     ``model_hits``, ``model_misses``: of a multi-model endpoint's requests, whether the model was loaded already;
     ``waited``: as ``overhead``, how long those waited for whose model it was not.
+    ``setup``: likewise in buckets, how long workers of a serverless variant took to start.
     """
 
     invocations: int = 0
@@ -69,6 +70,8 @@ class Counters:
     model_misses: int = 0
     waited_us: int = 0
     waited: dict[int, int] = field(default_factory=dict)
+    setup_us: int = 0
+    setup: dict[int, int] = field(default_factory=dict)
 
     def missed(self) -> None:
         """One answer of the container will never be whole, by its own fault."""
@@ -97,6 +100,12 @@ class Counters:
         latency.us += took_us
         number = bucket(took_us)
         latency.buckets[number] = latency.buckets.get(number, 0) + 1
+
+    def set_up(self, setup_us: int) -> None:
+        """A worker had to be started for a request."""
+        self.setup_us += setup_us
+        number = bucket(setup_us)
+        self.setup[number] = self.setup.get(number, 0) + 1
 
 
 @dataclass(slots=True)

@@ -20,7 +20,9 @@ def target(endpoint: str, variant: LiveVariant, options: Mapping[str, str]) -> L
     """
     hostname = options.get(_TARGET)
     if variant.variant.mode and _SESSION in options:
-        raise answers.validation_error(f"Endpoint {endpoint} has several containers or models and does not support sessions.")
+        raise answers.validation_error(
+            f"Endpoint {endpoint} has several containers or models and does not support sessions."
+        )
     if variant.variant.mode != DIRECT:
         if hostname is not None:
             raise answers.validation_error(

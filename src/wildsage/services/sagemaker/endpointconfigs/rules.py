@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from wildsage.core.errors import ValidationError
+from wildsage.services.sagemaker.endpointconfigs import serverless
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
 from wildsage.services.sagemaker.models.containers import containers_of
@@ -25,6 +26,7 @@ _VARIANT: Tree = {
     "RoutingConfig": {"RoutingStrategy": ("LEAST_OUTSTANDING_REQUESTS", "RANDOM")},
     "ManagedInstanceScaling": {"Status": None, "MinInstanceCount": None, "MaxInstanceCount": None},
     "InferenceAmiVersion": None,
+    "ServerlessConfig": {"MemorySizeInMB": None, "MaxConcurrency": None, "ProvisionedConcurrency": None},
 }
 
 _ACCEPTED: Tree = {
@@ -41,6 +43,7 @@ _ACCEPTED: Tree = {
 
 def check(request: Document) -> None:
     """Raises ValidationError in AWS's words, Unsupported for what is not run yet."""
+    serverless.check(request)
     refuse_beyond(request, _ACCEPTED)
     production, shadows = request["ProductionVariants"], request.get("ShadowProductionVariants") or []
     names = [variant["VariantName"] for variant in (*production, *shadows)]
@@ -82,6 +85,9 @@ def _check_capture(capture: Document) -> None:
 
 def _check_variant(variant: Document) -> None:
     name = variant["VariantName"]
+    if serverless.config_of(variant) is not None:
+        check_weight(name, variant.get("InitialVariantWeight", DEFAULT_WEIGHT))
+        return
     for field in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if not variant.get(field):
             raise ValidationError(f"{field} is required for production variant {name}.")

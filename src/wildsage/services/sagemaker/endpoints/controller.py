@@ -75,6 +75,7 @@ class EndpointController:
     async def _publish(self, resource: Resource, state: State) -> Step:
         """Routers hear of it; a fleet that serves is in service only after they did."""
         await self._routes.publish()
+        await self._instances.tell(state)
         state.unpublished = False
         settled = state.settled and state.rollout is None and resource.phase in _OF_INSTANCES
         return _keep(resource, state, moves.at_rest(state) if settled else resource.phase)

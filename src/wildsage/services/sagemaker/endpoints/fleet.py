@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from wildsage.core.routes import LEAST_OUTSTANDING
+from wildsage.services.sagemaker.endpointconfigs.serverless import config_of
 from wildsage.services.sagemaker.endpoints.rollout import Place, Rollout
 from wildsage.services.sagemaker.models.containers import Container, containers_of, mode_of
 from wildsage.store.codec import Document
@@ -57,6 +58,11 @@ class Variant:
     def mode(self) -> str:
         """How they are used: see ``core.routes.Variant``."""
         return mode_of(self.model)
+
+    @property
+    def serverless(self) -> Document | None:
+        """Its ServerlessConfig; it then has a single instance, whose workers come and go by themselves."""
+        return config_of(self.document)
 
     @property
     def startup_timeout(self) -> float:

@@ -16,8 +16,8 @@ from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Phase, Runtime
-from wildsage.services.sagemaker.endpoints import fleet
-from wildsage.services.sagemaker.endpoints.fleet import Instance, Running, Variant
+from wildsage.services.sagemaker.endpoints import fleet, serverless
+from wildsage.services.sagemaker.endpoints.fleet import Instance, Running, State, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, LOG_GROUPS, log_group
 from wildsage.services.sagemaker.endpoints.moves import STOP_GRACE, ending
 from wildsage.services.sagemaker.endpoints.routers import Routers
@@ -85,14 +85,17 @@ class Instances:
 
     def _places(self, endpoint: Key, instance: Instance, variant: Variant) -> list[Placement]:
         """Of each container of its model."""
+        settings, config = self._platform.settings.serverless, variant.serverless
         return [
             Placement(
                 arn=ENDPOINT.arn(endpoint),
                 region=endpoint.region,
                 model=variant.model,
                 container=container,
-                instance_type=variant.document["InstanceType"],
+                instance_type=variant.document.get("InstanceType", ""),
                 directory=self._directory(instance, container.number),
+                variables={} if config is None else serverless.variables(config, settings, container.environment),
+                memory_bytes=0 if config is None else serverless.memory_bytes(config),
             )
             for container in variant.containers
         ]
@@ -113,7 +116,7 @@ class Instances:
             await self.drained(instance)
             return ending(instance, self._platform.clock.now())
         if instance.stage == fleet.SERVING:
-            return replace(instance, stage=fleet.RETIRED if await self.ill(instance) else fleet.ENDING)
+            return replace(instance, stage=fleet.RETIRED if await self.ill(instance, variant) else fleet.ENDING)
         if instance.stage == fleet.LAUNCHED:
             return await self.started(endpoint, instance, variant)
         if variant is None:
@@ -174,10 +177,24 @@ class Instances:
         """Returns once one of its containers has ended."""
         await _first(*(self._runtime.wait(each.handle) for each in instance.containers))
 
-    async def ill(self, instance: Instance) -> bool:
-        """Returns once a container of a serving instance is not well any more; False if it has ended."""
+    async def ill(self, instance: Instance, variant: Variant | None) -> bool:
+        """Returns once a container of a serving instance is not well any more; False if it has ended.
+
+        A serverless one is not asked, which would start a worker each time; its pool looks after its workers.
+        """
+        if variant is not None and variant.serverless is not None:
+            await serverless.tell(instance.address, variant.serverless)
+            await self._ended(instance)
+            return False
         ills = (until_ill(self._platform.clock, each.address, self._patience) for each in instance.containers)
         return await _first(self._ended(instance), *ills) != 0
+
+    async def tell(self, state: State) -> None:
+        """Serverless instances hear how many workers they are to keep."""
+        for instance in state.of(fleet.SERVING):
+            variant = state.variant_of(instance)
+            if variant is not None and variant.serverless is not None:
+                await serverless.tell(instance.address, variant.serverless)
 
     async def drained(self, instance: Instance) -> None:
         """Returns once no router sends anything there or has anything under way there, or at its deadline."""

@@ -9,7 +9,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.declared import described, listed
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
-from wildsage.services.sagemaker.endpoints import alarms, deployment, fleet, moves, rules, summaries
+from wildsage.services.sagemaker.endpoints import alarms, deployment, fleet, moves, rules, serverless, summaries
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.endpoints.rollout import policy_of
@@ -34,7 +34,7 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
                 Variant(
                     name=document["VariantName"],
                     weight=float(document["InitialVariantWeight"]),
-                    count=document["InitialInstanceCount"],
+                    count=document.get("InitialInstanceCount", 1),
                     document=document,
                     model=model.spec,
                     shadow=member == "ShadowProductionVariants",
@@ -83,6 +83,7 @@ async def update_endpoint(ctx: Context, request: Document) -> Document:
         policy = found.status.get("LastDeploymentConfig")
     state = fleet.load(found.state)
     target = _retaining(request, state, wanted)
+    serverless.check_update(state.target, target, policy)
     rules.check_size(target, len(state.instances))
     await _check_deployment(ctx, policy, target)
 
@@ -118,6 +119,7 @@ async def update_endpoint_weights_and_capacities(ctx: Context, request: Document
             variant,
             weight=float(wish.get("DesiredWeight", variant.weight)),
             count=wish.get("DesiredInstanceCount", variant.count),
+            document=serverless.changed(variant, wish),
         )
 
     def change(endpoint: Resource) -> None:

@@ -63,6 +63,7 @@ def _route(state: State, side: Fleet, share: float, name: str) -> routes.Variant
         routing=variant.routing,
         share=share,
         capture=capture.route(side.capture, variant),
+        concurrency=0 if variant.serverless is None else variant.serverless["MaxConcurrency"],
         mode=variant.mode,
     )
 

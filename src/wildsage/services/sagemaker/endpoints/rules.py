@@ -25,7 +25,12 @@ _UPDATE: Tree = {
 }
 _CAPACITIES: Tree = {
     "EndpointName": None,
-    "DesiredWeightsAndCapacities": {"VariantName": None, "DesiredWeight": None, "DesiredInstanceCount": None},
+    "DesiredWeightsAndCapacities": {
+        "VariantName": None,
+        "DesiredWeight": None,
+        "DesiredInstanceCount": None,
+        "ServerlessUpdateConfig": ANY,
+    },
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wildsage.services.sagemaker.endpoints import capture, moves
+from wildsage.services.sagemaker.endpoints import capture, moves, serverless
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.store.codec import Document
 
@@ -45,10 +45,9 @@ def _serving(state: State, fleet: Fleet, variant: Variant) -> Document:
         **_common(variant, fleet.made),
         "CurrentWeight": variant.weight,
         "DesiredWeight": desired.weight,
-        "CurrentInstanceCount": current,
-        "DesiredInstanceCount": desired.count,
+        **_capacity(variant, desired, current),
     }
-    if (desired.weight, desired.count) != (variant.weight, variant.count):
+    if (desired.weight, desired.count, desired.serverless) != (variant.weight, variant.count, variant.serverless):
         found["VariantStatus"] = [{"Status": "Updating"}]
     return found
 
@@ -59,13 +58,23 @@ def _pending(state: State, variant: Variant) -> Document:
     share = 0.0 if rollout is None else moves.plan_of(state, rollout).share
     return {
         **_common(variant, fleet.made),
-        "InstanceType": variant.document["InstanceType"],
+        **_type(variant),
         "CurrentWeight": variant.weight if share else 0.0,
         "DesiredWeight": variant.weight,
-        "CurrentInstanceCount": len(state.serving_at((fleet.number, variant.name))),
-        "DesiredInstanceCount": variant.count,
+        **_capacity(variant, variant, len(state.serving_at((fleet.number, variant.name)))),
         "VariantStatus": [_stage(state)],
     }
+
+
+def _capacity(variant: Variant, desired: Variant, current: int) -> Document:
+    """Its concurrency if it is serverless, else its instances."""
+    if variant.serverless is not None:
+        return serverless.described(variant.serverless, desired.serverless or variant.serverless)
+    return {"CurrentInstanceCount": current, "DesiredInstanceCount": desired.count}
+
+
+def _type(variant: Variant) -> Document:
+    return {name: variant.document[name] for name in ("InstanceType",) if name in variant.document}
 
 
 def _stage(state: State) -> Document:

@@ -148,7 +148,12 @@ class _Series:
         if hits or misses:
             yield self._datum("ModelCacheHit", at, _share(hits, hits + misses))
         model = "ContainerLatency" if self._container else "ModelLatency"
-        for name, member in ((model, "model"), ("OverheadLatency", "overhead"), ("ModelLoadingWaitTime", "waited")):
+        for name, member in (
+            (model, "model"),
+            ("OverheadLatency", "overhead"),
+            ("ModelLoadingWaitTime", "waited"),
+            ("ModelSetupTime", "setup"),
+        ):
             if new.get(member):
                 yield self._datum(name, at, _latency(new[member], new[f"{member}_us"]), "Microseconds")
         for hostname, took in new.get("containers", {}).items():

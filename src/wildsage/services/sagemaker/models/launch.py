@@ -28,8 +28,9 @@ MODELS = "models"
 class Placement:
     """Where one container of a model runs, and what for.
 
-    ``arn``: of the endpoint or job. ``instance_type``: whose processors and memory it has. ``directory``: its own.
-    ``variables``: set after those of the container's definition, and rather than these: a transform job's Environment.
+    ``arn``: of the endpoint or job. ``instance_type``: whose processors and memory it has; empty where it has none,
+    and ``memory_bytes`` are its limit. ``directory``: its own. ``variables``: set after those of the container's
+    definition, and rather than these: a transform job's Environment.
     """
 
     arn: str
@@ -39,6 +40,7 @@ class Placement:
     instance_type: str
     directory: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int = 0
 
     @property
     def isolated(self) -> bool:
@@ -64,7 +66,7 @@ def environment(place: Placement, software: Software, settings: Settings, creden
 
 def spec(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> LaunchSpec:
     """The launch of one container; its name is its folder's."""
-    kind = lookup(place.instance_type)
+    kind = lookup(place.instance_type) if place.instance_type else None
     models = Mount(place.directory / MODELS, f"{Inside.ML}/{MODELS}", read_only=True)
     return LaunchSpec(
         name=place.directory.name,
@@ -74,8 +76,8 @@ def spec(place: Placement, software: Software, settings: Settings, credentials_u
         working_directory=Inside.ML,
         hostname=place.container.hostname or "model-1",
         mounts=(*surroundings.mounts(settings), *([models] if place.container.many else [])),
-        memory_bytes=kind.memory_bytes,
-        cpus=float(kind.cpus),
+        memory_bytes=place.memory_bytes if kind is None else kind.memory_bytes,
+        cpus=0.0 if kind is None else float(kind.cpus),
         network="isolated" if place.isolated else "host",
         serves=True,
         labels={"arn": place.arn},
