@@ -50,12 +50,15 @@ class Callers:
         self._sessions: dict[str, _Opened] = {}
         self._master = b""
 
-    def identify(self, request: Request, body: bytes) -> Identity:
-        """Raises ApiError with the code that AWS has for what is wrong with the signature."""
+    def identify(self, request: Request, body: bytes, digest: str | None = None) -> Identity:
+        """Raises ApiError with the code that AWS has for what is wrong with the signature.
+
+        ``digest``: of the body (``sigv4.hash_of``), if it is known.
+        """
         authorization = _authorization(request)
         now = self._clock.now()
         secret, identity = self.signer(authorization, now)
-        sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body), now)
+        sigv4.verify(authorization, request, secret, sigv4.hash_of(authorization, request, body, digest), now)
         if authorization.service != _SIGNING_NAME:
             words = f"Credential should be scoped to correct service: '{_SIGNING_NAME}'."
             raise ApiError("InvalidSignatureException", words, 403)

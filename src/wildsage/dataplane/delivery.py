@@ -31,7 +31,7 @@ class Delivery(Protocol):
         """The head and ``first``, where that is there already; then any number of ``part``, and ``end`` or ``cut``."""
         ...
 
-    def part(self, data: bytes) -> None: ...
+    def part(self, data: bytes | memoryview) -> None: ...
 
     def end(self) -> None: ...
 
@@ -57,7 +57,7 @@ class Plain:
     def start(self, headers: Headers, length: int | None, first: bytes) -> None:
         self._exchange.start(200, headers, length, first)
 
-    def part(self, data: bytes) -> None:
+    def part(self, data: bytes | memoryview) -> None:
         self._exchange.write(data)
 
     def end(self) -> None:
@@ -84,8 +84,8 @@ class Events:
     def start(self, headers: Headers, length: int | None, first: bytes) -> None:
         self._exchange.start(200, answers.event_headers(headers), None, payload_part(first) if first else b"")
 
-    def part(self, data: bytes) -> None:
-        self._exchange.write(payload_part(data))
+    def part(self, data: bytes | memoryview) -> None:
+        self._exchange.write(payload_part(bytes(data)))
 
     def end(self) -> None:
         self._exchange.end()

@@ -196,9 +196,10 @@ class Invocation:
                 return
             self._streaming = True
             self._delivery.start(headers, length, self._take())
+            if self.connection is not None and self.asked.taken is None and not self.asked.streams:
+                self.connection.relay(self._relayed)
         self._pass()
-        if self._drain is None and self._exchange.transport.get_write_buffer_size() > _UNSENT_MOST:
-            self._drain = asyncio.get_running_loop().create_task(self._wait_for_client())
+        self._pace()
 
     def on_end(self) -> None:
         if self.over:
@@ -264,6 +265,19 @@ class Invocation:
     def _pass(self) -> None:
         if self._parts:
             self._delivery.part(self._take())
+
+    def _relayed(self, piece: memoryview) -> bool:
+        """Passes on a piece of a large answer; whether the system has taken all of it (``bulk.Taker``)."""
+        if not self.over:
+            self._delivery.part(piece)
+        return not self._pace()
+
+    def _pace(self) -> int:
+        """How many bytes the client has not taken yet; if they are many, the container waits."""
+        unsent = self._exchange.transport.get_write_buffer_size()
+        if unsent > _UNSENT_MOST and self._drain is None:
+            self._drain = asyncio.get_running_loop().create_task(self._wait_for_client())
+        return unsent
 
     def _client_gone(self) -> None:
         if not self.over:

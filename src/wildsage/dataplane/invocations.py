@@ -19,6 +19,7 @@ from wildsage.core.routes import MULTI_MODEL, SERIAL
 from wildsage.dataplane import answers, serverless
 from wildsage.dataplane.callers import INVOKE, Callers, Identity
 from wildsage.dataplane.capture.taking import Captures
+from wildsage.dataplane.gathering import Gathering
 from wildsage.dataplane.invocation import Asked, Invocation
 from wildsage.dataplane.multimodel.invoking import ModelInvocation, Models
 from wildsage.dataplane.series.chain import Chain
@@ -27,14 +28,14 @@ from wildsage.dataplane.series.targets import target
 from wildsage.dataplane.shadows import Shadows
 from wildsage.dataplane.stateful import Sessions, Visit
 from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Table
+from wildsage.wire.http.bulk import Intake, Pieces
 from wildsage.wire.http.client_connection import Pool, Unreachable
 from wildsage.wire.http.exchange import Exchange
-from wildsage.wire.http.messages import Body, BytesBody, ClientGone
+from wildsage.wire.http.messages import BytesBody, ClientGone
 
 log = logging.getLogger(__name__)
 
 _PREFIX, _PLAIN, _STREAM = "/endpoints/", "/invocations", "/invocations-response-stream"
-_HASHED_IN_PLACE = 512 * 1024  # hashing more than this would keep other requests waiting
 
 
 def endpoint_of(exchange: Exchange) -> tuple[str, bool] | None:
@@ -85,7 +86,7 @@ class Invocations:
         began = perf_counter()
         body = exchange.request.body
         if not isinstance(body, BytesBody):
-            self._spawn(self._gather(exchange, name, streams, body, began))
+            self._gather(exchange, name, streams, began)
             return
         try:
             identity = self._callers.identify(exchange.request, body.data)
@@ -105,39 +106,48 @@ class Invocations:
         for task in self._tasks:
             task.cancel()
 
-    async def _gather(self, exchange: Exchange, name: str, streams: bool, body: Body, began: float) -> None:
-        """A body that did not arrive at once: read once the caller's key is known, and kept while there is room."""
+    def _gather(self, exchange: Exchange, name: str, streams: bool, began: float) -> None:
+        """A body that did not arrive at once: read if the caller's key is known, and kept while there is room."""
         request = exchange.request
-        parts: list[bytes] = []
-        held = 0
+        gathering = Gathering(self._limits.payload, self._hold)
         try:
             self._callers.known(request)
             if int(request.header("content-length") or 0) > self._limits.payload:
                 raise answers.oversize()
-            async for part in body:
-                parts.append(part)
-                held += len(part)
-                self._held += len(part)
-                if held > self._limits.payload:
-                    raise answers.oversize()
-                if self._held > self._limits.together:
-                    raise answers.unavailable("Too many bytes are under way at the same time. Try your call again.")
-            data = b"".join(parts)
-            parts.clear()
-            request.body = BytesBody(data)
-            if len(data) > _HASHED_IN_PLACE:
-                identity = await asyncio.to_thread(self._callers.identify, request, data)
-            else:
-                identity = self._callers.identify(request, data)
+            coming = exchange.gather(gathering)
+        except ApiError as error:
+            self._held -= gathering.held
+            exchange.respond(*answers.error_answer(error))
+        else:
+            self._spawn(self._gathered(exchange, name, streams, began, gathering, coming))
+
+    async def _gathered(
+        self,
+        exchange: Exchange,
+        name: str,
+        streams: bool,
+        began: float,
+        gathering: Gathering,
+        coming: Intake | Pieces,
+    ) -> None:
+        try:
+            data = await coming.whole()
+            exchange.request.body = BytesBody(data)
+            identity = self._callers.identify(exchange.request, data, gathering.digest())
+            held, gathering.held = gathering.held, 0  # the invocation lets go of them
             self._invoke(exchange, name, streams, data, identity, began, held)
-            held = 0  # the invocation lets go of them
         except ApiError as error:
             exchange.respond(*answers.error_answer(error))
         except ClientGone:
             exchange.keep_alive = False
             exchange.respond(400, [], b"")
         finally:
-            self._held -= held
+            self._held -= gathering.held
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > self._limits.together:
+            raise answers.unavailable("Too many bytes are under way at the same time. Try your call again.")
 
     def _invoke(
         self,

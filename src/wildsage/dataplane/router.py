@@ -24,8 +24,8 @@ from wildsage.dataplane.table import Table
 from wildsage.dataplane.tunnels import Tunnels
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import Pool
-from wildsage.wire.http.connection import Limits
 from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.server import Handling, Server
 
 

@@ -75,15 +75,15 @@ def declared_hash(authorization: Authorization, request: Request) -> str | None:
     return declared
 
 
-def hash_of(authorization: Authorization, request: Request, body: bytes) -> str:
+def hash_of(authorization: Authorization, request: Request, body: bytes, digest: str | None = None) -> str:
     """The payload hash of a request whose body is in memory, to be given to ``verify``.
 
-    Raises ApiError where the client declares another one.
+    ``digest``: of the body, if it was hashed already. Raises ApiError where the client declares another one.
     """
     declared = declared_hash(authorization, request)
     if declared and len(declared) != 64:
         return declared
-    computed = hashlib.sha256(body).hexdigest()
+    computed = digest or hashlib.sha256(body).hexdigest()
     if declared and declared != computed:
         raise errors.body_mismatch(authorization.dialect, declared, computed)
     return computed

@@ -17,7 +17,7 @@ from wildsage.core.routes import Key, Permission, Routes
 from wildsage.core.settings import DataDir
 from wildsage.dataplane.router import Router
 
-LIMITS = InvocationLimits(seconds=0.5, stream_seconds=2.0, together=40 * 1024 * 1024)
+LIMITS = InvocationLimits(seconds=1.0, stream_seconds=2.0, together=40 * 1024 * 1024)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

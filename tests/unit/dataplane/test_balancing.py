@@ -235,7 +235,7 @@ async def test_an_answer_without_end_is_cut_when_its_time_is_over(plant: Plant) 
 
 
 async def test_a_client_that_does_not_read_keeps_the_container_waiting(plant: Plant) -> None:
-    """And its answer is not cut while it is the client that everybody waits for: 0.5 s are the model's time here."""
+    """And its answer is not cut while it is the client that everybody waits for: 1 s is the model's time here."""
     total, sent = 40 * 1024 * 1024, 0
     loop = asyncio.get_running_loop()
 

@@ -28,8 +28,8 @@ from wildsage.store.database import Database
 from wildsage.store.directindex import DirectIndex
 from wildsage.store.directwrites import DirectWrites
 from wildsage.wire.http.client import Client
-from wildsage.wire.http.connection import Limits
 from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.http.server import Server, send_response
 from wildsage.wire.sigv4 import Credentials, sign

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
-from wildsage.wire.http.connection import Limits
+from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.http.server import Handler, Server, start_server
 

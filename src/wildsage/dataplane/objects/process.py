@@ -30,8 +30,8 @@ from wildsage.objects.local import LocalObjects
 from wildsage.store.directindex import DirectIndex
 from wildsage.store.directwrites import DirectWrites
 from wildsage.wire.http.client import Client
-from wildsage.wire.http.connection import Limits
 from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import Response
 from wildsage.wire.http.server import Handling, Server, believe_router, send_response, unix_listener
 

@@ -7,6 +7,7 @@ the router's hot path uses it as it is.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -14,10 +15,12 @@ from typing import Protocol, cast
 import httptools
 
 from wildsage.wire.http import heads
+from wildsage.wire.http.bulk import WORTHWHILE, Relay, Scratch, Taker, switch
 from wildsage.wire.http.messages import Headers
 from wildsage.wire.http.streams import write_at_once
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks whether a listener has room
+_UNSENT = 1024 * 1024  # bytes that wait for a neighbour in the kernel rather than here, if the system lets them
 _HEAD_MOST = 256 * 1024
 _JOIN_LIMIT = 16 * 1024  # up to here a copy costs less than one more system call
 
@@ -70,6 +73,8 @@ class ClientConnection(asyncio.Protocol):
         self._head_size = 0
         self._interim = False
         self._framed = False
+        self._left = 0
+        self._keep = False
         self._headers: Headers = []
         self._in_head = True
         self._drained: asyncio.Future[None] | None = None
@@ -88,13 +93,25 @@ class ClientConnection(asyncio.Protocol):
         """
         self.begin(receiver, "POST")
         transport = self.transport
-        transport.write(head + body if len(body) <= _JOIN_LIMIT else head)
+        if len(body) <= _JOIN_LIMIT:
+            transport.write(head + body)
+        else:
+            transport.writelines((head, body))
         if transport.is_closing():
             self.forsake()
             return False
-        if len(body) > _JOIN_LIMIT:
-            transport.write(body)
         return True
+
+    def relay(self, taker: Taker) -> None:
+        """Gives what is still to come of the answer's body to ``taker`` instead of the receiver's ``on_data``.
+
+        To be called from ``on_pause``. Does nothing where it is too little, or nobody knows how much.
+        """
+        assert self._parser is not None
+        if self._left >= WORTHWHILE and self.transport.get_extra_info("sslcontext") is None:
+            self._keep = self._parser.should_keep_alive()
+            self._parser = None
+            Relay(self, self._left, taker, self._pool.scratch)
 
     def forsake(self) -> None:
         """Nobody waits for the answer any more; the connection cannot be used again."""
@@ -146,6 +163,14 @@ class ClientConnection(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver.on_pause()
 
+    def moved(self) -> None:
+        """Answers are not timed here."""
+
+    def take_back(self) -> None:
+        switch(self.transport, self)
+        self._parser = httptools.HttpResponseParser(self)
+        self._end(self._keep)
+
     def pause_writing(self) -> None:
         self._drained = asyncio.get_running_loop().create_future()
 
@@ -160,12 +185,14 @@ class ClientConnection(asyncio.Protocol):
         self._headers = []
         self._in_head = True
         self._framed = False
+        self._left = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
             text = heads.name_of(name)
             if text in ("content-length", "transfer-encoding"):
                 self._framed = True
+                self._left = int(value) if text == "content-length" else 0
             self._headers.append((text, value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
@@ -187,6 +214,7 @@ class ClientConnection(asyncio.Protocol):
             self._end(keep)
 
     def on_body(self, data: bytes) -> None:
+        self._left -= len(data)
         if self._receiver is not None:
             self._receiver.on_data(data)
 
@@ -231,6 +259,7 @@ class Pool:
         self._connect_seconds = connect_seconds
         self._tls = tls
         self._shuns = shuns
+        self.scratch = Scratch()
         self._loop = asyncio.get_running_loop()
 
     def take(self, address: str) -> ClientConnection | None:
@@ -277,6 +306,8 @@ class Pool:
         while True:
             try:
                 _, connection = await self._loop.create_unix_connection(lambda: ClientConnection(address, self), path)
+                sock = connection.transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
             except BlockingIOError:  # unix(7): somebody is there, but has as many waiting as it wants to have
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)

@@ -14,34 +14,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn, cast
 
 import httptools
 
 from wildsage.wire.http import heads
+from wildsage.wire.http.bulk import Intake, switch
 from wildsage.wire.http.exchange import Exchange
+from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import BytesBody, ClientGone, Headers, Request
 from wildsage.wire.http.streams import HIGH_WATER, LOW_WATER, StreamBody, write_at_once
 
 _JOIN_LIMIT = 16 * 1024  # up to here a copy costs less than one more buffer in the system call
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bytes and seconds a client may take.
-
-    ``head_seconds``: from a request's first byte to the end of its head. ``body_seconds``, ``write_seconds``: without a
-    byte moving. ``linger_seconds``: how long a connection that is being closed still swallows what the client sends.
-    """
-
-    head_bytes: int = 64 * 1024
-    head_seconds: float = 10.0
-    body_seconds: float = 60.0
-    idle_seconds: float = 120.0
-    write_seconds: float = 60.0
-    linger_seconds: float = 2.0
 
 
 class Members(set["ServerConnection"]):
@@ -179,7 +164,7 @@ class ServerConnection(asyncio.Protocol):
         method = parser.get_method().decode("latin-1")
         target = self._url.decode("latin-1")
         if target[:1] != "/" and method != "CONNECT":
-            target = _origin_form(target)
+            target = heads.origin_form(target)
         request = Request(method, target, self._headers, BytesBody(), self.peer, self.scheme)
         exchange = Exchange(self, request, parser.should_keep_alive() and method != "CONNECT", version == "1.0")
         hosts = 0
@@ -212,14 +197,13 @@ class ServerConnection(asyncio.Protocol):
 
     # what an exchange and its body ask for
 
-    def write(self, *parts: bytes) -> None:
+    def write(self, *parts: bytes | memoryview) -> None:
         if self._lost:
             return
         if sum(map(len, parts)) <= _JOIN_LIMIT:
             parts = (b"".join(parts),)
-        # Not writelines: asyncio's forgets to pause the writer before 3.12.9 and 3.13.2 (CVE-2024-12254).
-        for part in parts:
-            self.transport.write(part)
+        # uvloop's; asyncio's own forgets to pause the writer before 3.12.9 and 3.13.2 (CVE-2024-12254).
+        self.transport.writelines(parts)
 
     async def drain(self, exchange: Exchange) -> None:
         while self._drained is not None and not exchange.gone:
@@ -255,6 +239,19 @@ class ServerConnection(asyncio.Protocol):
             self.write(_CONTINUE)
         elif exchange.stream is not None:
             exchange.stream.fail(ClientGone("the client was answered before its body was asked for, and keeps it"))
+
+    def divert(self, intake: Intake) -> None:
+        """The rest of the body that is being read goes to ``intake``, until ``take_back``."""
+        self._parser = None
+        switch(self.transport, intake)
+
+    def moved(self) -> None:
+        self._seen = self._loop.time()
+
+    def take_back(self) -> None:
+        switch(self.transport, self)
+        self._parser = httptools.HttpRequestParser(self)
+        self.on_message_complete()
 
     def body_level(self, buffered: int) -> None:
         if buffered > HIGH_WATER:
@@ -389,12 +386,3 @@ class ServerConnection(asyncio.Protocol):
         self._parser = None
         self._members.leave(self)
         self.resume_writing()
-
-
-def _origin_form(target: str) -> str:
-    """``http://host/path?query`` as ``/path?query`` (RFC 9112 section 3.2.2 has servers accept both)."""
-    scheme, separator, rest = target.partition("://")
-    if not separator or scheme.lower() not in ("http", "https"):
-        return target
-    slash = rest.find("/")
-    return rest[slash:] if slash >= 0 else "/"

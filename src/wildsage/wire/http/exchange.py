@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from wildsage.wire.http import heads
+from wildsage.wire.http.bulk import Diverting, Intake, Pieces, Sink, gather
 from wildsage.wire.http.messages import Headers, Request
 from wildsage.wire.http.streams import StreamBody
 
@@ -14,13 +15,12 @@ from wildsage.wire.http.streams import StreamBody
 _SWALLOWED = 1024 * 1024
 
 
-class Line(Protocol):
+class Line(Diverting, Protocol):
     """What an exchange needs of its connection."""
 
-    transport: asyncio.Transport
     closing: bool
 
-    def write(self, *parts: bytes) -> None: ...
+    def write(self, *parts: bytes | memoryview) -> None: ...
 
     def finished(self, exchange: Exchange) -> None: ...
 
@@ -74,6 +74,16 @@ class Exchange:
     def transport(self) -> asyncio.Transport:
         return self._line.transport
 
+    def gather(self, sink: Sink) -> Intake | Pieces:
+        """Begins to gather the body of a request that did not arrive at once; nobody else may read it.
+
+        ``whole`` of what it returns is the body. Raises what ``sink`` raises.
+        """
+        assert self.stream is not None
+        length = self.request.header("content-length")
+        plain = self.request.scheme == "http"
+        return gather(self.stream, self._line if plain else None, None if length is None else int(length), sink)
+
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """The whole answer in one write; a HEAD request gets its head only.
 
@@ -108,12 +118,15 @@ class Exchange:
         self._left = 0 if heads.bodiless(self.request.method, status) else length
         self._line.write(head, *self._framed(first))
 
-    def write(self, data: bytes) -> None:
-        """A piece of the body. Raises ValueError for more than the announced length."""
+    def write(self, data: bytes | memoryview) -> None:
+        """A piece of the body. Raises ValueError for more than the announced length.
+
+        While the transport has something unsent, ``data`` may be a part of that.
+        """
         if not self.gone and (parts := self._framed(data)):
             self._line.write(*parts)
 
-    def _framed(self, data: bytes) -> tuple[bytes, ...]:
+    def _framed(self, data: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
         if not data or self.request.method == "HEAD":
             return ()
         if self._chunked:

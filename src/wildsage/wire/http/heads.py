@@ -52,6 +52,15 @@ def bodiless(method: str, status: int) -> bool:
     return method == "HEAD" or status in (204, 304) or status < 200
 
 
+def origin_form(target: str) -> str:
+    """``http://host/path?query`` as ``/path?query`` (RFC 9112 section 3.2.2 has servers accept both)."""
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return target
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"
+
+
 def response_head(status: int, headers: Headers, framing: str) -> bytes:
     """``framing``: the header lines (each with its line end) that the connection adds.
 

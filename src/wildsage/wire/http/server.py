@@ -18,9 +18,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
-from wildsage.wire.http.connection import Limits, Members, ServerConnection
+from wildsage.wire.http.connection import Members, ServerConnection
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.files import send_file
+from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import ClientGone, FileBody, Request, Response
 
 log = logging.getLogger(__name__)

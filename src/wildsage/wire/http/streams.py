@@ -54,6 +54,11 @@ class StreamBody:
         """Bytes that have arrived and were not read yet."""
         return self._size
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come: it is whole, or has failed."""
+        return self.complete or self._error is not None
+
     def feed(self, data: bytes) -> None:
         self._chunks.append(data)
         self._size += len(data)

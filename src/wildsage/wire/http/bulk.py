@@ -1,0 +1,239 @@
+"""Large bodies of known length, read from the socket straight to where they stay.
+
+A body that passes the event loop, the parser and a list of pieces is copied three times on its way.  Here a connection
+hands its transport over for the rest of one body, to an ``Intake`` (a request's body, kept as one piece of memory) or a
+``Relay`` (an answer's, passed on from one buffer), and takes it back when the body is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from typing import Protocol
+
+from wildsage.wire.http.messages import ClientGone
+from wildsage.wire.http.streams import StreamBody
+
+WORTHWHILE = 64 * 1024  # with less to come, handing over costs more than it spares
+_READ = 256 * 1024  # at a time: what is read is hashed at once, and others wait meanwhile
+_FIRST_ROOM, _TIMES = 64 * 1024, 16
+_RELAYED = 256 * 1024
+
+
+class Owner(Protocol):
+    """The connection whose transport is handed over."""
+
+    transport: asyncio.Transport
+
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+    def moved(self) -> None:
+        """Bytes have arrived."""
+        ...
+
+    def take_back(self) -> None:
+        """The body is whole: what follows is the connection's again."""
+        ...
+
+
+class Sink(Protocol):
+    """Told of a body while it is gathered. What it raises ends the gathering."""
+
+    def room(self, size: int) -> None:
+        """``size`` bytes more are going to be kept in memory."""
+        ...
+
+    def piece(self, data: bytes | memoryview) -> None:
+        """What came next; not to be kept."""
+        ...
+
+
+def switch(transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
+    """From here on ``protocol`` gets what arrives."""
+    if not transport.is_closing():
+        transport.set_protocol(protocol)
+        # uvloop asks what kind of protocol it has when it begins to read.
+        transport.pause_reading()
+        transport.resume_reading()
+
+
+class _Diversion(asyncio.BufferedProtocol):
+    """In a connection's place at its transport; all but reading is still the connection's."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._owner.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._owner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._owner.resume_writing()
+
+
+class Intake(_Diversion):
+    """Gathers the rest of a request's body.
+
+    Memory is taken as the body comes, at most ``_TIMES`` what is there: an announced length is only a promise. BytesIO
+    is the one writable memory that becomes bytes without a copy.
+    """
+
+    def __init__(self, owner: Owner, length: int, first: bytes, sink: Sink) -> None:
+        super().__init__(owner)
+        self._length = length
+        self._sink = sink
+        self._at = len(first)
+        self._room = 0
+        self._kept = io.BytesIO()
+        self._view = memoryview(bytearray())
+        self._over = asyncio.get_running_loop().create_future()
+        self._make_room()
+        self._view[: len(first)] = first
+        sink.piece(first)
+
+    async def whole(self) -> bytes:
+        """The body. Raises ClientGone, and what the sink raises; the rest is then swallowed."""
+        try:
+            await self._over
+        except BaseException:
+            self._swallow()
+            raise
+        self._view.release()
+        return self._kept.getvalue()
+
+    # asyncio.BufferedProtocol
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._at == self._room and not self._over.done():
+            self._tell(self._make_room)
+        if self._over.done():
+            return self._view[: self._length - self._at]
+        return self._view[self._at : self._at + _READ]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        begin, self._at = self._at, self._at + nbytes
+        self._owner.moved()
+        if not self._over.done():
+            with self._view[begin : self._at] as piece:
+                self._tell(self._sink.piece, piece)
+        if self._at == self._length:
+            if not self._over.done():
+                self._over.set_result(None)
+            self._owner.take_back()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self._over.done():
+            self._over.set_exception(ClientGone("the client closed the connection before its request was whole"))
+
+    def _tell(self, told: Callable[..., None], *what: memoryview) -> None:
+        try:
+            told(*what)
+        except Exception as error:  # the reader's to answer
+            self._over.set_exception(error)
+            self._swallow()
+
+    def _make_room(self) -> None:
+        room = min(self._length, max(_FIRST_ROOM, self._at * _TIMES))
+        more = room - self._room
+        self._sink.room(more)
+        self._view.release()
+        if self._room:
+            self._kept.seek(0, io.SEEK_END)
+            self._kept.write(bytes(more))
+        else:
+            self._kept = io.BytesIO(bytes(more))
+        self._room = room
+        self._view = self._kept.getbuffer()
+
+    def _swallow(self) -> None:
+        """Nobody wants it any more."""
+        self._kept = io.BytesIO()
+        self._view = memoryview(bytearray(_FIRST_ROOM))
+
+
+class Diverting(Owner, Protocol):
+    """A connection that can hand over a request's body."""
+
+    def divert(self, intake: Intake) -> None: ...
+
+    def body_wanted(self) -> None: ...
+
+
+class Pieces:
+    """The same for a body that comes through the parser: of unknown length, nearly here, or under TLS."""
+
+    def __init__(self, stream: StreamBody, sink: Sink) -> None:
+        self._stream = stream
+        self._sink = sink
+
+    async def whole(self) -> bytes:
+        """As ``Intake.whole``."""
+        parts = []
+        async for part in self._stream:
+            self._sink.room(len(part))
+            self._sink.piece(part)
+            parts.append(part)
+        return b"".join(parts)
+
+
+def gather(stream: StreamBody, line: Diverting | None, length: int | None, sink: Sink) -> Intake | Pieces:
+    """Begins to gather the whole body behind ``stream``; raises what ``sink`` raises.
+
+    ``line``: the connection it comes from, if that may hand it over. ``length``: the announced one.
+    """
+    if line is not None:
+        line.body_wanted()
+    if line is None or length is None or stream.over or length - stream.buffered < WORTHWHILE:
+        return Pieces(stream, sink)
+    intake = Intake(line, length, stream.take(), sink)
+    line.divert(intake)
+    return intake
+
+
+class Scratch:
+    """The buffer that a process passes large answers on from."""
+
+    def __init__(self) -> None:
+        self._view: memoryview | None = None
+
+    def view(self) -> memoryview:
+        if self._view is None:
+            self._view = memoryview(bytearray(_RELAYED))
+        return self._view
+
+    def leave(self) -> None:
+        """Somebody still needs what is in it: the next use gets another."""
+        self._view = None
+
+
+# Takes a piece of an answer; whether it is done with it, else the memory is its own from now on.
+Taker = Callable[[memoryview], bool]
+
+
+class Relay(_Diversion):
+    """Gives the rest of an answer's body, ``left`` bytes, to ``taker`` as it comes."""
+
+    def __init__(self, owner: Owner, left: int, taker: Taker, scratch: Scratch) -> None:
+        super().__init__(owner)
+        self._left = left
+        self._taker = taker
+        self._scratch = scratch
+        switch(owner.transport, self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._scratch.view()[: self._left]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._left -= nbytes
+        if not self._taker(self._scratch.view()[:nbytes]):
+            self._scratch.leave()
+        if not self._left:
+            self._owner.take_back()
