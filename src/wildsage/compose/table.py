@@ -44,6 +44,9 @@ from wildsage.services.s3.notifications import delivery as s3_events
 from wildsage.services.s3.service import SERVICE as S3
 from wildsage.services.s3.upstream.forwarder import Forwarder
 from wildsage.services.s3.upstream.service import in_front_of
+from wildsage.services.sagemaker.asynchronous.delivery import Notices
+from wildsage.services.sagemaker.asynchronous.dispatcher import Dispatcher
+from wildsage.services.sagemaker.asynchronous.service import SAGEMAKER_RUNTIME
 from wildsage.services.sagemaker.endpoints.controller import EndpointController
 from wildsage.services.sagemaker.endpoints.errands import Errands
 from wildsage.services.sagemaker.endpoints.instances import Instances
@@ -76,6 +79,7 @@ SERVICES: tuple[Service, ...] = (
     LOGS,
     S3,
     SAGEMAKER,
+    SAGEMAKER_RUNTIME,
     SNS,
     SQS,
     STS,
@@ -97,6 +101,7 @@ class Control:
     attendants: Attendants
     errands: Errands
     loading: Loading
+    dispatcher: Dispatcher
     forwarder: Forwarder | None
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
@@ -111,6 +116,8 @@ class Control:
             s3_events.courier(self.platform).run(),
             sns_messages.run(self.platform),
             retention.run(self.platform),
+            self.dispatcher.run(),
+            Notices(self.platform, self.dispatcher.counts).run(),
             self.platform.meters.run(),
             Shipping(self.platform).run(),
             self.loading.run(),
@@ -176,10 +183,22 @@ async def complete(foundation: Foundation) -> Control:
     Traffic(platform, routers, routes.endpoints)
     counting = Counting(platform, foundation.client, routes.endpoints)
     loading = Loading(platform, routers, foundation.client, counting)
+    dispatcher = Dispatcher(platform, foundation.client, routers.own)
+    routes.listen(dispatcher.take)
     await routes.publish()  # what a crash left unsaid
     foundation.parts.take(services, guards, CrossOrigin(buckets), COMMANDS)
     return Control(
-        foundation, platform, foundation.door, foundation.audit, routes, engine, attendants, errands, loading, forwarder
+        foundation,
+        platform,
+        foundation.door,
+        foundation.audit,
+        routes,
+        engine,
+        attendants,
+        errands,
+        loading,
+        dispatcher,
+        forwarder,
     )
 
 

@@ -101,7 +101,8 @@ class Endpoint:
     """One endpoint. ``status``: EndpointStatus as DescribeEndpoint shows it; invoked while it has instances.
 
     ``shadows``: variants that get a copy of a part of the requests and whose answers nobody sees. That part is a
-    shadow's ``weight`` over the sum of the weights of ``variants``, at most all.
+    shadow's ``weight`` over the sum of the weights of ``variants``, at most all. ``asynchronous``: control hands its
+    requests to the instances, out of a queue; routers refuse what they are sent for it.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Endpoint:
     log_group: str
     variants: tuple[Variant, ...] = ()
     shadows: tuple[Variant, ...] = ()
+    asynchronous: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,14 @@ def not_found(name: str, account: str) -> ApiError:
     return validation_error(f"Endpoint {name} of account {account} not found.")
 
 
+def asynchronous(name: str) -> ApiError:
+    """ "The endpoint can only receive asynchronous invocations" (Developer Guide, "Asynchronous inference")."""
+    return validation_error(
+        f"Endpoint {name} is an asynchronous endpoint and can only receive asynchronous invocations. "
+        "Use InvokeEndpointAsync."
+    )
+
+
 def variant_not_found(variant: str, endpoint: str) -> ApiError:
     return validation_error(f"Variant {variant} of endpoint {endpoint} not found.")
 

@@ -170,6 +170,8 @@ class Invocations:
             raise answers.denied(identity.arn, INVOKE, arn, "session")
         if live is None:
             raise answers.not_found(name, self._table.account)
+        if live.endpoint.asynchronous:
+            raise answers.asynchronous(name)
         headers = exchange.request.headers
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
         visit, variant = self._place(live, options, streams) if options else (None, _by_weight(live))

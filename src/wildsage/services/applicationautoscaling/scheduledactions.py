@@ -9,8 +9,9 @@ from wildsage.core.errors import ApiError, ValidationError
 from wildsage.kit.context import Context
 from wildsage.kit.kind import shown
 from wildsage.kit.operation import operation
-from wildsage.services.applicationautoscaling import names, pages, timetable
+from wildsage.services.applicationautoscaling import names, pages, timetable, world
 from wildsage.services.applicationautoscaling import target as targets
+from wildsage.services.applicationautoscaling.names import Variant
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
@@ -23,6 +24,7 @@ _CHANGEABLE = ("Schedule", "Timezone", "StartTime", "EndTime", "ScalableTargetAc
 async def put_scheduled_action(ctx: Context, request: Document) -> Document:
     """A new action, or what was given of one that is there."""
     variant, name = names.variant_of(request), request["ScheduledActionName"]
+    fewest = await _fewest(ctx, variant)
     given = {member: request[member] for member in _CHANGEABLE if request.get(member) is not None}
 
     def change(target: Resource) -> None:
@@ -36,14 +38,22 @@ async def put_scheduled_action(ctx: Context, request: Document) -> Document:
             "CreationTime": shown(ctx.now),
         }
         action = {**new, **given, "Since": ctx.now}
-        _check(action)
+        _check(action, fewest)
         target.spec = {**target.spec, "ScheduledActions": {**actions, name: action}}
 
     await targets.edit(ctx, variant, change)
     return {}
 
 
-def _check(action: Document) -> None:
+async def _fewest(ctx: Context, variant: Variant) -> int:
+    """How few instances the variant may have; what is said of one that is gone is said by the target."""
+    try:
+        return (await world.look(ctx.platform, ctx.account, ctx.region, variant)).least
+    except world.Gone:
+        return 0
+
+
+def _check(action: Document, fewest: int) -> None:
     """Raises ValidationException."""
     if not action.get("Schedule"):
         raise ValidationError("Schedule is required for a new scheduled action.")
@@ -57,7 +67,7 @@ def _check(action: Document) -> None:
     least, most = bounds.get("MinCapacity"), bounds.get("MaxCapacity")
     if least is not None and most is not None and least > most:
         raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
-    if any(each is not None and each < 1 for each in (least, most)):
+    if any(each is not None and each < fewest for each in (least, most)):
         raise ValidationError("The capacity of a variant of a real-time endpoint must be at least 1.")
     if action.get("StartTime") and action.get("EndTime") and action["EndTime"] <= action["StartTime"]:
         raise ValidationError("EndTime must be later than StartTime.")

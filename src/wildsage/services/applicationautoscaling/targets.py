@@ -23,12 +23,12 @@ _MOST_TAGS = 50
 async def register_scalable_target(ctx: Context, request: Document) -> Document:
     """Adds a variant, or changes what was given of one that is registered: bounds act at once."""
     variant = names.variant_of(request)
-    await _check_variant(ctx, variant)
+    fewest = await _fewest(ctx, variant)
 
     def change(target: Resource) -> None:
         bounds = {name: request[name] for name in ("MinCapacity", "MaxCapacity") if request.get(name) is not None}
         target.status = {**target.status, **bounds}
-        _check_bounds(target.status["MinCapacity"], target.status["MaxCapacity"])
+        _check_bounds(target.status["MinCapacity"], target.status["MaxCapacity"], fewest)
         if request.get("SuspendedState") is not None:
             target.spec = {**target.spec, "SuspendedState": _suspended(request)}
         target.tags = {**target.tags, **(request.get("Tags") or {})}
@@ -39,17 +39,17 @@ async def register_scalable_target(ctx: Context, request: Document) -> Document:
     except ApiError as error:
         if error.code != "ObjectNotFoundException":
             raise
-        found = await _register(ctx, variant, request)
+        found = await _register(ctx, variant, request, fewest)
     return {"ScalableTargetARN": targets.arn_of(found)}
 
 
-async def _register(ctx: Context, variant: Variant, request: Document) -> Resource:
+async def _register(ctx: Context, variant: Variant, request: Document, fewest: int) -> Resource:
     bounds = {}
     for member in ("MinCapacity", "MaxCapacity"):
         if request.get(member) is None:
             raise ValidationError(f"{member} is required to register a scalable target: {variant.resource_id}.")
         bounds[member] = request[member]
-    _check_bounds(bounds["MinCapacity"], bounds["MaxCapacity"])
+    _check_bounds(bounds["MinCapacity"], bounds["MaxCapacity"], fewest)
     now = shown(ctx.now)
     new = Resource(
         targets.key_of(ctx, variant),
@@ -87,20 +87,20 @@ def _suspended(request: Document) -> Document:
     return {member: bool(given.get(member)) for member in targets.SUSPENDABLE}
 
 
-def _check_bounds(least: int, most: int) -> None:
+def _check_bounds(least: int | None, most: int | None, fewest: int) -> None:
     """Zero is for asynchronous endpoints and inference components (Developer Guide, "Auto scaling")."""
-    if least > most:
+    if least is not None and most is not None and least > most:
         raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
-    if least < 1:
+    if least is not None and least < fewest:
         raise ValidationError(
-            f"The minimum capacity of a variant of a real-time endpoint must be at least 1, not {least}."
+            f"The minimum capacity of a variant of a real-time endpoint must be at least {fewest}, not {least}."
         )
 
 
-async def _check_variant(ctx: Context, variant: Variant) -> None:
-    """Raises ValidationException unless the endpoint has the variant."""
+async def _fewest(ctx: Context, variant: Variant) -> int:
+    """How few instances the variant may have; raises ValidationException unless the endpoint has it."""
     try:
-        await world.look(ctx.platform, ctx.account, ctx.region, variant)
+        return (await world.look(ctx.platform, ctx.account, ctx.region, variant)).least
     except world.Gone as error:
         raise ValidationError(f"{error} Only a variant of an existing endpoint can be a scalable target.") from None
 

@@ -22,12 +22,16 @@ class Gone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A variant: its endpoint's ``status``, instances wished and there; ``reason``: the endpoint's FailureReason."""
+    """A variant: its endpoint's ``status``, instances wished and there; ``reason``: the endpoint's FailureReason.
+
+    ``least``: the fewest instances that it may have.
+    """
 
     status: str
     desired: int
     current: int
     reason: str = ""
+    least: int = 1
 
     @property
     def in_service(self) -> bool:
@@ -48,7 +52,8 @@ async def look(platform: Platform, account: str, region: str, variant: Variant) 
     for each in (*found.get("ProductionVariants", ()), *pending):
         if each["VariantName"] == variant.name:
             counts = each["DesiredInstanceCount"], each["CurrentInstanceCount"]
-            return Seen(found["EndpointStatus"], *counts, found.get("FailureReason", ""))
+            least = 0 if "AsyncInferenceConfig" in found else 1
+            return Seen(found["EndpointStatus"], *counts, found.get("FailureReason", ""), least)
     if found["EndpointStatus"] == "Deleting":
         raise Gone(f'Endpoint "{variant.endpoint}" is being deleted.')
     raise Gone(f'Endpoint "{variant.endpoint}" has no variant "{variant.name}".')

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from wildsage.core.errors import ValidationError
+from wildsage.core.routes import DIRECT
 from wildsage.services.sagemaker.endpointconfigs import serverless
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
-from wildsage.services.sagemaker.models.containers import containers_of
+from wildsage.services.sagemaker.models.containers import containers_of, mode_of
 from wildsage.store.codec import Document
 
 DEFAULT_WEIGHT = 1.0
@@ -34,6 +35,7 @@ _ACCEPTED: Tree = {
     "DataCaptureConfig": ANY,
     "ProductionVariants": _VARIANT,
     "ShadowProductionVariants": _VARIANT,
+    "AsyncInferenceConfig": ANY,
     "Tags": None,
     "ExecutionRoleArn": None,
     "VpcConfig": ANY,
@@ -59,6 +61,24 @@ def check(request: Document) -> None:
         _check_variant(variant)
     if capture := request.get("DataCaptureConfig"):
         _check_capture(capture)
+    if queued := request.get("AsyncInferenceConfig"):
+        _check_asynchronous(queued, request)
+
+
+def _check_asynchronous(config: Document, request: Document) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AsyncInferenceConfig.html"""
+    without_instances = any(variant.get("ServerlessConfig") for variant in request["ProductionVariants"])
+    if without_instances or request.get("ShadowProductionVariants") or request.get("DataCaptureConfig"):
+        raise ValidationError(
+            "One or more endpoint features are not supported using this configuration: an AsyncInferenceConfig goes "
+            "with no ServerlessConfig, ShadowProductionVariants or DataCaptureConfig."
+        )
+    output = config["OutputConfig"]
+    if not output.get("S3OutputPath"):
+        raise ValidationError("S3OutputPath of AsyncInferenceConfig.OutputConfig is required: answers are kept there.")
+    for member in ("S3OutputPath", "S3FailurePath"):
+        if output.get(member):
+            places.parse_any(output[member], f"{member} of AsyncInferenceConfig")
 
 
 def check_model(request: Document, variant: Document, model: Document) -> None:
@@ -66,6 +86,11 @@ def check_model(request: Document, variant: Document, model: Document) -> None:
 
     Shadow tests exclude endpoints of several containers (Developer Guide, "Exclusions").
     """
+    if request.get("AsyncInferenceConfig") and mode_of(model) == DIRECT:
+        raise ValidationError(
+            f"An AsyncInferenceConfig cannot be used with model {model['ModelName']} of variant "
+            f"{variant['VariantName']}: asynchronous requests cannot name a container (Mode Direct)."
+        )
     if request.get("ShadowProductionVariants") and len(containers_of(model)) > 1:
         raise ValidationError(
             f"ShadowProductionVariants cannot be used with a model of several containers, such as {model['ModelName']} "

@@ -25,6 +25,7 @@ from wildsage.services.sagemaker.endpoints.rollout import Rollout
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.instance import faults
 from wildsage.store.codec import Document
+from wildsage.store.queued import clearing
 from wildsage.store.resources import Resource
 
 _REASON_LIMIT = 1024
@@ -48,7 +49,7 @@ class EndpointController:
         if resource.wish == DELETE:
             await self._routes.publish()
             await self._dispose_of_all(resource, state)
-            return Step(resource.phase, resource.status, resource.state, gone=True)
+            return Step(resource.phase, resource.status, resource.state, gone=True, beside=[clearing(resource.uid)])
         if resource.phase == "Failed":
             return Step(resource.phase, resource.status, resource.state)
         if state.failed:

@@ -82,7 +82,8 @@ class Fleet:
     """All instances of one endpoint configuration.
 
     ``number`` tells one fleet of an endpoint from the next; ``made``: when it was asked for, epoch seconds.
-    ``capture``: the configuration's DataCaptureConfig; empty where it has none.
+    ``capture``, ``asynchronous``: the configuration's DataCaptureConfig and AsyncInferenceConfig; empty where it has
+    none.
     """
 
     number: int
@@ -90,6 +91,7 @@ class Fleet:
     made: float
     variants: tuple[Variant, ...]
     capture: Document = field(default_factory=dict)
+    asynchronous: Document = field(default_factory=dict)
 
     def variant(self, name: str) -> Variant | None:
         return next((each for each in self.variants if each.name == name), None)

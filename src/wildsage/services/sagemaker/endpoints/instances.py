@@ -186,7 +186,9 @@ class Instances:
             await serverless.tell(instance.address, variant.serverless)
             await self._ended(instance)
             return False
-        ills = (until_ill(self._platform.clock, each.address, self._patience) for each in instance.containers)
+        # A request out of a queue may keep all workers of a container from answering for an hour.
+        busy = partial(self._routers.own.at, instance.address)
+        ills = (until_ill(self._platform.clock, each.address, self._patience, busy) for each in instance.containers)
         return await _first(self._ended(instance), *ills) != 0
 
     async def tell(self, state: State) -> None:

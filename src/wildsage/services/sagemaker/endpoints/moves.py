@@ -26,6 +26,9 @@ from wildsage.store.codec import Document
 DRAIN_SECONDS = 500.0
 """How long a retired instance is waited for at most; a router gives no request more than eight minutes."""
 
+QUEUED_DRAIN_SECONDS = 3700.0
+"""The same of an asynchronous endpoint: InvocationTimeoutSeconds is an hour at most."""
+
 STOP_GRACE = 30.0
 """Seconds between SIGTERM and SIGKILL (Developer Guide, "How SageMaker Runs Your Inference Image")."""
 
@@ -92,9 +95,10 @@ def retire_surplus(state: State, now: float) -> bool:
 
 def retire(state: State, instances: Iterable[Instance], now: float) -> None:
     """No request goes there any more once routers were told; who never served is ended at once."""
+    patience = QUEUED_DRAIN_SECONDS if state.target.asynchronous else DRAIN_SECONDS
     for each in instances:
         if each.stage == SERVING:
-            state.put(replace(each, stage=RETIRED, deadline=now + DRAIN_SECONDS))
+            state.put(replace(each, stage=RETIRED, deadline=now + patience))
             state.unpublished = True
         elif each.stage not in (RETIRED, ENDING):
             state.put(ending(each, now))

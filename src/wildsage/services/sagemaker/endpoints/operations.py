@@ -40,7 +40,8 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
                     shadow=member == "ShadowProductionVariants",
                 )
             )
-    return Fleet(number, config_name, ctx.now, tuple(variants), config.spec.get("DataCaptureConfig") or {})
+    capture, queued = (config.spec.get(each) or {} for each in ("DataCaptureConfig", "AsyncInferenceConfig"))
+    return Fleet(number, config_name, ctx.now, tuple(variants), capture, queued)
 
 
 @operation("CreateEndpoint")
@@ -84,6 +85,7 @@ async def update_endpoint(ctx: Context, request: Document) -> Document:
     state = fleet.load(found.state)
     target = _retaining(request, state, wanted)
     serverless.check_update(state.target, target, policy)
+    rules.check_same_way(arn, state.target, target)
     rules.check_size(target, len(state.instances))
     await _check_deployment(ctx, policy, target)
 

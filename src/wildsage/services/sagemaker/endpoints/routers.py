@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,32 @@ class Told:
     whole: bool
 
 
+class Underway:
+    """Requests that control itself has sent to instances, by address."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def begin(self, address: str) -> None:
+        self._counts[address] += 1
+
+    def end(self, address: str) -> None:
+        self._counts[address] -= 1
+        if not self._counts[address]:
+            del self._counts[address]
+
+    def at(self, address: str) -> int:
+        return self._counts[address]
+
+
 class Routers:
-    """All routers of this server that run, each behind a socket of its own."""
+    """All routers of this server that run, each behind a socket of its own; and ``own``, what control sends itself."""
 
     def __init__(self, data: DataDir, client: Client, patience: float = _PATIENCE_SECONDS) -> None:
         self._data = data
         self._client = client
         self._patience = patience
+        self.own = Underway()
 
     async def told(self) -> Told:
         """What each says; one that does not answer within ``patience`` seconds is left out."""
@@ -43,10 +63,12 @@ class Routers:
         return Told(tuple(json.loads(answer) for answer in found if answer), None not in found)
 
     async def done_with(self, addresses: Collection[str]) -> bool:
-        """Whether no router has a request under way at an instance of these addresses, or would send another there.
+        """Whether nobody has a request under way at an instance of these addresses, and no router would send another.
 
         One that does not answer may have, and may not have heard that it shall not.
         """
+        if any(map(self.own.at, addresses)):
+            return False
         told = await self.told()
         used = {address for each in told.answers for address in (*each["underway"], *each["routed"])}
         return told.whole and used.isdisjoint(addresses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from wildsage.core import routes
 from wildsage.kit.context import Platform
@@ -16,6 +16,8 @@ from wildsage.store.resources import Resource
 log = logging.getLogger(__name__)
 
 Push = Callable[[Mapping[str, routes.Endpoint]], Awaitable[None]]
+Listener = Callable[[Sequence[Resource]], None]
+"""Hears of all endpoints but those being deleted, before routers do."""
 
 
 def endpoint_of(resource: Resource) -> routes.Endpoint:
@@ -26,7 +28,7 @@ def endpoint_of(resource: Resource) -> routes.Endpoint:
     state = fleet.load(resource.state)
     found = [
         (variant.shadow, _route(state, part, share, variant.name))
-        for part, share in _sides(state)
+        for part, share in sides(state)
         for variant in part.variants
     ]
     return routes.Endpoint(
@@ -38,10 +40,11 @@ def endpoint_of(resource: Resource) -> routes.Endpoint:
         log_group=log_group(resource.key.name),
         variants=tuple(route for shadow, route in found if not shadow),
         shadows=tuple(route for shadow, route in found if shadow),
+        asynchronous=bool(state.target.asynchronous),
     )
 
 
-def _sides(state: State) -> Iterator[tuple[Fleet, float]]:
+def sides(state: State) -> Iterator[tuple[Fleet, float]]:
     """The fleets that requests go to, and which part of them; the only one of an endpoint has 1."""
     taken = 0.0 if state.rollout is None else moves.plan_of(state, state.rollout).share
     for part in state.serving:
@@ -81,23 +84,34 @@ class RoutePublisher:
         self._platform = platform
         self._push = push
         self._turn = asyncio.Lock()
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """What sends requests to instances besides the routers; it must act on what it hears at once."""
+        self._listeners.append(listener)
 
     async def endpoints(self) -> dict[str, routes.Endpoint]:
-        """All endpoints of the store, by ``core.routes.endpoint_key``; those being deleted are gone already.
-
-        One that cannot be understood is left out, and the log says so: it must not take the others with it.
-        """
-        found: dict[str, routes.Endpoint] = {}
-        for each in await self._platform.resources.all_of(ENDPOINT.name):
-            if each.phase == "Deleting":
-                continue
-            try:
-                found[routes.endpoint_key(each.key.region, each.key.name)] = endpoint_of(each)
-            except Exception:
-                log.exception("endpoint %s gets no requests: what is kept of it is not understood", each.key.name)
-        return found
+        """All endpoints of the store, by ``core.routes.endpoint_key``; those being deleted are gone already."""
+        return _compiled(await self._there())
 
     async def publish(self) -> None:
         """What the store says now, or something newer, is in force when this returns."""
         async with self._turn:  # what was read first is pushed first, or an older state would stay in force
-            await self._push(await self.endpoints())
+            there = await self._there()
+            for listener in self._listeners:
+                listener(there)
+            await self._push(_compiled(there))
+
+    async def _there(self) -> list[Resource]:
+        return [each for each in await self._platform.resources.all_of(ENDPOINT.name) if each.phase != "Deleting"]
+
+
+def _compiled(there: Sequence[Resource]) -> dict[str, routes.Endpoint]:
+    """One that cannot be understood is left out, and the log says so: it must not take the others with it."""
+    found: dict[str, routes.Endpoint] = {}
+    for each in there:
+        try:
+            found[routes.endpoint_key(each.key.region, each.key.name)] = endpoint_of(each)
+        except Exception:
+            log.exception("endpoint %s gets no requests: what is kept of it is not understood", each.key.name)
+    return found

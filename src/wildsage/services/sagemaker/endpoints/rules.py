@@ -53,7 +53,7 @@ def check_capacities(request: Document, fleet: Fleet) -> None:
             raise ValidationError(f'The variant name(s) "{each["VariantName"]}" were not found in the endpoint.')
         check_weight(variant.name, each.get("DesiredWeight", DEFAULT_WEIGHT))
         count = each.get("DesiredInstanceCount")
-        if count == 0:
+        if count == 0 and not fleet.asynchronous:
             raise ValidationError(f"DesiredInstanceCount of variant {each['VariantName']} must be at least 1.")
         least, most = bounds(variant.document)
         if count is not None and not least <= count <= most:
@@ -61,6 +61,16 @@ def check_capacities(request: Document, fleet: Fleet) -> None:
                 f"DesiredInstanceCount {count} of variant {each['VariantName']} lies outside the MinInstanceCount and "
                 "MaxInstanceCount of its ManagedInstanceScaling."
             )
+
+
+def check_same_way(arn: str, old: Fleet, new: Fleet) -> None:
+    """Raises ValidationError: requests that wait in a queue could not be answered by a real-time endpoint."""
+    if bool(old.asynchronous) != bool(new.asynchronous):
+        had = "an" if old.asynchronous else "no"
+        raise ValidationError(
+            f'Cannot update endpoint "{arn}" to {new.config}: its configuration has {had} AsyncInferenceConfig. Create '
+            "another endpoint."
+        )
 
 
 def check_size(fleet: Fleet, present: int = 0) -> None:

@@ -15,6 +15,8 @@ def described(state: State) -> Document:
     if state.current is not None:
         found |= capture.described(state.current.capture)
         found |= _split(state.current, [_serving(state, state.current, each) for each in state.current.variants])
+    if queued := (state.current or state.target).asynchronous:
+        found["AsyncInferenceConfig"] = queued
     if state.rollout is not None or state.current is None:
         pending = _split(state.target, [_pending(state, each) for each in state.target.variants])
         found["PendingDeploymentSummary"] = {
@@ -25,7 +27,13 @@ def described(state: State) -> Document:
     return found
 
 
-FIELDS = ("ProductionVariants", "ShadowProductionVariants", "PendingDeploymentSummary", "DataCaptureConfig")
+FIELDS = (
+    "ProductionVariants",
+    "ShadowProductionVariants",
+    "PendingDeploymentSummary",
+    "DataCaptureConfig",
+    "AsyncInferenceConfig",
+)
 
 
 def _split(fleet: Fleet, summaries: list[Document]) -> Document:

@@ -6,6 +6,7 @@ An answer must come within two seconds (SageMaker Developer Guide, "How Your Con
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -44,15 +45,15 @@ class Patience:
     silence: float = 75.0
 
 
-async def until_ill(clock: Clock, address: str, patience: Patience) -> None:
-    """Returns once a container that was healthy is not any more."""
+async def until_ill(clock: Clock, address: str, patience: Patience, busy: Callable[[], object] = bool) -> None:
+    """Returns once a container that was healthy is not any more. ``busy``: while it says so, silence is no sign."""
     bad, heard, wait = 0, clock.now(), patience.again
     while bad < patience.bad and clock.now() - heard < patience.silence:
         await clock.sleep(wait)
         answer = await _ask(address)
         wait = patience.every if answer is _Answer.WELL else patience.again
         bad = bad + 1 if answer is _Answer.BAD else 0
-        heard = heard if answer is _Answer.NONE else clock.now()
+        heard = heard if answer is _Answer.NONE and not busy() else clock.now()
 
 
 class _Answer(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from wildsage.core.errors import ClientFault
+from wildsage.core.errors import ClientFault, ValidationError
 
 SCHEME = "s3://"
 
@@ -32,6 +32,23 @@ def parse(uri: str) -> Location:
     if not uri.startswith(SCHEME) or not bucket:
         raise ValueError(f"not an S3 URI: {uri!r}")
     return Location(bucket, key)
+
+
+def parse_any(uri: str, named: str) -> Location:
+    """``s3://bucket/key``, or https:// as S3 serves it, by the bucket's name or with it as the first part of the path.
+
+    Raises ValidationError that says how ``named`` should look.
+    """
+    host, _, path = uri.removeprefix("https://").partition("/")
+    if uri.startswith("https://"):
+        bucket, dot, rest = host.partition(".s3")
+        uri = f"{SCHEME}{bucket}/{path}" if dot and rest[:1] in (".", "-") else f"{SCHEME}{path}"
+    try:
+        return parse(uri)
+    except ValueError:
+        raise ValidationError(
+            f"{named} is not an S3 URI: {uri}. Give it the form s3://bucket/key or https://bucket.s3.amazonaws.com/key."
+        ) from None
 
 
 def code(uri: str, named_by: str) -> Location:

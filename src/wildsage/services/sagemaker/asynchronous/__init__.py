@@ -1,0 +1,1 @@
+"""Asynchronous inference: requests wait in a queue, answers come into S3."""

@@ -1,0 +1,190 @@
+"""Hands requests to instances, in order of arrival, as many at a time as each may have.
+
+The queue is in the store; here is the head of each, and what is under way. Killed at any moment, the next process finds
+in the store what was not answered, and S3 keeps the first answer of any that were (see ``answering``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from wildsage.kit.context import Platform
+from wildsage.kit.meters import MINUTE
+from wildsage.kit.metrics import publish
+from wildsage.services.sagemaker.asynchronous.answering import Again, Answering, Attempt
+from wildsage.services.sagemaker.asynchronous.counts import Counts
+from wildsage.services.sagemaker.asynchronous.ending import Endings
+from wildsage.services.sagemaker.asynchronous.lines import Hosts, Line, Place, hosts_of
+from wildsage.services.sagemaker.asynchronous.notices import End
+from wildsage.services.sagemaker.asynchronous.operations import ACCEPTED
+from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
+from wildsage.services.sagemaker.endpoints.routers import Underway
+from wildsage.store.queued import Queued, QueuedRequests
+from wildsage.store.resources import Resource
+from wildsage.wire.http.client import Client
+
+log = logging.getLogger(__name__)
+
+_HEAD = 64
+_MOST_EXPIRED = 2048
+"""In one look; more than may be under way, which are among them."""
+_ATTEMPTS = 3
+"""How often a container is given one request: one that takes each container down must not do so for ever."""
+_AGAIN_SECONDS = 0.2
+_LOOK_SECONDS = 1.0
+_JUST_BEFORE = 0.5
+"""A look at a full minute is about the minute that ends there."""
+_EXPIRED = "ClientError: The request expired: it was in the queue for longer than its RequestTTLSeconds."
+_LOST = "InternalServerError: The model container was lost amid the request {} times: {}"
+
+
+class Dispatcher:
+    """The queues of one control process."""
+
+    def __init__(self, platform: Platform, client: Client, busy: Underway) -> None:
+        self._platform = platform
+        self._requests = QueuedRequests(platform.database)
+        self._answering = Answering(platform, client)
+        self.counts = Counts(platform.settings.scaling.period < MINUTE)
+        self._endings = Endings(platform, self.counts)
+        self._busy = busy
+        self._lines: dict[str, Line] = {}
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._attempts: Counter[int] = Counter()
+        self._inherited = 0
+        self._stir = asyncio.Event()
+        platform.hints.listen(ACCEPTED, self._accepted)
+        platform.meters.add(self._read)
+
+    def take(self, endpoints: Sequence[Resource]) -> None:
+        """Endpoints as they are now (``RoutePublisher.listen``): from here on no other instance gets a request."""
+        found: dict[str, Hosts] = {}
+        for each in endpoints:
+            try:
+                hosts = hosts_of(each)
+            except Exception:
+                log.exception("endpoint %s: what is kept of it is not understood", each.key.name)
+                continue
+            if hosts is not None:
+                found[hosts.uid] = hosts
+        for task in [task for task, uid in self._tasks.items() if uid not in found]:
+            task.cancel()
+        self._lines = {uid: self._lines.get(uid) or Line(hosts) for uid, hosts in found.items()}
+        for uid, hosts in found.items():
+            self._lines[uid].hosts = hosts
+        self._stir.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._inherited = await self._requests.last()
+        await self._requests.keep_only([each.uid for each in await self._platform.resources.all_of(ENDPOINT.name)])
+        watch = asyncio.create_task(self._watch())
+        try:
+            while True:
+                self._stir.clear()
+                try:
+                    await self._round()
+                except OSError as error:
+                    log.warning("queues cannot be read: %s", error)
+                    await self._platform.clock.sleep(_LOOK_SECONDS)
+                else:
+                    await self._stir.wait()
+        finally:
+            tasks = [watch, *self._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _accepted(self, uid: str) -> None:
+        if uid in self._lines:
+            self._lines[uid].more = True
+            self._stir.set()
+
+    async def _round(self) -> None:
+        """Hands out whatever can be handed out."""
+        for uid, line in list(self._lines.items()):
+            while line.more and len(line.waiting) < _HEAD:
+                line.more = False  # who is accepted from here on says so
+                line.put(await self._requests.after(uid, line.reached, _HEAD), _HEAD)
+            for request, place in line.begin(self._busy):
+                self._busy.begin(place.address)
+                line.underway.add(request.number)
+                task = asyncio.create_task(self._serve(line, request, place))
+                self._tasks[task] = uid
+                task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a request of an asynchronous endpoint is left for the next process", exc_info=error)
+        self._stir.set()
+
+    async def _serve(self, line: Line, request: Queued, place: Place) -> None:
+        hosts, began = line.hosts, self._platform.clock.now()
+        try:
+            if request.expires <= began:
+                await self._over(request, hosts, None, _expired(), began)
+                return
+            repeated = request.number <= self._inherited
+            attempt = await self._answering.attempt(request, hosts, place, repeated)
+            await self._over(request, hosts, place, attempt, began)
+        except (Again, OSError) as error:
+            await self._again(line, request, place, error, began)
+        finally:
+            self._busy.end(place.address)
+            line.underway.discard(request.number)
+
+    async def _again(self, line: Line, request: Queued, place: Place, error: Exception, began: float) -> None:
+        """Another attempt, by any instance; or the end of it."""
+        self._attempts[request.number] += isinstance(error, Again) and error.had
+        tried = self._attempts[request.number]
+        log.warning("request %s of endpoint %s: %s", request.number, line.hosts.key.name, error)
+        if tried >= _ATTEMPTS:
+            end = Attempt(End(_LOST.format(tried, error)))
+            await self._over(request, line.hosts, place, end, began)
+            return
+        await self._platform.clock.sleep(_AGAIN_SECONDS)
+        line.put_back(request)
+
+    async def _over(self, request: Queued, hosts: Hosts, place: Place | None, attempt: Attempt, began: float) -> None:
+        role = place.role if place else hosts.role
+        attempt.end = await self._answering.explain(request, hosts, role, attempt.end)
+        await self._endings.settle(request, hosts, place, attempt, began)
+        self._attempts.pop(request.number, None)
+
+    async def _watch(self) -> None:
+        """Ends what has waited too long, wherever in a queue it is, until cancelled."""
+        while True:
+            await self._platform.clock.sleep(_LOOK_SECONDS)
+            if any(line.waiting for line in self._lines.values()):
+                try:
+                    await self._expire(self._platform.clock.now())
+                except OSError as error:
+                    log.warning("expired requests stay in their queues: %s", error)
+
+    async def _expire(self, now: float) -> None:
+        for request in await self._requests.expired(now, _MOST_EXPIRED):
+            line = self._lines.get(request.endpoint)
+            if line is not None and request.number not in line.underway:
+                line.take(request.number)
+                line.underway.add(request.number)
+                try:
+                    await self._over(request, line.hosts, None, _expired(), now)
+                finally:
+                    line.underway.discard(request.number)
+
+    async def _read(self) -> None:
+        """The meter: what was counted, and the backlogs."""
+        at = self._platform.clock.now() - _JUST_BEFORE
+        hosts = [line.hosts for line in self._lines.values()]
+        backlogs = await self._requests.backlogs() if hosts else {}
+        data = [*self.counts.taken(at), *self.counts.of_backlogs(hosts, backlogs, at)]
+        if data:
+            await publish(self._platform, data)
+
+
+def _expired() -> Attempt:
+    return Attempt(End(_EXPIRED), {"ExpiredRequests": 1.0})
