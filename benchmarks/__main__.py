@@ -11,7 +11,20 @@ import platform
 import subprocess
 import sys
 
-MODULES = ("startup", "launch", "jobs", "queue", "logs", "history", "inputs", "router", "hosting", "modelserver", "s3")
+MODULES = (
+    "startup",
+    "launch",
+    "jobs",
+    "queue",
+    "logs",
+    "history",
+    "inputs",
+    "router",
+    "hosting",
+    "modelserver",
+    "transform",
+    "s3",
+)
 
 
 def main() -> int:
