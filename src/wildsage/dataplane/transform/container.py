@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,20 +19,22 @@ log = logging.getLogger(__name__)
 
 _ASK_SECONDS = 10.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
-_ANSWER_MOST = 1 << 20
+_ABSENT_SECONDS = 300.0
+"""How long nobody may listen. A container that was killed is brought up again by control, which may have been, too."""
 _STRATEGIES = {"MULTI_RECORD": MULTI, "SINGLE_RECORD": SINGLE, MULTI: MULTI, SINGLE: SINGLE}
 
 
 class Failed(Exception):
     """An invocation that no retry cured. ``body``: the container's answer.
 
-    ``telling``: it answered, so a smaller request may tell what it does not like.
+    ``telling``: it answered, so a smaller request may tell what it does not like. ``absent``: nobody listened.
     """
 
-    def __init__(self, words: str, body: bytes = b"", status: int = 0) -> None:
+    def __init__(self, words: str, body: bytes = b"", status: int = 0, absent: bool = False) -> None:
         super().__init__(words)
         self.body = body
         self.status = status
+        self.absent = absent
 
     @property
     def telling(self) -> bool:
@@ -98,14 +101,17 @@ class Containers:
     async def invoke(self, body: bytes, *, retries: int | None = None) -> bytes:
         """The answer to one request, after as many retries as the job allows. Raises Failed."""
         left = self._order.retries if retries is None else retries
-        wait = _FIRST_WAIT
+        wait, heard = _FIRST_WAIT, time.monotonic()
         while True:
             try:
                 return await self._chain(body)
             except Failed as error:
+                if error.absent and time.monotonic() - heard < _ABSENT_SECONDS:
+                    await asyncio.sleep(_FIRST_WAIT)
+                    continue
                 if not left or 400 <= error.status < 500:
                     raise
-            left -= 1
+            left, heard = left - 1, time.monotonic()
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 
@@ -141,7 +147,9 @@ class Containers:
                     body = await _read(response)
             except TimeoutError as error:
                 raise self._late(name) from error
-            except (Unreachable, AnswerLost, OSError) as error:
+            except Unreachable as error:
+                raise Failed(f"{_called(name)} cannot be reached: {error}", absent=True) from error
+            except (AnswerLost, OSError) as error:
                 raise Failed(f"{_called(name)} gave no answer: {error}") from error
             if response.status != 200:
                 raise _bad(name, response.status, body)
