@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.api.sagemaker.conftest import BUCKET, Account, until
-from tests.api.sagemaker.transforms import SCRIPT, described, logged, outputs, put, transform, transformed
+from tests.api.sagemaker.conftest import BUCKET, SKLEARN, Account, archive, until
+from tests.api.sagemaker.transforms import SCRIPT, described, logged, named, outputs, put, transform, transformed
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +224,45 @@ def test_a_job_is_stopped_at_any_time(account: Account, model: str) -> None:
     assert transformed(account, name)["TransformJobStatus"] == "Stopped"
     assert outputs(account, name) == {"a.csv.out": b"2.0\n"}
     assert transformed(account, at_once)["TransformJobStatus"] == "Stopped"
+
+
+def in_series(account: Account, *scripts: str, mode: str = "Serial") -> str:
+    """A model with a container for each script."""
+    name = f"series-{named()}"
+    containers = [
+        {
+            "ContainerHostname": f"step-{number}",
+            "Image": SKLEARN,
+            "ModelDataUrl": account.put(f"{name}/{number}.tar.gz", archive({"code/inference.py": script})),
+            "Environment": {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_MODEL_SERVER_WORKERS": "1"},
+        }
+        for number, script in enumerate(scripts, 1)
+    ]
+    account.sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=account.server.role,
+        Containers=containers,
+        InferenceExecutionConfig={"Mode": mode},
+    )
+    return name
+
+
+TO_LINES = """
+def model_fn(folder): return None
+def transform_fn(model, body, content_type, accept):
+    return "".join(f"[{line}]\\n" for line in body.splitlines()), "application/jsonlines"
+"""
+
+
+def test_containers_in_series(account: Account) -> None:
+    """The first makes JSON lines of CSV, and the second is told so."""
+    series = in_series(account, TO_LINES, SCRIPT)
+    assert done(account, series, {"a": b"1,2\n3,4\n"}) == {"a.out": b"[[1, 2]]\n[[3, 4]]\n"}
+    name, reason = failed(account, series, {"a": b'1,2\n"boom"\n'}, ModelClientConfig={"InvocationsMaxRetries": 0})
+    assert "record 2: container step-2 answered 500" in reason
+    assert set(logged(account, name)) == {"step-1", "step-2", "data-log"}
+    with pytest.raises(ClientError, match=r"InferenceExecutionConfig\.Mode must be Serial"):
+        transform(account, in_series(account, TO_LINES, SCRIPT, mode="Direct"))
 
 
 @pytest.mark.parametrize(

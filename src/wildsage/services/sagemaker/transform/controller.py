@@ -141,7 +141,7 @@ class TransformController:
             words = "did not pass the ping health check"
             if ended.done():
                 raise await self._ended(job, host, held, ended.result(), words)
-            log = "\n".join(await self._hands.last_words(job, host, 0))
+            log = await self._hands.last_words(job, host, held, 0)
             raise ClientFault(
                 f"AlgorithmError: The container {words} within {_START_SECONDS:g} seconds. Its log ends: {log[-_TAIL:]}"
             )
@@ -153,7 +153,7 @@ class TransformController:
     async def _ended(self, job: Job, host: Host, held: dict[str, Any], number: int, words: str) -> ClientFault:
         """Why a container ended that should have gone on."""
         found = await self._hands.inspect(held[MODELS][number])
-        name = job.names[number]
+        name = job.containers[number].hostname
         called = f"container {name}" if name else "container"
         if found.out_of_memory:
             return ClientFault(
@@ -161,8 +161,7 @@ class TransformController:
                 "instance type with more memory, or reduce MaxPayloadInMB or MaxConcurrentTransforms."
             )
         how = "it was killed" if found.phase is Phase.LOST else f"it ended with exit code {found.exit_code}"
-        await self._hands.remove(job, host, {MODELS: held[MODELS]})  # its log is whole then
-        log = "\n".join(await self._hands.last_words(job, host, number))
+        log = await self._hands.last_words(job, host, held, number)
         return ClientFault(f"AlgorithmError: The {called} {words}: {how}. Its log ends: {log[-_TAIL:]}")
 
     async def _send(self, resource: Resource, job: Job) -> Step:
@@ -240,7 +239,9 @@ class TransformController:
             if not progress.reason:
                 continue
             more = f" ({len(progress.faults) - 1} more objects failed.)" if len(progress.faults) > 1 else ""
-            log = "\n".join(await self._hands.last_words(job, host, len(job.containers) - 1))[-_TAIL:]
+            log = (await self._hands.last_words(job, host, self._held(resource, host), len(job.containers) - 1))[
+                -_TAIL:
+            ]
             tail = f" The container's log ends: {log}" if log else ""
             reason = progress.reason[: reasons.REASON_LIMIT - len(more) - len(tail)]
             return self._end(resource, "Failed", f"{reason}{more}{tail}")

@@ -9,7 +9,6 @@ from typing import Any
 
 from wildsage.core.caller import Caller
 from wildsage.core.transforms import Progress, progress_in
-from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Handle, Inspection, Runtime
@@ -69,7 +68,6 @@ class Hands:
         held: list[Handle] = []
         try:
             for container in job.containers:
-                await logstreams.ensure(self._platform, job.stream(host, container))
                 held.append(await self._launching.launch(job.place(host, container), job.stream(host, container)))
         except (Exception, asyncio.CancelledError):
             for handle in held:  # no document knows them yet
@@ -89,7 +87,7 @@ class Hands:
             job.document,
             self._platform.settings.url,
             job.region,
-            zip(job.names, carrier.seen(addresses), strict=True),
+            zip((each.hostname for each in job.containers), carrier.seen(addresses), strict=True),
         )
         folder = job.folder(host)
         await in_thread(lambda _: carrier.write_order(folder, order))
@@ -123,9 +121,11 @@ class Hands:
         """What an instance has done."""
         return await in_thread(lambda _: progress_in(job.folder(host) / "ml"))
 
-    async def last_words(self, job: Job, host: Host, number: int) -> list[str]:
-        """The last lines of one of an instance's containers, which runs on or has ended."""
-        return await logstreams.tail(self._platform, job.stream(host, job.containers[number]), _TAIL_LINES)
+    async def last_words(self, job: Job, host: Host, handles: Handles, number: int) -> str:
+        """The last lines of one of an instance's containers, which is ended for it: its log is whole then."""
+        await self._runtime.stop(handles[MODELS][number], _MODEL_GRACE)
+        source = self._sources(job, host, handles)[number]
+        return "\n".join(await self._attendants.last_words(source, _TAIL_LINES))
 
     async def stop_carrier(self, handles: Handles, grace: float) -> None:
         """SIGTERM, by which it gives up the output it is at; SIGKILL after ``grace`` seconds."""
@@ -155,7 +155,13 @@ class Hands:
         for container, handle in zip(job.containers, handles.get(MODELS, ()), strict=False):
             measured = job.measured(host) if container.number == 1 else None
             stream = job.stream(host, container)
-            found.append(Source(f"{name}/{container.number}", self._runtime, handle, stream, measured=measured))
+            found.append(
+                Source(
+                    f"{name}/{container.number}", self._runtime, handle, stream, measured=measured, role=job.role_arn
+                )
+            )
         if CARRIER in handles:
-            found.append(Source(f"{name}/data", self._runtime, handles[CARRIER], job.stream(host, None)))
+            found.append(
+                Source(f"{name}/data", self._runtime, handles[CARRIER], job.stream(host, None), role=job.role_arn)
+            )
         return found

@@ -54,14 +54,6 @@ class Job:
         return containers_of(self.model)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """What the containers are called in logs and errors; the only one of a model has no name."""
-        several = self.containers
-        if len(several) < 2:
-            return ("",) * len(several)
-        return tuple(each.definition.get("ContainerHostname") or f"container-{each.number}" for each in several)
-
-    @property
     def hosts(self) -> tuple[Host, ...]:
         """Each has an instance id of its own, and always the same."""
         asked = self.document["TransformResources"]
@@ -94,7 +86,7 @@ class Job:
         """
         key = self.resource.key
         name = f"{key.name}/{host.name}-{int(self.resource.created)}"
-        further = "data-log" if container is None else self.names[container.number - 1]
+        further = "data-log" if container is None else container.hostname
         return LogStream(key.account, key.region, LOG_GROUP, f"{name}/{further}" if further else name)
 
     def measured(self, host: Host) -> Measured:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from wildsage.core import jsonpath
 from wildsage.core.errors import Unsupported, ValidationError
+from wildsage.core.routes import SERIAL
 from wildsage.core.transforms import CSV, JSON_TYPES, MOST_MIB, base_type
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
-from wildsage.services.sagemaker.models.containers import containers_of
+from wildsage.services.sagemaker.models.containers import containers_of, mode_of
 from wildsage.store.codec import Document
 
 MOST_INSTANCES = 100
-_SERIAL = "Serial"
 _FILTERS = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
 
 # ExperimentConfig is sent by the SDKs unasked; it is kept and described.
@@ -116,11 +116,10 @@ def check_model(model: Document) -> None:
         raise ValidationError(
             "Batch transform does not support multi-model endpoints: give the model Mode SingleModel."
         )
-    mode = (model.get("InferenceExecutionConfig") or {}).get("Mode", _SERIAL)
-    if len(several) > 1 and mode != _SERIAL:
+    if mode_of(model) not in ("", SERIAL):
         raise Unsupported(
             "Batch transform asks the containers of a model one after the other; InferenceExecutionConfig.Mode must be "
-            f"{_SERIAL}."
+            f"{SERIAL}."
         )
 
 
