@@ -23,6 +23,7 @@ MODULES = (
     "hosting",
     "modelserver",
     "transform",
+    "series",
     "s3",
 )
 
