@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from tests.conftest import Server
+from tests.conftest import ROOT, Server
 from tests.e2e.jobs import IMAGE, archive, upload
 from tests.sdk.test_processing import SECONDS, run
 
@@ -44,3 +45,18 @@ def test_the_sdk_updates_endpoints(server: Server, tmp_path: Path, models: list[
 def test_the_sdk_captures_data(server: Server, tmp_path: Path, models: list[str]) -> None:
     said = run(server, tmp_path, "sdk2", "capture_v2.py", models[0])
     assert "capture: all done" in said, said[-8000:]
+
+
+def test_sdk_v2_puts_models_in_series(server: Server, tmp_path: Path) -> None:
+    """The example: scikit-learn, the built-in XGBoost and a script, on real data."""
+    said = run(server, tmp_path, "sdk2", str(ROOT / "examples" / "pipeline" / "deploy.py"))
+    found = re.search(r"(\d+) of 178 wines recognised; the first: (.*)", said)
+    assert found is not None, said[-8000:]
+    assert int(found[1]) > 170
+    assert "'cultivar': 'class_0'" in found[2]
+    assert "without its alcohol: {'cultivar': 'class_0'" in said
+
+
+def test_sdk_v3_puts_models_in_series(server: Server, tmp_path: Path, models: list[str]) -> None:
+    said = run(server, tmp_path, "sdk3", "pipeline_v3.py", server.role, *models)
+    assert "pipeline: all done" in said, said[-8000:]
