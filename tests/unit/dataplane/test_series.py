@@ -14,6 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from tests.unit.dataplane.conftest import LIMITS
 from tests.unit.dataplane.plant import Plant, echo, endpoint
 from tests.unit.dataplane.test_hostile_clients import until
 
@@ -142,7 +143,8 @@ async def test_the_time_limit_is_over_the_whole_chain(plant: Plant) -> None:
 
         return handle
 
-    await pipeline(plant, slow(0.4), slow(0.4), slow(5.0))  # an invocation has 0.5 s here
+    limit = LIMITS.seconds
+    await pipeline(plant, slow(0.8 * limit), slow(0.8 * limit), slow(10 * limit))
     response = await refused(plant)
     assert "timed out while waiting for a response from container two" in response["OriginalMessage"]
     assert plant.router.table.underway() == {}
