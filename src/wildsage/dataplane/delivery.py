@@ -13,6 +13,9 @@ from wildsage.wire.eventstream import Message
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.messages import Headers
 
+_PAYLOAD_PART = eventstream.encode_headers(
+    {":event-type": "PayloadPart", ":content-type": "application/octet-stream", ":message-type": "event"}
+)
 _WAIT_FOR_WHOLE = 64 * 1024  # an answer up to this size is passed on in one write
 
 
@@ -97,8 +100,7 @@ class Events:
 
 def payload_part(data: bytes) -> bytes:
     """The frame of the event PayloadPart."""
-    headers = {":event-type": "PayloadPart", ":content-type": "application/octet-stream", ":message-type": "event"}
-    return eventstream.encode(Message(headers, data))
+    return eventstream.framed(_PAYLOAD_PART, data)
 
 
 def _exception(error: ApiError) -> bytes:

@@ -17,6 +17,7 @@ Value = bool | int | str | bytes | datetime | UUID
 
 MAX_MESSAGE = 24 * 1024 * 1024  # bytes; the specification allows 24 MiB of payload
 _PRELUDE = struct.Struct(">III")
+_LENGTHS = struct.Struct(">II")
 _CRC = struct.Struct(">I")
 _INTEGERS = {2: struct.Struct(">b"), 3: struct.Struct(">h"), 4: struct.Struct(">i"), 5: struct.Struct(">q")}
 _OVERHEAD = _PRELUDE.size + _CRC.size
@@ -36,10 +37,18 @@ class Message:
 
 def encode(message: Message) -> bytes:
     """The frame of one message."""
-    headers = b"".join(_encode_header(name, value) for name, value in message.headers.items())
-    total = _OVERHEAD + len(headers) + len(message.payload)
-    lengths = struct.pack(">II", total, len(headers))
-    frame = lengths + _CRC.pack(zlib.crc32(lengths)) + headers + message.payload
+    return framed(encode_headers(message.headers), message.payload)
+
+
+def encode_headers(headers: Mapping[str, Value]) -> bytes:
+    """The headers as they stand in a frame."""
+    return b"".join(_encode_header(name, value) for name, value in headers.items())
+
+
+def framed(headers: bytes, payload: bytes) -> bytes:
+    """The frame of a message whose headers were encoded before."""
+    lengths = _LENGTHS.pack(_OVERHEAD + len(headers) + len(payload), len(headers))
+    frame = b"".join((lengths, _CRC.pack(zlib.crc32(lengths)), headers, payload))
     return frame + _CRC.pack(zlib.crc32(frame))
 
 

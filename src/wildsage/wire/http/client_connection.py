@@ -189,7 +189,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
-            text = heads.name_of(name)
+            text = heads.NAMES.get(name) or heads.name_of(name)
             if text in ("content-length", "transfer-encoding"):
                 self._framed = True
                 self._left = int(value) if text == "content-length" else 0

@@ -147,7 +147,7 @@ class ServerConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # trailers are dropped
-            self._headers.append((heads.name_of(name), value.decode("latin-1")))
+            self._headers.append((heads.NAMES.get(name) or heads.name_of(name), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         parser = self._parser

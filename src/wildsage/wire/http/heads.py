@@ -9,7 +9,7 @@ from wildsage.wire.http.messages import Headers
 from wildsage.wire.timestamps import RFC822, format_timestamp
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
-_NAMES: dict[bytes, str] = {}
+NAMES: dict[bytes, str] = {}
 _NAMES_LIMIT = 1024
 
 # RFC 9110 section 7.6.1: these concern one connection and are not passed on.
@@ -38,12 +38,10 @@ date = _Date()
 
 
 def name_of(raw: bytes) -> str:
-    """A header name in lower case; the few that clients use are remembered."""
-    name = _NAMES.get(raw)
-    if name is None:
-        name = raw.decode("latin-1").lower()
-        if len(_NAMES) < _NAMES_LIMIT:
-            _NAMES[raw] = name
+    """A header name in lower case; the few that clients use are found in ``NAMES`` from then on."""
+    name = raw.decode("latin-1").lower()
+    if len(NAMES) < _NAMES_LIMIT:
+        NAMES[raw] = name
     return name
 
 
