@@ -24,6 +24,7 @@ MODULES = (
     "modelserver",
     "transform",
     "series",
+    "multimodel",
     "s3",
 )
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 import sysconfig
 from collections.abc import Iterable
 
-_MOST = 20000
 
+def learned(before: int) -> list[str]:
+    """The modules of the environment (not the user's own) that were imported since there were ``before``, in order.
 
-def learned(before: Iterable[str]) -> list[str]:
-    """The modules of the environment (not the user's own) that were imported since ``before``, in order."""
-    known = set(before)
+    Only these are looked at: whatever a forked process touches, it copies.
+    """
     places = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("purelib", "platlib", "stdlib")})
-    return [
-        name
-        for name, module in list(sys.modules.items())[:_MOST]
-        if name not in known and (getattr(module, "__file__", None) or "").startswith(places)
-    ]
+    names = list(itertools.islice(reversed(sys.modules), max(len(sys.modules) - before, 0)))
+    files = ((name, getattr(sys.modules[name], "__file__", None) or "") for name in reversed(names))
+    return [name for name, file in files if file.startswith(places)]
 
 
 def learn(names: Iterable[str]) -> int:
@@ -30,7 +29,7 @@ def learn(names: Iterable[str]) -> int:
             continue
         try:
             importlib.import_module(name)
-        except Exception:
+        except Exception:  # a module may only work where the user's code imported another before
             continue
         count += 1
     return count

@@ -30,7 +30,8 @@ class Memory:
             return False
         if not self._limit or not known:
             return True
-        self._look_again(known)
+        if self._used(known) > self._limit / 2:
+            self._look_again(known)
         largest = max(each.private for each in known)
         loading = sum(1 for each in known if not each.loaded)
         return self._used(known) + largest * (1 + loading) <= self._limit
@@ -39,7 +40,7 @@ class Memory:
         return bool(self._limit) and self._used(models) > self._limit
 
     def _look_again(self, known: list[Model]) -> None:
-        """Models grow while they answer; one of them is measured each time another wants in."""
+        """Models grow while they answer; one of them is measured each time another wants in, which is not cheap."""
         self._turn += 1
         each = known[self._turn % len(known)]
         if each.loaded:

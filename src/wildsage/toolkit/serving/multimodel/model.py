@@ -20,6 +20,7 @@ from . import learning
 Load = Callable[[str], Handle]
 
 _MOST_WORDS = 4096
+_TOUCHED = 4 << 20  # what a process copies of the front's memory by using it, about
 _ROLLUP = ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")
 
 
@@ -74,11 +75,11 @@ def _live(address: str, url: str, load: Load, let_go: Callable[[], None], parent
         let_go()
         os.close(report)
         _tell_apart()
-        known = set(sys.modules)
+        known, began = len(sys.modules), anonymous_bytes()
         handle = load(url)
         listener = _listen(address)
         loop = Loop(listener, parent, handle)
-        _say(tell, {"private": private_bytes(os.getpid()), "modules": learning.learned(known)})
+        _say(tell, {"private": max(anonymous_bytes() - began, 0) + _TOUCHED, "modules": learning.learned(known)})
         loop.run()
         os.unlink(address)
     except SystemExit as error:
@@ -120,6 +121,12 @@ def _say(descriptor: int, what: dict[str, Any]) -> None:
         os.close(descriptor)
     except OSError:  # it was said before, or the front is gone
         return
+
+
+def anonymous_bytes() -> int:
+    """What this process has that is not of files, shared with the front or not; cheaper than ``private_bytes``."""
+    with open("/proc/self/status", encoding="ascii") as lines:
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)
 
 
 def private_bytes(pid: int) -> int:

@@ -1,0 +1,220 @@
+"""Multi-model endpoints: ``python -m benchmarks.multimodel``.
+
+What a request to a loaded model costs beside one to a real-time endpoint of the same model, turn by turn; how long a
+model's first request takes; and many models in rotation over a cache that holds few of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import io
+import json
+import os
+import pickle
+import random
+import statistics
+import sys
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import sklearn.datasets
+import sklearn.linear_model
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from benchmarks.report import Finding
+from benchmarks.server import Clients, Server, running_server, wildsage
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.messages import BytesBody, Headers, Request
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+BUCKET = "models"
+SCRIPT = """
+import os, pickle
+def model_fn(folder):
+    with open(os.path.join(folder, "model.pkl"), "rb") as file:
+        return pickle.load(file)
+"""
+BODY = b"5.1,3.5,1.4,0.2\n"
+CLIENTS = 8
+TURNS = 4
+
+
+def tar(**files: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, body in files.items():
+            member = tarfile.TarInfo(name.replace("_", "."))
+            member.size = len(body)
+            archive.addfile(member, io.BytesIO(body))
+    return packed.getvalue()
+
+
+def model() -> bytes:
+    """A logistic regression on iris: a small model as many customers have many of."""
+    rows, labels = sklearn.datasets.load_iris(return_X_y=True)
+    return pickle.dumps(sklearn.linear_model.LogisticRegression(max_iter=1000).fit(rows, labels))
+
+
+@dataclass
+class Caller:
+    """Signs once for each endpoint and model."""
+
+    server: Server
+    client: Client
+    signed: dict[tuple[str, str], Headers]
+
+    async def ask(self, endpoint: str, target: str = "") -> float:
+        """Seconds until the answer. Raises RuntimeError for any but a good one."""
+        path = f"/endpoints/{endpoint}/invocations"
+        headers = self.signed.get((endpoint, target)) or self._sign(endpoint, target, path)
+        at = urlsplit(self.server.url)
+        began = time.perf_counter()
+        request = Request("POST", path, headers, BytesBody(BODY))
+        status, body = await self.client.whole(f"tcp:{at.hostname}:{at.port}", request, 90)
+        if status != 200:
+            raise RuntimeError(f"{status} {body.decode()[:500]}")
+        return time.perf_counter() - began
+
+    def _sign(self, endpoint: str, target: str, path: str) -> Headers:
+        environment = self.server.environment
+        keys = (environment.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"))
+        headers = {"Content-Type": "text/csv", **({"X-Amzn-SageMaker-Target-Model": target} if target else {})}
+        request = AWSRequest("POST", self.server.url + path, data=BODY, headers=headers)
+        SigV4Auth(Credentials(*keys), "sagemaker", environment["AWS_DEFAULT_REGION"]).add_auth(request)
+        host = urlsplit(self.server.url).netloc
+        own = [("host", host), ("content-length", str(len(BODY)))]
+        found = [*own, *((name.lower(), value) for name, value in request.headers.items() if name.lower() != "host")]
+        self.signed[endpoint, target] = found
+        return found
+
+
+def processor_seconds(server: Server) -> dict[str, float]:
+    """Of the server's own processes."""
+    pids = json.loads(wildsage("status", "--json", data=server.data))["processes"]
+    return {name: seconds_of(pids[name]) for name in ("control", "router")}
+
+
+def serving_seconds(server: Server) -> float:
+    """Processor time of the router and of all model servers."""
+    total = processor_seconds(server)["router"]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"toolkit/serve.py" in (folder / "cmdline").read_bytes():
+                total += seconds_of(int(folder.name))
+    return total
+
+
+def seconds_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def deploy(clients: Clients, name: str, code: str, cache: int) -> None:
+    """``cache`` 0: a real-time endpoint of one model."""
+    environment = {"SAGEMAKER_PROGRAM": "serve.py", "SAGEMAKER_SUBMIT_DIRECTORY": code}
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/m0.tar.gz"}
+    if cache:
+        container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/", "Mode": "MultiModel"}
+        environment["WILDSAGE_MOST_MODELS"] = str(cache)
+    else:
+        environment["SAGEMAKER_MODEL_SERVER_WORKERS"] = "1"
+    clients.sagemaker.create_model(
+        ModelName=name, ExecutionRoleArn=clients.role, PrimaryContainer={**container, "Environment": environment}
+    )
+    variant = {"VariantName": "all", "ModelName": name, "InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1}
+    clients.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    clients.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    clients.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
+
+
+async def loaded(caller: Caller, rounds: int) -> Finding:
+    """Batches in turn, so that whatever else the machine does happens to both. Judged by processor time."""
+    took: dict[str, list[float]] = {"": [], "m0.tar.gz": []}
+    used = dict.fromkeys(took, 0.0)
+    for number in range(2 * TURNS):
+        target = ("", "m0.tar.gz")[number % 2]
+        before = serving_seconds(caller.server)
+        took[target] += [await caller.ask("many" if target else "plain", target) for _ in range(rounds // TURNS)]
+        used[target] += serving_seconds(caller.server) - before
+    plain, many = (seconds / rounds * 1e3 for seconds in used.values())
+    waits = " and ".join(f"{statistics.median(each) * 1e3:.2f}" for each in reversed(took.values()))
+    print(Finding("  median request, beside real-time", f"{waits} ms"))
+    figure = f"{many:.3f} ms beside {plain:.3f} ms, {many / plain:.2f} x"
+    return Finding("loaded model, processor time", figure, "no more than real-time (1.05 x)", many <= plain * 1.05)
+
+
+async def first(caller: Caller, count: int) -> Finding:
+    took = [await caller.ask("many", f"m{number}.tar.gz") * 1e3 for number in range(1, count + 1)]
+    return Finding("first request: fetch, load, answer", f"{statistics.median(took):.1f} ms (most {max(took):.1f})")
+
+
+async def rotation(caller: Caller, models: int, requests: int) -> Finding:
+    numbers = iter([random.randrange(models) for _ in range(requests)])
+    failures: list[str] = []
+
+    async def one() -> None:
+        for number in numbers:
+            try:
+                await caller.ask("many", f"m{number}.tar.gz")
+            except (RuntimeError, OSError, TimeoutError) as error:
+                failures.append(f"{type(error).__name__}: {error}")
+
+    began, before = time.perf_counter(), processor_seconds(caller.server)
+    await asyncio.gather(*(one() for _ in range(CLIENTS)))
+    rate = requests / (time.perf_counter() - began)
+    used = {name: (after - before[name]) / requests for name, after in processor_seconds(caller.server).items()}
+    print(Finding("  processor time a request", ", ".join(f"{name} {used[name] * 1e3:.2f} ms" for name in used)))
+    for each in failures[:3]:
+        print(each, file=sys.stderr)
+    what = f"{models} models over a cache of 50, {CLIENTS} clients"
+    return Finding(what, f"{requests} requests, {len(failures)} failed, {rate:.0f}/s", "none fails", not failures)
+
+
+async def measure(server: Server, models: int, requests: int, rounds: int) -> bool:
+    client = Client()
+    caller = Caller(server, client, {})
+    met = True
+    try:
+        await caller.ask("many", "m0.tar.gz")
+        for finding in (
+            await loaded(caller, rounds),
+            await first(caller, min(40, models - 1)),
+            await rotation(caller, models, requests),
+        ):
+            print(finding, flush=True)
+            met = met and finding.met
+    finally:
+        client.close()
+    return met
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=int, default=1000)
+    parser.add_argument("--requests", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=4000)
+    chosen = parser.parse_args()
+    with running_server() as server:
+        clients = server.clients()
+        clients.s3.create_bucket(Bucket=BUCKET)
+        code = f"s3://{BUCKET}-code/code.tar.gz"
+        clients.s3.create_bucket(Bucket=f"{BUCKET}-code")
+        clients.s3.put_object(Bucket=f"{BUCKET}-code", Key="code.tar.gz", Body=tar(serve_py=SCRIPT.encode()))
+        archive = tar(model_pkl=model())
+        for number in range(chosen.models):
+            clients.s3.put_object(Bucket=BUCKET, Key=f"m{number}.tar.gz", Body=archive)
+        deploy(clients, "plain", code, 0)
+        deploy(clients, "many", code, 50)
+        met = asyncio.run(measure(server, chosen.models, chosen.requests, chosen.rounds))
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
