@@ -128,6 +128,7 @@ def test_models_appear_with_their_objects(many: Many, endpoint: str) -> None:
     assert many.ask(endpoint, "two.tar.gz") == [2, 4]
     many.put(endpoint, "deep/er/three.tar.gz", 3)
     assert many.ask(endpoint, "deep/er/three.tar.gz") == [3, 6]
+    assert many.ask(endpoint, "/two.tar.gz", "pid") == many.ask(endpoint, "two.tar.gz", "pid")
     assert many.ask(endpoint, "two.tar.gz", "pid") == many.ask(endpoint, "two.tar.gz", "pid")
     assert many.ask(endpoint, "two.tar.gz", "pid") != many.ask(endpoint, "deep/er/three.tar.gz", "pid")
 
@@ -145,7 +146,14 @@ def test_what_cannot_be_asked_for(many: Many, endpoint: str) -> None:
     code, words = many.refused(endpoint, None)
     assert code == "ValidationError"
     assert "is missing a target model header" in words
-    for target in ("../other/two.tar.gz", "a/../../two.tar.gz", "/two.tar.gz", "a//b.tar.gz", "./two.tar.gz"):
+    for target in (
+        "../other/two.tar.gz",
+        "a/../../two.tar.gz",
+        "s3://jobs/x.tar.gz",
+        "//two",
+        "a//b.tar.gz",
+        "./two.tar.gz",
+    ):
         code, words = many.refused(endpoint, target)
         assert (code, "TargetModel" in words) == ("ValidationError", True)
     assert many.refused(endpoint, "missing.tar.gz") == (

@@ -23,13 +23,19 @@ LOAD, UNLOAD = "/load", "/unload"
 USED, RELEASE = "/models/used", "/models/release"
 
 
+def below(target: str) -> str:
+    """A TargetModel as it is known here: one slash before it belongs to the prefix.
+
+    SDK v2's ``MultiDataModel.list_models`` yields such names where the prefix was given without a slash at its end.
+    """
+    return target.removeprefix("/")
+
+
 def refusal(target: str) -> str:
     """Why ``target`` cannot be a TargetModel: the path of an archive below the prefix of its endpoint's models.
 
     Empty if it can.
     """
-    if target.startswith("/"):
-        return "must be relative to the ModelDataUrl of its endpoint, without a slash before it"
     if any(part in ("", ".", "..") for part in target.split("/")):
         return "must be the path of an object below the ModelDataUrl of its endpoint, without empty parts, '.' or '..'"
     if len(target) > 1024 or not target.isprintable():

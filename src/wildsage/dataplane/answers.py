@@ -9,7 +9,7 @@ from typing import Any
 
 from wildsage.core.arn import build
 from wildsage.core.errors import ApiError
-from wildsage.core.multimodel import refusal
+from wildsage.core.multimodel import below, refusal
 from wildsage.core.routes import Endpoint
 from wildsage.wire.http.messages import Headers
 
@@ -147,7 +147,7 @@ def refuse_options(endpoint: str, options: Mapping[str, str], streams: bool) -> 
 
 def target_model(endpoint: str, options: Mapping[str, str], many: bool) -> str:
     """The TargetModel; empty where the variant has one model, ``many`` being false. Raises ValidationError."""
-    target = options.get("x-amzn-sagemaker-target-model", "")
+    target = below(options.get("x-amzn-sagemaker-target-model", ""))
     if target and not many:
         words = f"Endpoint {endpoint} is not a multi-model endpoint and does not support target model header."
         raise ApiError("ValidationError", words, 400, {"ErrorCode": "TARGET_MODEL_HEADER_NOT_SUPPORTED"})
