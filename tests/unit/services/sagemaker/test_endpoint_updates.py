@@ -210,11 +210,11 @@ async def killed_in_step(server: Server, number: int) -> None:
         assert await process.wait() == -signal.SIGKILL
 
 
-async def in_service(server: Server) -> bool:
+async def in_service(server: Server, name: str = "changing") -> bool:
     """What the store says, without anybody acting on it."""
     await server.start()
     await server.rest()
-    found = await server.control.platform.resources.get(ENDPOINT.key(ACCOUNT, REGION, "changing"))
+    found = await server.control.platform.resources.get(ENDPOINT.key(ACCOUNT, REGION, name))
     await server.stop()
     assert found is not None
     return found.phase == "InService"

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.services.sagemaker.conftest import BUCKET, Server
 from tests.unit.services.sagemaker.fleets import serving, variant
 from tests.unit.services.sagemaker.hosting import Hosting, ask
+from tests.unit.services.sagemaker.test_endpoint_updates import in_service, killed_in_step
 
 from wildsage.core import routes
 from wildsage.core.errors import ApiError, ValidationError
@@ -174,3 +175,26 @@ async def test_data_of_a_container_that_is_not_there_is_named(hosting: Hosting) 
 async def test_sixteen_containers_are_refused(hosting: Hosting) -> None:
     with pytest.raises(ApiError, match="Member must have length less than or equal to 15"):
         await hosting.models("many", *[{"Image": "image"}] * 16)
+
+
+async def test_control_is_killed_while_two_containers_come_up_together(server: Server, hosting: Hosting) -> None:
+    first = await hosting.container("first")
+    await hosting.models("killed", first, await hosting.container("second", factor="3"))
+    await hosting.config("killed")
+    await server.rest()
+    await hosting.endpoint("killed")
+    await server.stop()
+    lives = 0
+    while not await in_service(server, "killed"):
+        assert lives < 40, "it does not get on"
+        await killed_in_step(server, 2 + lives % 2)
+        lives += 1
+    await server.start()
+    route = await hosting.route("killed")
+    assert route is not None
+    (instance,) = route.variants[0].instances
+    assert [await ask(each.address, [1]) for each in instance.containers] == [[2.0], [3.0]]
+    assert lives > 2
+    await hosting.left(2)
+    await hosting.delete("killed")
+    assert hosting.folders() == []

@@ -71,7 +71,7 @@ class Instances:
             measured = None
             if variant is not None:
                 named = (("ContainerName", each.hostname),) if each.hostname else ()
-                dimensions = (("EndpointName", endpoint.name), ("VariantName", variant.name), *named)
+                dimensions = (*named, ("EndpointName", endpoint.name), ("VariantName", variant.name))
                 kind = str(variant.document.get("InstanceType") or "")
                 measured = Measured(endpoint.account, endpoint.region, LOG_GROUPS, dimensions, kind)
             yield Source(

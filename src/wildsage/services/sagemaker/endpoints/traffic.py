@@ -172,7 +172,7 @@ class _Series:
         """``container``: if it is of another than the series' own."""
         dimensions: tuple[tuple[str, str], ...] = (("EndpointName", self._endpoint), ("VariantName", self._variant))
         if container or self._container:
-            dimensions = (*dimensions, ("ContainerName", container or self._container))
+            dimensions = (("ContainerName", container or self._container), *dimensions)
         return Datum(Metric(self._account, self._region, namespace, name, dimensions), at, summary, unit)
 
 
