@@ -19,7 +19,8 @@ class Recipe:
     installs where there is none yet, the main one in the version that is known to work. ``slim``: one of these that is
     installed first and by itself where WILDSAGE_TORCH_INDEX names an index that may have it without CUDA. ``module``:
     AWS's name for the framework's training entry, SM_FRAMEWORK_MODULE. ``sets``: variables of its containers.
-    ``programs``: what the machine must have beside Python → how to get it.
+    ``modules``: what scripts import of it, for processes that are kept ready. ``programs``: what the machine must have
+    beside Python → how to get it.
     """
 
     framework: Framework
@@ -30,6 +31,7 @@ class Recipe:
     slim: str = ""
     module: str = ""
     sets: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -41,6 +43,12 @@ class Recipe:
 _TORCH = "torch==2.13.0"
 _SKLEARN = "scikit-learn==1.9.1"
 
+_SKLEARN_MODULES = (
+    *("numpy", "scipy.sparse", "scipy.special", "scipy.stats", "joblib", "pandas", "sklearn"),
+    *(f"sklearn.{each}" for each in ("compose", "ensemble", "impute", "linear_model", "neighbors", "pipeline")),
+    *(f"sklearn.{each}" for each in ("preprocessing", "svm", "tree")),
+)
+
 _RECIPES = {
     Framework.SKLEARN: Recipe(
         Framework.SKLEARN,
@@ -49,6 +57,7 @@ _RECIPES = {
         ("numpy", "joblib", "pandas"),
         (_SKLEARN, "pandas"),
         module="sagemaker_sklearn_container.training:main",
+        modules=_SKLEARN_MODULES,
     ),
     Framework.XGBOOST: Recipe(
         Framework.XGBOOST,
@@ -57,6 +66,7 @@ _RECIPES = {
         ("numpy",),
         ("xgboost-cpu==3.2.0", "scikit-learn", "pandas", "pyarrow"),
         module="sagemaker_xgboost_container.training:main",
+        modules=("xgboost", *_SKLEARN_MODULES),
     ),
     Framework.PYTORCH: Recipe(
         Framework.PYTORCH,
@@ -66,6 +76,7 @@ _RECIPES = {
         (_TORCH, "numpy"),
         slim=_TORCH,
         module="sagemaker_pytorch_container.training:main",
+        modules=("numpy", "torch"),
     ),
     Framework.HUGGINGFACE: Recipe(
         Framework.HUGGINGFACE,

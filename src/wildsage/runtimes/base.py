@@ -90,6 +90,8 @@ class LaunchSpec:
     OMP_NUM_THREADS, unless ``environment`` sets these.
     ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
     ``joins``: the handle of a network instead, on which the container is the host named ``hostname``.
+    ``preload``: modules that argv (an interpreter and a script) will import. A runtime that can forks it from a process
+    that has them in memory already, which many containers share; never name a user's, they are imported outside.
     ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where, and inside
     WILDSAGE_BIND does, if the runtime chose a socket for it (``unix:/path``).
     """
@@ -107,6 +109,7 @@ class LaunchSpec:
     network: str = "host"
     joins: Handle | None = None
     serves: bool = False
+    preload: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -24,6 +24,7 @@ from wildsage.runtimes.sandbox.keeper.order import Order
 from wildsage.runtimes.sandbox.network import build
 from wildsage.runtimes.sandbox.network import order as network
 from wildsage.runtimes.sandbox.usage import Processes, measure
+from wildsage.runtimes.sandbox.zygote.keep import Zygotes
 
 _LONGEST_SOCKET_PATH = 107  # sockaddr_un
 _SOCKET = "http.sock"
@@ -62,11 +63,15 @@ class Sandbox:
         self._hidden = tuple(hidden)
         self._clock = clock or SystemClock()
         self._processes = Processes()
+        self._zygotes = Zygotes()
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         """About 60 ms. Raises RuntimeRefused (an engine image, no namespaces), ClientFault (argv cannot be run)."""
         self._refuse(spec)
-        order, sockets = await asyncio.to_thread(self._prepare, spec)
+        zygote = ""
+        if spec.preload:
+            zygote = await self._zygotes.socket_of(spec.argv[0], spec.preload, spec.directory.parent)
+        order, sockets = await asyncio.to_thread(self._prepare, spec, zygote)
         text = await _begin(_KEEPER, order, spec.name, spec.directory, sockets)
         return state.of_report(spec.name, spec.directory, sockets, text).handle()
 
@@ -100,7 +105,7 @@ class Sandbox:
         if spec.network not in ("host", "isolated"):
             raise RuntimeRefused(f"The native sandbox has no network {spec.network!r}, only host and isolated.")
 
-    def _prepare(self, spec: LaunchSpec) -> tuple[bytes, Path]:
+    def _prepare(self, spec: LaunchSpec, zygote: str) -> tuple[bytes, Path]:
         """Makes the container's private files; returns the keeper's order and the folder of the sockets."""
         (spec.directory / "ml").mkdir(exist_ok=True)
         plan.write_private_files(spec)
@@ -114,7 +119,7 @@ class Sandbox:
         order = Order(
             directory=os.path.realpath(spec.directory),
             group=f"wildsage-{_digest(spec.directory)}",
-            command=(tuple(spec.argv), environment, spec.working_directory),
+            command=(tuple(spec.argv), environment, spec.working_directory, zygote),
             hostname=spec.hostname,
             network=_network(spec),
             memory_bytes=spec.memory_bytes if spec.memory_bytes < total else 0,

@@ -22,7 +22,7 @@ import resource
 import sys
 import time
 
-from wildsage.runtimes.sandbox.keeper import identity, kernel, limits, root
+from wildsage.runtimes.sandbox.keeper import forked, identity, kernel, limits, root
 from wildsage.runtimes.sandbox.keeper.order import Order, load
 
 STATE = "keeper"
@@ -138,6 +138,7 @@ class Keeper:
         self._started = 0.0
         directory = order.directory
         self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._zygote = forked.connect(order.zygote) if order.zygote else None
         self._log = os.open(f"{directory}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     def run(self, tell: int, gate: int) -> None:
@@ -183,7 +184,7 @@ class Keeper:
         signal.signal(signal.SIGUSR1, self._on_kill)
         gate, go = os.pipe()
         self._started = time.time()
-        self._main = os.fork()
+        self._main = self._fork(gate) or os.fork()
         if self._main == 0:
             os.close(go)
             os.read(gate, 1)
@@ -192,6 +193,17 @@ class Keeper:
         self._limits.apply(self._main)
         os.write(go, b"1")
         os.close(go)
+
+    def _fork(self, gate: int) -> int:
+        """The container's first process, of a zygote; 0 if it is to be executed."""
+        if self._zygote is None:
+            return 0
+        flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWPID
+        if self._order.network is not None:
+            flags |= kernel.CLONE_NEWNET
+        if self._in_user_namespace:
+            flags |= kernel.CLONE_NEWUSER
+        return forked.fork(self._zygote, self._order, flags, _KEPT_CAPABILITIES, self._log, gate)
 
     def _execute(self, tell: int) -> None:
         """In the container's first process: becomes argv."""

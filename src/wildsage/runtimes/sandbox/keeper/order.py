@@ -14,14 +14,15 @@ class Order:
     ``directory`` has no symbolic links. ``group``: name of its control groups. ``network``: None is the machine's own,
     empty is loopback only; else, of the network to join, the process that holds it (number and start) and the numbers
     of that process's descriptors of the host's namespace and of the user namespace around it (-1 for none).
-    ``memory_bytes``/``cpus``: 0 for no limit. ``steps``: the root's plan.
+    ``memory_bytes``/``cpus``: 0 for no limit. ``steps``: the root's plan. The last of ``command`` is the socket of a
+    zygote that argv is to be forked from, empty to execute it.
     """
 
     def __init__(
         self,
         directory: str,
         group: str,
-        command: tuple[tuple[str, ...], dict[str, str], str],
+        command: tuple[tuple[str, ...], dict[str, str], str, str],
         hostname: str,
         network: tuple[int, ...] | None,
         memory_bytes: int,
@@ -30,7 +31,7 @@ class Order:
     ) -> None:
         self.directory = directory
         self.group = group
-        self.argv, self.environment, self.working_directory = self.command = command
+        self.argv, self.environment, self.working_directory, self.zygote = self.command = command
         self.hostname = hostname
         self.network = network
         self.memory_bytes = memory_bytes

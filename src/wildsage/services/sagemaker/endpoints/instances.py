@@ -96,6 +96,7 @@ class Instances:
                 directory=self._directory(instance, container.number),
                 variables={} if config is None else serverless.variables(config, settings, container.environment),
                 memory_bytes=0 if config is None else serverless.memory_bytes(config),
+                shares=config is not None,
             )
             for container in variant.containers
         ]

@@ -22,12 +22,13 @@ class Software:
 
     ``command``: what its ``train`` or ``serve`` runs; empty for processing, where each job names its own.
     ``variables``: what the image itself sets. ``notice``: which version was asked for and which runs, in one sentence
-    for the log.
+    for the log. ``modules``: what its scripts import, to be kept in memory for them.
     """
 
     command: tuple[str, ...]
     variables: Mapping[str, str]
     notice: str
+    modules: tuple[str, ...] = ()
 
     def document(self) -> Document:
         """As it is kept with a job."""
@@ -80,7 +81,10 @@ class Images:
             return software
         path = f"{found.parent}:{software.variables['PATH']}"
         return replace(
-            software, command=(str(found), *software.command[1:]), variables={**software.variables, "PATH": path}
+            software,
+            command=(str(found), *software.command[1:]),
+            variables={**software.variables, "PATH": path},
+            modules=(),  # packages of a user's choice are imported in containers only
         )
 
     async def prepare(self, image: str, role: Role, progress: Progress) -> Software:
@@ -90,4 +94,4 @@ class Images:
         environment = await self._environments.resolve(recipe, progress)
         command = _COMMANDS[role](environment) if role in _COMMANDS else ()
         variables = {**self._settings, **environment_variables(asked, recipe, environment)}
-        return Software(command, variables, notice(asked, recipe, environment.versions))
+        return Software(command, variables, notice(asked, recipe, environment.versions), recipe.modules)

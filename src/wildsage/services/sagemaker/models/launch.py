@@ -30,7 +30,8 @@ class Placement:
 
     ``arn``: of the endpoint or job. ``instance_type``: whose processors and memory it has; empty where it has none,
     and ``memory_bytes`` are its limit. ``directory``: its own. ``variables``: set after those of the container's
-    definition, and rather than these: a transform job's Environment.
+    definition, and rather than these: a transform job's Environment. ``shares``: it has its
+    framework in memory together with other containers, where that can be.
     """
 
     arn: str
@@ -41,16 +42,20 @@ class Placement:
     directory: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 0
+    shares: bool = False
 
     @property
     def isolated(self) -> bool:
         return bool(self.model.get("EnableNetworkIsolation"))
 
+    @property
+    def memory_limit(self) -> int:
+        return lookup(self.instance_type).memory_bytes if self.instance_type else self.memory_bytes
+
 
 def environment(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> Mapping[str, str]:
     """What SageMaker sets, what the container definition says, and where its code lies here."""
-    kind = lookup(place.instance_type)
-    many = {"SAGEMAKER_MULTI_MODEL": "true", "WILDSAGE_MEMORY_BYTES": str(kind.memory_bytes)}
+    many = {"SAGEMAKER_MULTI_MODEL": "true", "WILDSAGE_MEMORY_BYTES": str(place.memory_limit)}
     found = {
         **surroundings.variables(software, settings, place.region, credentials_uri),
         "SAGEMAKER_BIND_TO_PORT": PORT,
@@ -64,9 +69,16 @@ def environment(place: Placement, software: Software, settings: Settings, creden
     return found
 
 
+def preloaded(place: Placement, software: Software) -> tuple[str, ...]:
+    """What the container shares; nothing if its own variables say how these modules are to be imported."""
+    told = {
+        name for name in place.container.environment if name.startswith(("PYTHON", "LD_", "OMP_", "MKL_", "OPENBLAS"))
+    }
+    return software.modules if place.shares and not told else ()
+
+
 def spec(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> LaunchSpec:
     """The launch of one container; its name is its folder's."""
-    kind = lookup(place.instance_type) if place.instance_type else None
     models = Mount(place.directory / MODELS, f"{Inside.ML}/{MODELS}", read_only=True)
     return LaunchSpec(
         name=place.directory.name,
@@ -76,9 +88,10 @@ def spec(place: Placement, software: Software, settings: Settings, credentials_u
         working_directory=Inside.ML,
         hostname=place.container.hostname or "model-1",
         mounts=(*surroundings.mounts(settings), *([models] if place.container.many else [])),
-        memory_bytes=place.memory_bytes if kind is None else kind.memory_bytes,
-        cpus=0.0 if kind is None else float(kind.cpus),
+        memory_bytes=place.memory_limit,
+        cpus=float(lookup(place.instance_type).cpus) if place.instance_type else 0.0,
         network="isolated" if place.isolated else "host",
         serves=True,
+        preload=preloaded(place, software),
         labels={"arn": place.arn},
     )

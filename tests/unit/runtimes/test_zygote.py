@@ -1,0 +1,104 @@
+"""Containers that are forked from a process with their modules in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wildsage.runtimes.base import Inspection, LaunchSpec, Phase
+from wildsage.runtimes.sandbox.runtime import Sandbox
+
+# "colorsys" is no module that an interpreter imports by itself.
+SCRIPT = """
+import json, os, sys
+print(json.dumps({
+    "loaded": "colorsys" in sys.modules, "argv": sys.argv, "mark": os.environ.get("MARK"), "home": os.environ["HOME"],
+    "variables": sorted(os.environ), "folder": os.getcwd(), "pid": os.getpid(), "parent": os.getppid(),
+    "ml": sorted(os.listdir("/opt/ml")),
+    "open": sorted(os.readlink(f"/proc/self/fd/{n}") for n in "012"), "more": len(os.listdir("/proc/self/fd")),
+    "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")],
+    "hostname": os.uname().nodename, "processes": sorted(n for n in os.listdir("/proc") if n.isdigit()),
+}))
+sys.exit(7)
+"""
+
+
+async def ran(sandbox: Sandbox, directory: Path, *preload: str) -> tuple[dict[str, Any], Inspection]:
+    """What the script saw, and how it ended."""
+    (directory / "ml").mkdir(parents=True)
+    (directory / "ml" / "script.py").write_text(SCRIPT)
+    spec = LaunchSpec(
+        name=directory.name,
+        directory=directory,
+        argv=(sys.executable, "/opt/ml/script.py", "--one"),
+        environment={"MARK": "here", "PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"},
+        working_directory="/opt/ml",
+        hostname="forked",
+        preload=preload,
+    )
+    handle = await sandbox.launch(spec)
+    ended = await sandbox.wait(handle)
+    lines = [line.text async for line in sandbox.logs(handle)]
+    await sandbox.remove(handle)
+    assert len(lines) == 1, lines
+    return json.loads(lines[0]), ended
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+async def test_a_fork_is_as_good(folder: Path) -> None:
+    """But for what is in memory, it sees what an executed container sees."""
+    sandbox = Sandbox()
+    executed, _ = await ran(sandbox, folder / "executed")
+    forked, ended = await ran(sandbox, folder / "forked", "colorsys")
+    assert (executed.pop("loaded"), forked.pop("loaded")) == (False, True)
+    assert ended.phase is Phase.EXITED
+    assert ended.exit_code == 7
+    assert forked["parent"] == 1
+    assert forked.pop("more") == executed.pop("more") + 1  # by whose end the zygote sees that of the container
+    for which in (executed, forked):
+        which["open"] = [Path(each).name for each in which["open"]]
+        del which["pid"], which["processes"]
+    assert forked == executed
+
+
+async def test_a_zygote_is_found_again_and_replaced(folder: Path) -> None:
+    """Another control finds it; one that was killed is started anew; what it cannot import is no obstacle."""
+    assert (await ran(Sandbox(), folder / "one", "colorsys", "no_such_module"))[0]["loaded"]
+    first = await the_zygote()
+    assert (await ran(Sandbox(), folder / "two", "colorsys", "no_such_module"))[0]["loaded"]
+    assert await the_zygote() == first
+    os.kill(first, signal.SIGKILL)
+    while zygotes():
+        await asyncio.sleep(0.01)
+    assert (await ran(Sandbox(), folder / "three", "colorsys", "no_such_module"))[0]["loaded"]
+
+
+async def the_zygote() -> int:
+    """Once whatever it forked is gone."""
+    while len(found := zygotes()) != 1:
+        await asyncio.sleep(0.01)
+    return found[0]
+
+
+def zygotes() -> list[int]:
+    """Those of this test, which alone name a module that is not there."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (each / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if any(word.endswith(b"zygote/main.py") for word in command) and b"no_such_module" in command:
+            found.append(int(each.name))
+    return found
