@@ -20,6 +20,8 @@ MIB = 1 << 20
 DEFAULT_PAYLOAD_MIB, DEFAULT_CONCURRENT = 6, 1
 MOST_MIB = 100
 """MaxPayloadInMB, and that times MaxConcurrentTransforms (API reference, CreateTransformJob)."""
+FAILED = 3
+"""The exit status of a process that did all it could, and for which some objects failed; 1 is that of a bug."""
 SINGLE, MULTI = "SingleRecord", "MultiRecord"
 CSV = "text/csv"
 JSON_TYPES = ("application/json", "application/jsonlines")
@@ -95,13 +97,13 @@ def items_of(lines: Iterable[str]) -> list[Item]:
 class Progress:
     """``over``: objects that are over, by their place in the list. ``faults``: why some of them failed, in order.
 
-    ``ended``: why the rest is not worth trying. ``upload``: (bucket, key, id) of one that was begun and not ended.
+    ``ended``: why the rest is not worth trying. ``uploads``: (bucket, key, id) of those that were begun and not ended.
     """
 
     over: set[int] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     ended: str = ""
-    upload: tuple[str, str, str] | None = None
+    uploads: set[tuple[str, str, str]] = field(default_factory=set)
 
     @property
     def reason(self) -> str:
@@ -121,8 +123,10 @@ def progress_in(folder: Path) -> Progress:
             said = json.loads(line)
         except ValueError:
             continue  # torn by a kill, and gone on from by the next process
-        if "upload" in said:
-            found.upload = tuple(said["upload"]) if said["upload"] else None
+        if "began" in said:
+            found.uploads.add(tuple(said["began"]))
+        if "gone" in said:
+            found.uploads.discard(tuple(said["gone"]))
         if "over" in said:
             found.over.add(said["over"])
         if "fault" in said:

@@ -105,6 +105,9 @@ def test_whole_objects_records_and_streams(account: Account, model: str) -> None
     }
     whole = done(account, model, {"image": b"x" * 70_000}, TransformInput__SplitType="None", **plain)
     assert whole == {"image.out": b"70000 true hello\n"}
+    many = {f"image-{number}": b"x" * number for number in range(1, 30)}
+    several = done(account, model, many, TransformInput__SplitType="None", MaxConcurrentTransforms=5, **plain)
+    assert several == {f"image-{number}.out": b"%d true hello\n" % number for number in range(1, 30)}
     records = {"TransformInput__SplitType": "RecordIO", **plain}
     assert done(account, model, {"r": framed * 3}, **records) == {"r.out": b"48 true hello\n"}
     single = done(account, model, {"r": framed * 3}, BatchStrategy="SingleRecord", **records)

@@ -1,7 +1,7 @@
 """``python -m wildsage.dataplane.transform FOLDER``: carries the data of one instance of a batch transform job.
 
 FOLDER has the order (see ``core.transforms``); AWS_CONTAINER_CREDENTIALS_FULL_URI says where the role's credentials
-are. Ends with 0 if all objects went well, else with 1 and the reason in FOLDER; after SIGTERM with 143.
+are. Ends with 0 if all objects went well, with 3 if some failed, and the reason in FOLDER; after SIGTERM with 143.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from wildsage.core.transforms import OBJECTS, ORDER, items_of, order_of
+from wildsage.core.transforms import FAILED, OBJECTS, ORDER, items_of, order_of
 from wildsage.dataplane.transform.container import Containers
 from wildsage.dataplane.transform.s3 import S3
 from wildsage.dataplane.transform.work import Work
@@ -32,7 +32,7 @@ async def _run(folder: Path) -> int:
     work = asyncio.ensure_future(Work(order, items, folder, s3, containers).run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
     try:
-        return 0 if await work else 1
+        return 0 if await work else FAILED
     except asyncio.CancelledError:
         return _STOPPED
     finally:

@@ -64,7 +64,7 @@ def limits_of(order: Order, wanted: dict[str, Any]) -> Limits:
     if payload is None:
         payload = _number(wanted.get("MaxPayloadInMB"), 0)
     if payload is None:
-        payload = DEFAULT_PAYLOAD_MIB
+        payload = max(min(DEFAULT_PAYLOAD_MIB, MOST_MIB // concurrent), 1)
     strategy = order.strategy or _STRATEGIES.get(str(wanted.get("BatchStrategy")), MULTI)
     return Limits(concurrent, payload * MIB, strategy == SINGLE)
 

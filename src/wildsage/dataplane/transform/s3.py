@@ -24,6 +24,7 @@ _PATIENCE = 900.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 2.0
 _HEAD_SECONDS = 120.0
 _CREDENTIALS_SECONDS = 600.0
+_FULL = 507  # waiting makes no room
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -66,7 +67,7 @@ class S3:
         while True:
             try:
                 answer = await self._once(method, target, headers, body)
-                if answer.status < 500:
+                if answer.status < 500 or answer.status == _FULL:
                     return _accepted(answer)
                 words = f"status {answer.status}"
             except (Unreachable, AnswerLost, TimeoutError, OSError) as error:

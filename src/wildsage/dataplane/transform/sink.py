@@ -17,9 +17,9 @@ Upload = tuple[str, str, str]
 
 
 class Sink:
-    """``noted``: told of an upload in parts before its first part is sent, and with None when it is over."""
+    """``noted``: told of an upload in parts, as ``began`` before its first part goes, as ``gone`` when it is over."""
 
-    def __init__(self, s3: S3, bucket: str, key: str, headers: Headers, noted: Callable[[Upload | None], None]) -> None:
+    def __init__(self, s3: S3, bucket: str, key: str, headers: Headers, noted: Callable[..., None]) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._key = key
@@ -55,8 +55,7 @@ class Sink:
                 )
         except Refused as error:
             raise of_output(error, self._bucket, self._key) from error
-        self._upload = ""
-        self._noted(None)
+        self._over()
 
     async def discard(self) -> None:
         """Nothing of it stays in S3, unless S3 cannot be reached."""
@@ -66,15 +65,18 @@ class Sink:
                 await self._sending
         if self._upload:
             await abort(self._s3, (self._bucket, self._key, self._upload))
-            self._upload = ""
-            self._noted(None)
+            self._over()
+
+    def _over(self) -> None:
+        self._noted(gone=(self._bucket, self._key, self._upload))
+        self._upload = ""
 
     async def _send(self) -> None:
         try:
             if not self._upload:
                 answer = await self._s3.ask("POST", f"{path_of(self._bucket, self._key)}?uploads=", self._headers)
                 self._upload = member(answer.body, "UploadId")
-                self._noted((self._bucket, self._key, self._upload))
+                self._noted(began=(self._bucket, self._key, self._upload))
             await self._sent()
         except Refused as error:
             raise of_output(error, self._bucket, self._key) from error

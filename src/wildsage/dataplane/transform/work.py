@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from wildsage.dataplane.transform.source import chunks
 from wildsage.wire.http.messages import BodyTooLarge, Headers
 
 _UNBOUNDED = 1 << 62
+_OBJECTS_AT_ONCE = 4
 
 
 class Work:
@@ -37,6 +38,8 @@ class Work:
         self._containers = containers
         self._processing = processing_of(order)
         self._limits = Limits(1, 0, False)
+        self._gate = asyncio.Semaphore()
+        self._room = asyncio.Semaphore()
 
     async def run(self) -> bool:
         """Goes on where the last process stopped. Whether all objects, those before as well, went well."""
@@ -44,27 +47,49 @@ class Work:
         with (self._folder / PROGRESS).open("a", buffering=1) as file:
             print(file=file)  # ends a line that a kill tore
             note = _noting(file)
-            if known.upload is not None:
-                await abort(self._s3, known.upload)
-                note(upload=None)
-            self._limits = await self._containers.limits()
-            _say(self._shown_limits())
+            for upload in known.uploads:
+                await abort(self._s3, upload)
+                note(gone=upload)
+            await self._begin()
             well = not known.reason
-            for number, item in enumerate(self._items):
-                if number in known.over or known.ended:
-                    continue
-                try:
-                    await self._object(item, note)
-                except Fault as fault:
-                    well = False
-                    _complain(item, fault)
-                    if fault.last:
-                        note(fault=str(fault), ended=str(fault))
-                        break
-                    note(over=number, fault=str(fault))
-                else:
-                    note(over=number)
-            return well
+            left = iter([] if known.ended else [each for each in enumerate(self._items) if each[0] not in known.over])
+            workers = [asyncio.create_task(self._work(left, note)) for _ in range(self._objects_at_once)]
+            try:
+                return all(await asyncio.gather(*workers)) and well
+            except Fault:
+                return False  # the others would fare no better
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        self._limits = limits = await self._containers.limits()
+        self._gate, self._room = asyncio.Semaphore(limits.concurrent), asyncio.Semaphore(limits.concurrent + 1)
+        _say(self._shown_limits())
+
+    @property
+    def _objects_at_once(self) -> int:
+        """One that is sent in many requests needs no company; those of one request each are taken together."""
+        concurrent = self._limits.concurrent
+        return concurrent if self._order.split == "None" else min(concurrent, _OBJECTS_AT_ONCE)
+
+    async def _work(self, left: Iterator[tuple[int, Item]], note: Callable[..., None]) -> bool:
+        """One object after the other. Raises Fault if the rest is not worth trying."""
+        well = True
+        for number, item in left:
+            try:
+                await self._object(item, note)
+            except Fault as fault:
+                well = False
+                _complain(item, fault)
+                if fault.last:
+                    note(fault=str(fault), ended=str(fault))
+                    raise
+                note(over=number, fault=str(fault))
+            else:
+                note(over=number)
+        return well
 
     def _shown_limits(self) -> str:
         strategy = "SINGLE_RECORD" if self._limits.single else "MULTI_RECORD"
@@ -80,7 +105,7 @@ class Work:
         if self._order.kms_key:
             headers.append(("x-amz-server-side-encryption", "aws:kms"))
             headers.append(("x-amz-server-side-encryption-aws-kms-key-id", self._order.kms_key))
-        sink = Sink(self._s3, self._order.bucket, item.target, headers, lambda upload: note(upload=upload))
+        sink = Sink(self._s3, self._order.bucket, item.target, headers, note)
         try:
             answers = self._answers(item) if self._limits.payload else self._streamed(item)
             async with aclosing(answers):
@@ -105,25 +130,34 @@ class Work:
             yield b"\n"
 
     async def _answers(self, item: Item) -> AsyncGenerator[bytes, None]:
-        """What is kept of each batch's answer. One batch more than may be under way is at hand."""
-        gate = asyncio.Semaphore(self._limits.concurrent)
+        """What is kept of each batch's answer. Of all objects, one batch more than may be under way is at hand."""
         window: deque[tuple[Batch, asyncio.Task[bytes]]] = deque()
         try:
             async with aclosing(self._batches(item)) as batches:
                 async for batch in batches:
-                    window.append((batch, asyncio.create_task(self._answer(gate, batch))))
-                    if len(window) > self._limits.concurrent:
-                        yield await self._kept(item, *window.popleft())
+                    while window and self._room.locked():  # who waits for room holds none, so somebody gives some back
+                        yield await self._next(item, window)
+                    await self._room.acquire()
+                    window.append((batch, asyncio.create_task(self._answer(batch))))
             while window:
-                yield await self._kept(item, *window.popleft())
+                yield await self._next(item, window)
         finally:
             for _, task in window:
                 task.cancel()
+                self._room.release()
             await asyncio.gather(*(task for _, task in window), return_exceptions=True)
 
-    async def _answer(self, gate: asyncio.Semaphore, batch: Batch) -> bytes:
-        async with gate:
+    async def _answer(self, batch: Batch) -> bytes:
+        async with self._gate:
             return await self._containers.invoke(batch.body)
+
+    async def _next(self, item: Item, window: deque[tuple[Batch, asyncio.Task[bytes]]]) -> bytes:
+        """What is kept of the answer to the first of the window, which goes."""
+        batch, task = window[0]
+        kept = await self._kept(item, batch, task)
+        window.popleft()
+        self._room.release()
+        return kept
 
     async def _batches(self, item: Item) -> AsyncGenerator[Batch, None]:
         batcher = self._batcher()

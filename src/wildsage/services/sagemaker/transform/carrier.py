@@ -13,7 +13,7 @@ from pathlib import Path
 
 import wildsage
 from wildsage.core import trees
-from wildsage.core.transforms import OBJECTS, ORDER, Item, Order
+from wildsage.core.transforms import FAILED, OBJECTS, ORDER, Item, Order
 from wildsage.runtimes.base import Inside, Inspection, LaunchSpec, Mount, Phase
 
 MODULE = "wildsage.dataplane.transform"
@@ -67,4 +67,4 @@ def spec(name: str, folder: Path, addresses: Sequence[str], credentials_uri: str
 
 def finished(found: Inspection) -> bool:
     """Whether it did all it could; what became of the objects is in its folder. Else it was killed."""
-    return found.phase is Phase.EXITED and found.exit_code in (0, 1)
+    return found.phase is Phase.EXITED and found.exit_code in (0, FAILED)

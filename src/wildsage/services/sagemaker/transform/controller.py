@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from wildsage.core import trees
-from wildsage.core.errors import ApiError, ClientFault, JobFault, RuntimeRefused
+from wildsage.core.errors import ApiError, ClientFault, InternalFault, JobFault, RuntimeRefused
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.runtimes.base import Phase, Runtime
@@ -220,15 +220,17 @@ class TransformController:
         for host in job.hosts:
             if host.name not in broken:
                 continue
-            await self._hands.remove(job, host, self._held(resource, host))
+            held = self._held(resource, host)
+            await self._hands.remove(job, host, held)
             tried, over = mended.get(host.name, (0, 0))
             done = len((await self._hands.progress(job, host)).over)
             if not resource.state["forgiven"]:
                 mended[host.name] = [tried + 1 if done == over else 1, done]
             if mended.get(host.name, (0, 0))[0] > _MOST_MENDED + 1:
-                raise ClientFault(
-                    "InternalServerError: The process that carries the data was killed again and again. Please create "
-                    "the job again."
+                words = await self._hands.carrier_words(job, host, held)
+                raise InternalFault(
+                    "InternalServerError: The process that carries the data ended again and again. Please create the "
+                    f"job again. Its log ends: {words[-_TAIL:]}"
                 )
         hosts: dict[str, dict[str, Any]] = {name: {} for name in broken}
         return self._next(resource, "launch", hosts=self._holding(resource, hosts), mended=mended)
@@ -256,7 +258,7 @@ class TransformController:
         for host in job.hosts:
             await self._hands.remove(job, host, self._held(resource, host))
             with suppress(ApiError, JobFault):  # the bucket, or the role, may be gone
-                await self._hands.give_up_upload(job, host)
+                await self._hands.give_up_uploads(job, host)
         await in_thread(lambda _: trees.remove(job.directory))
         outcome = resource.state["outcome"]
         status = {**resource.status, "TransformEndTime": self._platform.clock.now()}

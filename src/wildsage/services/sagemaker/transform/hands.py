@@ -124,7 +124,13 @@ class Hands:
     async def last_words(self, job: Job, host: Host, handles: Handles, number: int) -> str:
         """The last lines of one of an instance's containers, which is ended for it: its log is whole then."""
         await self._runtime.stop(handles[MODELS][number], _MODEL_GRACE)
-        source = self._sources(job, host, handles)[number]
+        return await self._words_of(self._sources(job, host, handles)[number])
+
+    async def carrier_words(self, job: Job, host: Host, handles: Handles) -> str:
+        """The last lines of what carried an instance's data, which has ended."""
+        return await self._words_of(self._sources(job, host, handles)[-1])
+
+    async def _words_of(self, source: Source) -> str:
         return "\n".join(await self._attendants.last_words(source, _TAIL_LINES))
 
     async def stop_carrier(self, handles: Handles, grace: float) -> None:
@@ -141,13 +147,15 @@ class Hands:
             await self._attendants.finished(source)
             await self._runtime.remove(source.handle)
 
-    async def give_up_upload(self, job: Job, host: Host) -> None:
+    async def give_up_uploads(self, job: Job, host: Host) -> None:
         """What a killed process had begun to upload is taken away. Raises ApiError as S3 answers, JobFault."""
-        if (upload := (await self.progress(job, host)).upload) is None:
+        uploads = (await self.progress(job, host)).uploads
+        if not uploads:
             return
         caller: Caller = await roles.assume(self._platform, job.role_arn)
         abort = partial(self._platform.calls.call, caller, job.region, "s3", "AbortMultipartUpload")
-        await abort(dict(zip(("Bucket", "Key", "UploadId"), upload, strict=True)))
+        for upload in uploads:
+            await abort(dict(zip(("Bucket", "Key", "UploadId"), upload, strict=True)))
 
     def _sources(self, job: Job, host: Host, handles: Handles) -> list[Source]:
         name = f"transform/{job.resource.uid}/{host.name}"
