@@ -23,11 +23,12 @@ _SIGNED_SECONDS = 60.0
 _BODY = b"[1]"
 
 
-def signed_headers(server: Server, path: str, body: bytes) -> Headers:
-    """Those of one invocation by the server's role, all that it needs."""
+def signed_headers(server: Server, path: str, body: bytes, target: str = "") -> Headers:
+    """Those of one invocation by the server's role, all that it needs. ``target``: its TargetModel."""
     environment = server.environment
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    request = AWSRequest("POST", server.url + path, data=body, headers={"Content-Type": "application/json"})
+    own = {"X-Amzn-SageMaker-Target-Model": target} if target else {}
+    request = AWSRequest("POST", server.url + path, data=body, headers={"Content-Type": "application/json", **own})
     signer = SigV4Auth(Credentials(*(environment[key] for key in keys)), "sagemaker", environment["AWS_REGION"])
     signer.add_auth(request)
     host = urlsplit(server.url).netloc
@@ -40,17 +41,24 @@ class Load:
 
     ``answers``: how often each was given. ``failures``: what went wrong instead. ``connections``: requests under way at
     most. ``tries``: how often a request is sent whose connection is lost; stock clients do so up to five times.
-    ``repeated``: how often that was needed.
+    ``repeated``: how often that was needed. ``target``: the TargetModel, of a multi-model endpoint.
     """
 
     def __init__(
-        self, server: Server, endpoint: str, connections: int = 16, rate: float = RATE, tries: int = 1
+        self,
+        server: Server,
+        endpoint: str,
+        connections: int = 16,
+        rate: float = RATE,
+        tries: int = 1,
+        target: str = "",
     ) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
         self.repeated = 0
         self.connections = connections
         self._tries = tries
+        self._target = target
         self._server = server
         self._path = f"/endpoints/{endpoint}/invocations"
         self._rate = rate
@@ -118,6 +126,6 @@ class Load:
         """A signature is good for a while, and making one takes longer than a request."""
         made, headers = self._signed
         if time.monotonic() - made > _SIGNED_SECONDS or not headers:
-            headers = signed_headers(self._server, self._path, _BODY)
+            headers = signed_headers(self._server, self._path, _BODY, self._target)
             self._signed = time.monotonic(), headers
         return headers

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
-from tests.e2e.jobs import BUCKET, IMAGE, archive, await_endpoint, upload
+from tests.e2e.jobs import BUCKET, IMAGE, archive, await_endpoint, kill_instance, upload
+from tests.e2e.load import Load
 from tests.e2e.test_processes import wait_until
 
 # Multiplies by what the model's file says.
@@ -101,6 +104,23 @@ class Many:
     def _there(self, endpoint: str) -> bool:
         return endpoint in [each["EndpointName"] for each in self.sagemaker.list_endpoints()["Endpoints"]]
 
+    def update(self, endpoint: str, config: str) -> None:
+        """Returns once it is in service with another configuration; control may be away meanwhile."""
+        deadline = time.monotonic() + 120
+        while True:
+            with suppress(ClientError, BotoCoreError):
+                found = self.sagemaker.describe_endpoint(EndpointName=endpoint)
+                if found["EndpointStatus"] == "InService" and found["EndpointConfigName"] == config:
+                    return
+                if found["EndpointStatus"] == "InService":
+                    self.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    def folders_with(self, target: str) -> list[Path]:
+        """Those that have a model on their disk."""
+        return [each for each in self.folders() if any(file.read_text() == target for file in each.glob("*/target"))]
+
     def folders(self) -> list[Path]:
         """Where the instances' models are on the disk."""
         return list((self.server.data / "instances").glob("host-*/models"))
@@ -183,7 +203,7 @@ def test_many_more_models_than_there_is_memory_for(many: Many, endpoint: str) ->
         many.put(endpoint, f"r{number}.tar.gz", number)
 
     def client(first: int) -> None:
-        for step in range(30):
+        for step in range(12):
             number = (first + step * (first % 7 + 1)) % (5 * CACHE)
             assert many.ask(endpoint, f"r{number}.tar.gz") == [number, 2 * number]
 
@@ -228,3 +248,37 @@ def test_loaded_models_answer_without_control_and_others_once_it_is_back(many: M
     for number in range(2 * CACHE):
         many.put(endpoint, f"later{number}.tar.gz", number)
         assert many.ask(endpoint, f"later{number}.tar.gz") == [number, 2 * number]
+
+
+def test_no_request_fails_but_those_inside_what_dies(many: Many) -> None:
+    """Of two instances: a model's process, control, both fleets of an update, an instance."""
+    server, name, target = many.server, many.endpoint(count=2), "busy.tar.gz"
+    many.put(name, target, 2)
+    many.configure(f"{name}-next", name, count=2)
+    try:
+        with Load(server, name, connections=4, rate=60, target=target) as load:
+            load.more(20)
+            many.refused(name, target, "die")
+            load.more(40)
+            _inside_only(load)
+            os.kill(server.status["processes"]["control"], signal.SIGKILL)
+            load.more(40)
+            many.update(name, f"{name}-next")
+            load.more(40)
+            assert load.failures == []
+            one = many.folders_with(target)[0].parent
+            kill_instance(one)
+            wait_until(lambda: not one.exists(), 90)
+            load.more(40)
+            _inside_only(load)
+        assert set(load.answers) == {"[2.0]"}
+    finally:
+        many.delete(name)
+
+
+def _inside_only(load: Load) -> None:
+    """What failed so far was inside what died; it is forgotten."""
+    failures = list(load.failures)
+    assert len(failures) <= load.connections, failures
+    assert all("ModelError" in each or "424" in each for each in failures), failures
+    del load.failures[: len(failures)]

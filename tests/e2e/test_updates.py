@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
-from tests.e2e.jobs import IMAGE, archive, await_endpoint, upload
+from tests.e2e.jobs import IMAGE, archive, await_endpoint, kill_instance, upload
 from tests.e2e.load import Load
 from tests.e2e.test_processes import wait_until
 
@@ -249,25 +249,13 @@ def test_an_alarm_rolls_back(host: Server, endpoint: str) -> None:
 def test_an_instance_is_killed(host: Server, endpoint: str) -> None:
     (one, *_) = (host.data / "instances").glob("host-*")
     with Load(host, endpoint) as load:
-        for pid in _processes_of(one.name):
-            os.kill(pid, signal.SIGKILL)
+        kill_instance(one)
+        wait_until(lambda: not one.exists(), 60)
         _until(host, endpoint, lambda found: found["ProductionVariants"][0]["CurrentInstanceCount"] == 2)
         load.more()
     # What was inside it is lost, and nothing else.
     assert len(load.failures) <= load.connections
     assert all("ModelError" in each or "424" in each for each in load.failures), load.failures
-
-
-def _processes_of(instance: str) -> list[int]:
-    """The processes that name an instance's folder in their command line."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and instance.encode() in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue  # it has ended
-    return found
 
 
 def test_deleting_amid_an_update(host: Server, endpoint: str) -> None:
