@@ -23,6 +23,7 @@ _LONG_SECONDS = 0.005  # from here on, a new connection costs little beside the 
 _FRESH_SECONDS = 0.02  # how long a new connection may be silent before the next is accepted
 _READ = 256 * 1024
 _PIECE_SECONDS = 60.0  # how long a client may take to accept a piece of a streamed answer
+_UNSENT = 1024 * 1024  # of an answer, in the kernel, if the system lets it: the router takes it as it can
 _PHRASES = {
     200: "OK",
     204: "No Content",
@@ -75,7 +76,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.unsent = b""
+        self.unsent: bytes | memoryview = b""
         self.closing = False
         self._buffer = bytearray()
         self._head: tuple[str, str, dict[str, str]] | None = None
@@ -102,7 +103,8 @@ class Connection:
         else:
             if len(self._buffer) < self._length:
                 return None
-            body = bytes(self._buffer[: self._length])
+            with memoryview(self._buffer) as view:
+                body = bytes(view[: self._length])
             del self._buffer[: self._length]
         method, target, headers = self._head
         self._head = self._chunks = None
@@ -110,16 +112,19 @@ class Connection:
 
     def send(self, data: bytes) -> bool:
         """Sends what the kernel takes; False if some is left in ``unsent``."""
-        if not self.unsent:
-            try:
-                sent = self.sock.send(data)
-            except BlockingIOError:
-                sent = 0
-            if sent == len(data):
-                return True
-            data = data[sent:]
-        self.unsent += data
-        return False
+        if self.unsent:
+            self.unsent = bytes(self.unsent) + data
+            return False
+        self.unsent = memoryview(data)
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Sends what the kernel takes of ``unsent``; False if some is left."""
+        try:
+            self.unsent = self.unsent[self.sock.send(self.unsent) :]
+        except BlockingIOError:
+            return False
+        return not self.unsent
 
     def _take_head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
@@ -276,7 +281,9 @@ class Loop:
         except OSError:  # another worker was faster, or the client has gone again
             return
         sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
+        if sock.family == socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
+        else:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = self._connections[sock.fileno()] = Connection(sock)
         self._poll.register(sock, select.EPOLLIN)
@@ -364,8 +371,7 @@ class Loop:
         return True
 
     def _flush(self, connection: Connection) -> None:
-        data, connection.unsent = connection.unsent, b""
-        if not connection.send(data):
+        if not connection.flush():
             return
         if connection.closing:
             self._close(connection)
