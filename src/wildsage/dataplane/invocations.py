@@ -23,7 +23,7 @@ from wildsage.dataplane.gathering import Gathering
 from wildsage.dataplane.invocation import Asked, Invocation
 from wildsage.dataplane.multimodel.invoking import ModelInvocation, Models
 from wildsage.dataplane.series.chain import Chain
-from wildsage.dataplane.series.onward import Handing
+from wildsage.dataplane.series.onward import KeptConnections
 from wildsage.dataplane.series.targets import target
 from wildsage.dataplane.shadows import Shadows
 from wildsage.dataplane.stateful import Sessions, Visit
@@ -70,7 +70,7 @@ class Invocations:
         self._sessions = Sessions(lambda: table.master, clock.now)
         self.models = Models(table, pool, models)
         self._pool = pool
-        self._handing = Handing(pool, self._spawn)
+        self._handing = KeptConnections(pool, self._spawn, limits.payload, self._hold)
         self._shadows = Shadows(pool, limits.seconds)
         self._limits = limits
         self._captures = captures
@@ -146,7 +146,7 @@ class Invocations:
 
     def _hold(self, size: int) -> None:
         self._held += size
-        if self._held > self._limits.together:
+        if size > 0 and self._held > self._limits.together:
             raise answers.unavailable("Too many bytes are under way at the same time. Try your call again.")
 
     def _invoke(
@@ -199,8 +199,7 @@ class Invocations:
 
     def _begin(self, exchange: Exchange, asked: Asked, variant: LiveVariant) -> None:
         if variant.variant.mode == SERIAL:
-            chain = (self._handing.onward, self._limits.payload)
-            invocation: Invocation = Chain(exchange, asked, variant, self._sessions, self._done, *chain)
+            invocation: Invocation = Chain(exchange, asked, variant, self._sessions, self._done, self._handing)
         else:
             invocation = Invocation(exchange, asked, variant, self._sessions, self._done)
         self._running.add(invocation)

@@ -72,12 +72,14 @@ def series(account: Account) -> str:
     return name
 
 
-def latency(server: Any, endpoint: str, metric: str, statistic: str, container: str = "") -> float | None:
+def told(
+    server: Any, endpoint: str, metric: str, statistic: str, container: str = "", namespace: str = "AWS/SageMaker"
+) -> float | None:
     named = {"EndpointName": endpoint, "VariantName": "AllTraffic"} | (
         {"ContainerName": container} if container else {}
     )
     answer = server.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/SageMaker",
+        Namespace=namespace,
         MetricName=metric,
         Dimensions=[{"Name": name, "Value": value} for name, value in named.items()],
         StartTime=time.time() - 1800,
@@ -99,11 +101,11 @@ def test_answers_pass_from_container_to_container(account: Account, server: Any,
         EndpointName=series, Body=b"x", ContentType="text/csv", Accept="application/json"
     )
     assert b"".join(event["PayloadPart"]["Bytes"] for event in streamed["Body"]) == said.encode()
-    until(lambda: latency(server, series, "ModelLatency", "SampleCount") == 2)
+    until(lambda: told(server, series, "ModelLatency", "SampleCount") == 2)
     for name in ("first", "second", "third"):
-        assert latency(server, series, "ContainerLatency", "SampleCount", name) == 2
-    whole = latency(server, series, "ModelLatency", "Sum") or 0
-    parts = sum(latency(server, series, "ContainerLatency", "Sum", name) or 0 for name in ("first", "second", "third"))
+        assert told(server, series, "ContainerLatency", "SampleCount", name) == 2
+    whole = told(server, series, "ModelLatency", "Sum") or 0
+    parts = sum(told(server, series, "ContainerLatency", "Sum", name) or 0 for name in ("first", "second", "third"))
     assert whole == pytest.approx(parts, abs=100)
 
 
@@ -169,11 +171,17 @@ def test_containers_are_invoked_by_name(account: Account, server: Any) -> None:
         account.invoke(name, b"x")
     with pytest.raises(ClientError, match="Target container hostname fourth of endpoint"):
         account.runtime.invoke_endpoint(EndpointName=name, Body=b"x", TargetContainerHostname="fourth")
-    until(lambda: latency(server, name, "Invocations", "Sum") == 2)
-    assert latency(server, name, "Invocations", "Sum", "first") == 1
-    assert latency(server, name, "ContainerLatency", "SampleCount", "third") == 1
-    assert latency(server, name, "Invocations", "Sum", "second") is None
-    assert latency(server, name, "ModelLatency", "SampleCount") == 2
+    until(lambda: told(server, name, "Invocations", "Sum") == 2)
+    assert told(server, name, "Invocations", "Sum", "first") == 1
+    assert told(server, name, "ContainerLatency", "SampleCount", "third") == 1
+    assert told(server, name, "Invocations", "Sum", "second") is None
+    assert told(server, name, "ModelLatency", "SampleCount") == 2
+
+    def memory(container: str = "") -> float:
+        return told(server, name, "MemoryUtilization", "Maximum", container, "/aws/sagemaker/Endpoints") or 0.0
+
+    until(lambda: all(memory(each) for each in ("first", "second", "third")))
+    assert memory() > max(memory(each) for each in ("first", "second", "third"))
     account.delete(name)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,31 @@ async def test_what_goes_from_one_to_the_next_has_a_limit_too(plant: Plant) -> N
         f"Received response from one with status code 200. However, the request payload from one to two is {limit + 1} "
         f"bytes, which has exceeded the maximum limit of {limit / 1e6:g} MB. See https://"
     )
+
+
+async def test_what_is_handed_on_counts_among_the_bytes_that_are_kept_together(plant: Plant) -> None:
+    size, go_on = 16 * 1024 * 1024, asyncio.Event()
+
+    async def large(request: Request) -> Response:
+        await request.body.read(1 << 30)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield bytes(size)
+            await go_on.wait()
+
+        return Response(200, [], pieces())
+
+    await pipeline(plant, large, step("b"))
+    words: set[str] = set()
+    async with asyncio.timeout(120):
+        while not any("Too many bytes are under way" in each for each in words):  # a slow one may time out instead
+            calls = [plant.invoke() for _ in range(LIMITS.together // size + 1)]
+            words |= {str(each) for each in await asyncio.gather(*calls, return_exceptions=True)}
+    go_on.set()
+    for _ in range(4):  # nothing is kept of those that are over
+        with suppress(ClientError):
+            await plant.invoke()
+    assert plant.router._invocations._held == 0
 
 
 async def test_large_answers_pass_whole(plant: Plant) -> None:

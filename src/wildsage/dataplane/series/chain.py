@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import Protocol
 
+from wildsage.core.errors import ApiError
 from wildsage.core.routes import Container
 from wildsage.dataplane import answers
 from wildsage.dataplane.invocation import Asked, Invocation
@@ -18,16 +20,28 @@ from wildsage.dataplane.table import LiveVariant
 from wildsage.wire.http.client_connection import ClientConnection
 from wildsage.wire.http.exchange import Exchange
 
-Onward = Callable[["Chain", ClientConnection], None]
-"""Sends a chain's request to its next container; the connection, to the one before, has done its work."""
-
 _ACCEPT = ("accept", "x-amzn-sagemaker-accept")
+_SMALL = 64 * 1024  # up to here an answer that is handed on is not counted among the bytes that are kept
+
+
+class Handing(Protocol):
+    """What a chain needs between two containers. ``limit``: bytes of an answer that can be the next one's request."""
+
+    limit: int
+
+    def hold(self, size: int) -> None:
+        """So many bytes more are kept, or fewer; raises ApiError if there is no room for more."""
+        ...
+
+    def onward(self, chain: Chain, connection: ClientConnection) -> None:
+        """Sends it to the container whose turn it is; the one at the other end of ``connection`` has done its work."""
+        ...
 
 
 class Chain(Invocation):
     """It is a container's receiver at a time. Time-outs are over all of them, and so is ModelLatency."""
 
-    __slots__ = ("_body", "_head", "_limit", "_number", "_onward", "_said_at", "_waited_before")
+    __slots__ = ("_body", "_handing", "_head", "_held", "_number", "_said_at", "_waited_before")
 
     def __init__(
         self,
@@ -36,13 +50,11 @@ class Chain(Invocation):
         variant: LiveVariant,
         sessions: Sessions,
         done: Callable[[Invocation], None],
-        onward: Onward,
-        limit: int,
+        handing: Handing,
     ) -> None:
-        """``limit``: bytes that one container's answer may have as the next one's request."""
         super().__init__(exchange, asked, variant, sessions, done)
-        self._onward = onward
-        self._limit = limit
+        self._handing = handing
+        self._held = 0
         self._number = 0
         self._said_at = 0.0
         self._waited_before = 0.0
@@ -87,6 +99,8 @@ class Chain(Invocation):
         if not connection.send(self, self._head, self._body):
             return False
         self._body = b""
+        if self._held:
+            self._hold(-self._held)
         self.connection = connection
         if self._number:
             self._waited += now - self._said_at
@@ -110,8 +124,19 @@ class Chain(Invocation):
             super().on_data(data)
         elif not self.over:
             self._size += len(data)
-            if self._size <= (self._limit if self._status < 300 else answers.ERROR_BODY_BYTES):
+            if self._size <= (self._handing.limit if self._status < 300 else answers.ERROR_BODY_BYTES):
                 self._parts.append(data)
+                if self._size > _SMALL:
+                    self._hold(len(data))
+
+    def _hold(self, size: int) -> None:
+        self.asked.held += size
+        self._held += size
+        try:
+            self._handing.hold(size)
+        except ApiError as error:
+            self._abandon()
+            self.fail(error)
 
     def on_pause(self) -> None:
         if self._last:
@@ -127,7 +152,7 @@ class Chain(Invocation):
             if self.slot is not None:
                 self.slot.failures = 0  # of a container in the middle: all have answered since
             super().on_end()
-        elif self._size > self._limit:
+        elif self._size > self._handing.limit:
             self._oversize()
         else:
             self._said_at = now
@@ -141,7 +166,7 @@ class Chain(Invocation):
         self._status, self._size, self._headers = 0, 0, []
         connection, self.connection = self.connection, None
         assert connection is not None
-        self._onward(self, connection)
+        self._handing.onward(self, connection)
 
     def _oversize(self) -> None:
         """In AWS's words (Developer Guide, "Troubleshoot Inference Pipelines")."""
@@ -150,6 +175,6 @@ class Chain(Invocation):
         words = (
             f"Received response from {self.container} with status code {self._status}. However, the request payload "
             f"from {self.container} to {next_} is {self._size} bytes, which has exceeded the maximum limit of "
-            f"{self._limit / 1e6:g} MB."
+            f"{self._handing.limit / 1e6:g} MB."
         )
         self.fail(answers.model_failure(asked.endpoint, asked.account, words, self._status))

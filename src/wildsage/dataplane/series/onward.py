@@ -10,12 +10,14 @@ from wildsage.wire.http.client_connection import ClientConnection, Pool, Unreach
 Spawn = Callable[[Coroutine[None, None, None]], None]
 
 
-class Handing:
-    """``spawn``: begins a task; only a new connection needs one."""
+class KeptConnections:
+    """``spawn``: begins a task; only a new connection needs one. The rest is as ``chain.Handing`` has it."""
 
-    def __init__(self, pool: Pool, spawn: Spawn) -> None:
+    def __init__(self, pool: Pool, spawn: Spawn, limit: int, hold: Callable[[int], None]) -> None:
         self._pool = pool
         self._spawn = spawn
+        self.limit = limit
+        self.hold = hold
 
     def onward(self, chain: Chain, connection: ClientConnection) -> None:
         """``connection`` is free; what its container said goes to the next."""

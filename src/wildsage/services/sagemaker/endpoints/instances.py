@@ -70,10 +70,10 @@ class Instances:
         for each in instance.containers:
             measured = None
             if variant is not None:
-                named = (("ContainerName", each.hostname),) if each.hostname else ()
-                dimensions = (*named, ("EndpointName", endpoint.name), ("VariantName", variant.name))
-                kind = str(variant.document.get("InstanceType") or "")
-                measured = Measured(endpoint.account, endpoint.region, LOG_GROUPS, dimensions, kind)
+                dimensions = (("EndpointName", endpoint.name), ("VariantName", variant.name))
+                kind, name = str(variant.document.get("InstanceType") or ""), each.hostname
+                where = (endpoint.account, endpoint.region, LOG_GROUPS, dimensions)
+                measured = Measured(*where, kind, instance=instance.id, container=name)
             yield Source(
                 _unique("host", instance, each.number),
                 self._runtime,

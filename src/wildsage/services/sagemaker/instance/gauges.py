@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wildsage.core.errors import WildsageError
 from wildsage.kit.context import Platform
@@ -31,7 +31,11 @@ _JUST_BEFORE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The series of one instance. ``disk_gib``: the size of its volume, 0 for the disk of the data directory."""
+    """The series of one instance. ``disk_gib``: the size of its volume, 0 for the disk of the data directory.
+
+    ``container``: what one of several containers of an instance is called; it has a series of its own, and what all of
+    the same ``instance`` use is summed up ("the sum of CPU utilization by all containers running on the instance").
+    """
 
     account: str
     region: str
@@ -39,6 +43,8 @@ class Measured:
     dimensions: Dimensions
     instance_type: str
     disk_gib: int = 0
+    instance: str = ""
+    container: str = ""
 
 
 @dataclass(slots=True)
@@ -71,10 +77,17 @@ class Gauges:
         due = [each for each in self._watched.values() if each.at is None or now - each.at >= _LEAST_SECONDS]
         load = await loads() if any(_type(each.measured).gpus for each in due) else ()
         data: list[Datum] = []
+        sums: dict[str, tuple[Measured, dict[str, float]]] = {}
         for each in due:
             usage = await each.runtime.usage(each.handle)
-            if usage is not None and usage.span is None:
-                data += self._data(each, usage, now, now - _JUST_BEFORE, load)
+            if usage is None or usage.span is not None:
+                continue
+            values, measured = self._values(each, usage, now, load), each.measured
+            data += _data(measured, values, now - _JUST_BEFORE)
+            if measured.container:
+                _add(sums.setdefault(measured.instance, (replace(measured, container=""), {}))[1], values)
+        for whole, values in sums.values():
+            data += _data(whole, values, now - _JUST_BEFORE)
         if data:
             await publish(self._platform, data)
 
@@ -91,14 +104,15 @@ class Gauges:
             began, ended = usage.span
             if each.at is None or ended - each.at >= _LEAST_AT_END:
                 each.at = each.at or began
-                data = self._data(each, usage, ended, ended, ())
+                data = _data(each.measured, self._values(each, usage, ended, ()), ended)
                 beside = [adding(data, self._platform.clock.now())]
                 await self._platform.facts.append(told, [], told, 1, beside)
                 announce(self._platform, data)
         except (OSError, WildsageError) as error:
             log.warning("what %s used cannot be kept: %s", name, error)
 
-    def _data(self, each: _Watched, usage: Usage, now: float, shown_at: float, load: tuple[Load, ...]) -> list[Datum]:
+    def _values(self, each: _Watched, usage: Usage, now: float, load: tuple[Load, ...]) -> dict[str, float]:
+        """In percent, by name of the metric."""
         measured, kind = each.measured, _type(each.measured)
         since = each.at if each.at is not None else usage.began
         values: dict[str, float] = {}
@@ -111,7 +125,7 @@ class Gauges:
             values["GPUUtilization"] = sum(gpu.busy_percent for gpu in load[: kind.gpus])
             values["GPUMemoryUtilization"] = sum(gpu.memory_percent for gpu in load[: kind.gpus])
         each.cpu_seconds, each.at = usage.cpu_seconds, now
-        return [_datum(measured, name, value, shown_at) for name, value in values.items()]
+        return values
 
     def _disk(self) -> int:
         disk = os.statvfs(self._platform.settings.data.root)
@@ -126,8 +140,21 @@ def _memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def _add(whole: dict[str, float], values: Mapping[str, float]) -> None:
+    """Graphics processors are asked, not containers: each of these says the same."""
+    for name, value in values.items():
+        whole[name] = value if name.startswith("GPU") else whole.get(name, 0.0) + value
+
+
+def _data(measured: Measured, values: Mapping[str, float], at: float) -> list[Datum]:
+    return [_datum(measured, name, value, at) for name, value in values.items()]
+
+
 def _datum(measured: Measured, name: str, value: float, at: float) -> Datum:
-    metric = Metric(measured.account, measured.region, measured.namespace, name, measured.dimensions)
+    dimensions = measured.dimensions
+    if measured.container:
+        dimensions = tuple(sorted((*dimensions, ("ContainerName", measured.container))))
+    metric = Metric(measured.account, measured.region, measured.namespace, name, dimensions)
     return Datum(metric, at, of_values({value: 1.0}), "Percent")
 
 
