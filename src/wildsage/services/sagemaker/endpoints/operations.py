@@ -12,6 +12,7 @@ from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
 from wildsage.services.sagemaker.endpoints import alarms, deployment, fleet, moves, rules, serverless, summaries
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
+from wildsage.services.sagemaker.endpoints.multimodel import rules as multimodel
 from wildsage.services.sagemaker.endpoints.rollout import policy_of
 from wildsage.services.sagemaker.models.kind import MODEL
 from wildsage.store.codec import Document
@@ -41,7 +42,9 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
                 )
             )
     capture, queued = (config.spec.get(each) or {} for each in ("DataCaptureConfig", "AsyncInferenceConfig"))
-    return Fleet(number, config_name, ctx.now, tuple(variants), capture, queued)
+    found = Fleet(number, config_name, ctx.now, tuple(variants), capture, queued)
+    multimodel.check(found)
+    return found
 
 
 @operation("CreateEndpoint")
