@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import signal
 import socket
 from pathlib import Path
@@ -19,6 +20,8 @@ print("script imported", flush=True)
 def model_fn(model_dir):
     return {"dir": model_dir, "pid": os.getpid()}
 def transform_fn(model, data, content_type, accept):
+    if content_type == "application/octet-stream":
+        return data, content_type
     text = data if isinstance(data, str) else data.decode()
     if text == "raise":
         raise KeyError("no such thing")
@@ -201,6 +204,21 @@ async def test_requests_however_they_are_cut(tmp_path: Path, step: int) -> None:
     assert received.count(b"HTTP/1.1 200 OK\r\n") == 3
     bodies = [part.split(b"\r\n\r\n")[1].split()[-1] for part in received.split(b"HTTP/1.1 ")[1:]]
     assert bodies == [b"ab", b"cdefg", b"h"]
+
+
+async def test_large_bodies_of_a_client_that_reads_slowly(tmp_path: Path) -> None:
+    large = random.Random(5).randbytes(7_000_000)
+    head = b"POST /invocations HTTP/1.1\r\nContent-Type: application/octet-stream\r\nContent-Length: 7000000\r\n"
+    async with serving(tmp_path, "sklearn", ECHO) as served:
+        reader, writer = await asyncio.open_unix_connection(served.address.removeprefix("unix:"), limit=1024)
+        writer.write(head + CLOSE + b"\r\n" + large)
+        got = bytearray()
+        async with asyncio.timeout(60):
+            while piece := await reader.read(100_000):
+                got += piece
+                await asyncio.sleep(0.001)
+        assert got.partition(b"\r\n\r\n")[2] == large
+        writer.close()
 
 
 async def test_malformed_requests(tmp_path: Path) -> None:
