@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.api.sagemaker.conftest import ECHO, SKLEARN, Account, archive, until
+from tests.e2e.load import Load
 
 LABELLED = """
-import json, os
+import json, os, signal, time
 
 def model_fn(folder):
     return os.environ["LABEL"]
@@ -23,6 +24,9 @@ def input_fn(body, content_type):
 
 def predict_fn(data, label):
     body, content_type = data
+    if "die in " + label in body:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
     if "fail in " + label in body:
         raise RuntimeError("asked to fail")
     return f"{body} > {label}({content_type.split(';')[0]})"
@@ -44,8 +48,8 @@ def container(account: Account, data: str, label: str, **variables: str) -> dict
     }
 
 
-def config(account: Account, mode: str) -> str:
-    """A model of three containers, and a configuration of the same name with one instance of it."""
+def config(account: Account, mode: str, count: int = 1) -> str:
+    """A model of three containers, and a configuration of the same name with so many instances of it."""
     name = f"{mode.lower()}-{uuid.uuid4().hex[:10]}"
     data = account.put(f"{name}/model.tar.gz", archive({"code/inference.py": LABELLED}))
     account.sagemaker.create_model(
@@ -58,9 +62,8 @@ def config(account: Account, mode: str) -> str:
         ],
         InferenceExecutionConfig={"Mode": mode},
     )
-    account.sagemaker.create_endpoint_config(
-        EndpointConfigName=name, ProductionVariants=[{**VARIANT, "ModelName": name}]
-    )
+    variant = {**VARIANT, "ModelName": name, "InitialInstanceCount": count}
+    account.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     return name
 
 
@@ -193,3 +196,21 @@ def test_shadows_and_several_containers_exclude_each_other(account: Account, ser
             ProductionVariants=variants,
             ShadowProductionVariants=[{**variants[0], "VariantName": "shadow"}],
         )
+
+
+def test_a_container_that_dies_takes_nothing_along_but_what_was_inside(account: Account, server: Any) -> None:
+    name = config(account, "Serial", count=2)
+    account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    assert account.settled(name)["EndpointStatus"] == "InService"
+    streams = {"logGroupName": f"/aws/sagemaker/Endpoints/{name}"}
+    assert len(account.logs.describe_log_streams(**streams)["logStreams"]) == 6
+    with Load(server, name, connections=4, rate=100) as load:
+        load.more(50)
+        with pytest.raises(ClientError, match="from second with message"):
+            account.invoke(name, b"die in second")
+        until(lambda: len(account.logs.describe_log_streams(**streams)["logStreams"]) == 9)  # another has come up
+        until(lambda: account.settled(name)["ProductionVariants"][0]["CurrentInstanceCount"] == 2)
+        load.more(50)
+    account.delete(name)
+    assert len(load.failures) <= load.connections, load.failures
+    assert all(each.startswith("424") for each in load.failures), load.failures

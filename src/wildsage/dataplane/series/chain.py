@@ -111,13 +111,20 @@ class Chain(Invocation):
         self._waited_before = self._waited
         return True
 
-    def unreachable(self) -> None:
-        """The container whose turn it is takes no connections; those before it have done their work already."""
+    def elsewhere(self) -> bool:
+        """The container whose turn it is takes no connections: the same one of another instance goes on.
+
+        Nothing was sent to it, and what those before it said is as good there. False if there is none left.
+        """
         if self.over:
-            return
+            return False
+        name = self.container
         if self.slot is not None:
             self.slot.refused(perf_counter())
-        self.fail(answers.unavailable(f"Container {self.container} of the endpoint cannot be reached. Try again."))
+        if self.next_slot() is not None:
+            return True
+        self.fail(answers.unavailable(f"Container {name} of the endpoint cannot be reached. Try your call again."))
+        return False
 
     def on_data(self, data: bytes) -> None:
         if self._last:

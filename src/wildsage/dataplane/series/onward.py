@@ -22,21 +22,27 @@ class KeptConnections:
     def onward(self, chain: Chain, connection: ClientConnection) -> None:
         """``connection`` is free; what its container said goes to the next."""
         self._pool.give(connection)
-        address = chain.address
-        while (kept := self._pool.take(address)) is not None:
-            if chain.send(kept):
-                return
-        self._spawn(self._connect(chain, address))
+        if not self._sent(chain):
+            self._spawn(self._connect(chain))
 
-    async def _connect(self, chain: Chain, address: str) -> None:
-        try:
-            connection = await self._pool.connect(address)
-        except Unreachable:
-            chain.unreachable()
-            return
-        if chain.send(connection):
-            return
-        if connection.transport.is_closing():
-            chain.unreachable()
-        else:
-            self._pool.give(connection)  # the client has gone in the meantime
+    def _sent(self, chain: Chain) -> bool:
+        """Whether it went over a kept connection."""
+        while (kept := self._pool.take(chain.address)) is not None:
+            if chain.send(kept):
+                return True
+        return False
+
+    async def _connect(self, chain: Chain) -> None:
+        while not chain.over:
+            try:
+                connection = await self._pool.connect(chain.address)
+            except Unreachable:
+                if not chain.elsewhere() or self._sent(chain):
+                    return
+                continue
+            if chain.send(connection):
+                return
+            if not connection.transport.is_closing():
+                self._pool.give(connection)  # the client has gone in the meantime
+                return
+            chain.elsewhere()
