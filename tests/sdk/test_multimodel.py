@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 
 import pytest
-from tests.conftest import Server
+from tests.conftest import ROOT, Server
 from tests.e2e.jobs import BUCKET, IMAGE, archive, upload
 from tests.sdk.test_processing import SECONDS, run
 
@@ -32,3 +33,11 @@ def test_sdk_v3_names_models(server: Server, tmp_path: Path) -> None:
         upload(server, f"multimodel/models/{name}.tar.gz", archive("factor", str(factor)))
     said = run(server, tmp_path, "sdk3", "multimodel_v3.py", IMAGE, code, f"s3://{BUCKET}/multimodel/models/")
     assert "multimodel: all done" in said, said[-8000:]
+
+
+def test_the_example_recognises_digits(server: Server, tmp_path: Path) -> None:
+    said = run(server, tmp_path, "sdk2", str(ROOT / "examples" / "manymodels" / "deploy.py"))
+    found = re.search(r"10 models; (\d+) of 100 images recognised", said)
+    assert found is not None, said[-8000:]
+    assert int(found[1]) > 90
+    assert "another: True" in said

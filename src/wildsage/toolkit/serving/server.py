@@ -18,10 +18,19 @@ from collections.abc import Callable, Mapping
 
 from . import algorithms, script, supervisor
 from .http import Answer, Handle, Loop, Request
+from .multimodel import learning
 from .multimodel.front import Front
 from .serverless.start import serve, terms_of
 
 _FRAMEWORKS = ("sklearn", "xgboost", "pytorch", "tensorflow", "huggingface", "algorithms")
+
+# What a process that forks one for each model may have imported, and does before the first model comes.
+_FORKED = {
+    "sklearn": ("numpy", "joblib", "sklearn.base"),
+    "xgboost": ("numpy", "xgboost"),
+    "pytorch": ("torch",),
+    "algorithms": ("numpy",),
+}
 
 
 def main() -> int:
@@ -63,7 +72,9 @@ def _serve_many(framework: str, listener: socket.socket, environ: Mapping[str, s
         os.environ["SM_MODEL_DIR"] = url
         return _routes(_load(framework, script.find(os.environ)))
 
-    Front(listener, folder, load, environ).run()
+    first = _FORKED.get(framework)
+    learning.learn(first or ())
+    Front(listener, folder, load, first is not None, environ).run()
     return 0
 
 

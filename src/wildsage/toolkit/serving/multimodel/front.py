@@ -33,13 +33,19 @@ _STOP_SECONDS = 30
 
 
 class Front(Loop):
-    """Serves ``listener`` until SIGTERM. ``folder``: where the sockets of models are."""
+    """Serves ``listener`` until SIGTERM. ``folder``: where the sockets of models are.
 
-    def __init__(self, listener: socket.socket, folder: str, load: Load, environ: Mapping[str, str]) -> None:
+    ``learns``: what models import is imported here for those to come; not for frameworks that must not be forked then.
+    """
+
+    def __init__(
+        self, listener: socket.socket, folder: str, load: Load, learns: bool, environ: Mapping[str, str]
+    ) -> None:
         self._lifeline = os.pipe()  # models see its end when this process is gone; nothing is ever written to it
         super().__init__(listener, self._lifeline[0], _no_handle)
         self._folder = folder
         self._load = load
+        self._learns = learns
         self._memory = Memory(environ)
         self._models: dict[str, Model] = {}
         self._waiting: set[Connection] = set()
@@ -182,7 +188,7 @@ class Front(Loop):
             return
         known.loaded = True
         self._answer_all(known, _json(200, known.shown()))
-        if learning.learn(said["modules"]):
+        if self._learns and learning.learn(said["modules"]):
             log("what this model imports is in memory for those to come")
 
     def _forget(self, known: Model, answer: Answer) -> None:

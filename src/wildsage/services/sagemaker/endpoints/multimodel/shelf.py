@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from wildsage.core import trees
 from wildsage.core.clock import Clock
@@ -67,7 +68,7 @@ class Shelf:
         self._routers = routers
         self._clock = clock
         self._measure = measure
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of whoever has or wants one
         self._evicting = asyncio.Lock()
         self._loads = 0
         self.loaded: dict[str, float] | None = None
@@ -94,9 +95,10 @@ class Shelf:
 
     def _turn(self, target: str) -> asyncio.Lock:
         """One thing at a time happens to a model."""
-        for other in [name for name, lock in self._turns.items() if not lock.locked() and name != target]:
-            del self._turns[other]
-        return self._turns.setdefault(target, asyncio.Lock())
+        turn = self._turns.get(target)
+        if turn is None:
+            turn = self._turns[target] = asyncio.Lock()
+        return turn
 
     def _place(self, target: str) -> Path:
         return self.folder / name_of(target)
