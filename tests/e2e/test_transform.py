@@ -23,10 +23,13 @@ _PATIENCE = 120.0
 _OBJECTS, _LINES = 6, 200
 # Doubles each line, slowly enough to be killed meanwhile.
 SCRIPT = """
-import time
-import uuid
+import os, time
 def model_fn(folder): return 2
 def transform_fn(model, body, content_type, accept):
+    if body.startswith("long"):
+        while body.strip() == "long 2" and not os.path.exists("/opt/ml/go"):
+            time.sleep(0.02)
+        return body.strip()[-1] * 9_000_000, "text/csv"
     time.sleep(0.15)
     return "".join(f"{model * int(line)}\\n" for line in body.splitlines()), "text/csv"
 """
@@ -46,12 +49,12 @@ def started(short_directory: Path) -> Iterator[Server]:
     found.stop()
 
 
-def begin(server: Server, name: str, instances: int) -> None:
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/"}
+def begin(server: Server, name: str, instances: int, below: str = "in/", strategy: str = "MultiRecord") -> None:
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{below}"}
     server.client("sagemaker").create_transform_job(
         TransformJobName=name,
         ModelName="doubles",
-        BatchStrategy="MultiRecord",
+        BatchStrategy=strategy,
         TransformInput={"DataSource": {"S3DataSource": source}, "ContentType": "text/csv", "SplitType": "Line"},
         TransformOutput={"S3OutputPath": f"s3://{BUCKET}/{name}", "Accept": "text/csv", "AssembleWith": "Line"},
         TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": instances},
@@ -119,6 +122,22 @@ def test_what_carries_the_data_and_the_model_are_killed(started: Server) -> None
     if not over(started, "instances"):
         kill(started, MODEL)
     check(started, "instances")
+
+
+def test_half_an_upload_is_taken_away(started: Server) -> None:
+    """What carries the data is killed once a part is in S3 and the container is at the next record."""
+    upload(started, "long/long.txt", b"long 1\nlong 2\nlong 3\n")
+    begin(started, "half", instances=1, below="long/", strategy="SingleRecord")
+    s3, folder = started.client("s3"), started.data / "instances"
+    wait_until(lambda: s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads"), _PATIENCE)
+    kill(started, CARRIER)
+    for ml in folder.glob("transform-*/*-1/ml"):
+        (ml / "go").touch()
+    job = wait_until(lambda: over(started, "half"), _PATIENCE)
+    assert job["TransformJobStatus"] == "Completed", job
+    body = s3.get_object(Bucket=BUCKET, Key="half/long.txt.out")["Body"].read()
+    assert body == b"".join(digit * 9_000_000 + b"\n" for digit in (b"1", b"2", b"3"))
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
 
 
 def test_a_job_goes_on_after_a_restart_on_another_port(started: Server) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.api.sagemaker.conftest import BUCKET, SKLEARN, Account, archive, until
-from tests.api.sagemaker.transforms import SCRIPT, described, logged, named, outputs, put, transform, transformed
+from tests.api.sagemaker.transforms import SCRIPT, described, go_on, logged, named, outputs, put, transform, transformed
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +192,36 @@ def test_input_that_is_not_there(account: Account, model: str) -> None:
     assert outputs(account, name) == {"here.out": b"2.0\n"}
 
 
+def test_input_that_is_deleted_or_overwritten_meanwhile(account: Account, model: str) -> None:
+    """The container waits while it happens, at the first of two objects or early in a large one."""
+    name = transform(account, model, name=put(account, {"a.csv": b"wait\n1\n", "b.csv": b"2\n"}))
+    until(lambda: "data-log" in started(account, name))
+    account.s3.delete_object(Bucket=BUCKET, Key=f"{name}/in/b.csv")
+    go_on(account)
+    job = transformed(account, name)
+    assert job["TransformJobStatus"] == "Failed", job
+    assert f"s3://{BUCKET}/{name}/in/b.csv does not exist any more" in job["FailureReason"]
+    assert outputs(account, name) == {"a.csv.out": b"2.0\n"}
+
+    large = b"wait\n" + b"1\n" * 8_000_000
+    name = transform(account, model, name=put(account, {"a.csv": large}), MaxPayloadInMB=1)
+    until(lambda: "data-log" in started(account, name))
+    account.put(f"{name}/in/a.csv", b"2\n" * 8_000_000)
+    go_on(account)
+    job = transformed(account, name)
+    assert job["TransformJobStatus"] == "Failed", job
+    assert f"s3://{BUCKET}/{name}/in/a.csv was overwritten while it was transformed" in job["FailureReason"]
+    assert outputs(account, name) == {}
+
+
+def started(account: Account, name: str) -> dict[str, str]:
+    """The log streams that say something."""
+    try:
+        return {stream: text for stream, text in logged(account, name).items() if text}
+    except account.logs.exceptions.ResourceNotFoundException:
+        return {}
+
+
 def test_an_output_bucket_that_is_denied(account: Account, model: str) -> None:
     policy = {
         "Version": "2012-10-17",
@@ -211,8 +241,12 @@ def test_an_output_bucket_that_is_denied(account: Account, model: str) -> None:
 
 def test_a_container_that_is_silent_or_ends(account: Account, model: str) -> None:
     client = {"InvocationsTimeoutInSeconds": 1, "InvocationsMaxRetries": 0}
-    _, reason = failed(account, model, {"slow.csv": b"sleep\n"}, ModelClientConfig=client)
+    name, reason = failed(account, model, {"slow.csv": b"sleep\n"}, ModelClientConfig=client)
     assert "slow.csv: record 1: the container gave no answer within 1 seconds" in reason
+    seen = account.server.client("cloudwatch").list_metrics(Namespace="/aws/sagemaker/TransformJobs")["Metrics"]
+    hosts = {each["Dimensions"][0]["Value"].partition("/")[0]: each["Dimensions"][0]["Name"] for each in seen}
+    assert hosts[name] == "Host"
+    assert {"CPUUtilization", "MemoryUtilization"} <= {each["MetricName"] for each in seen}
     _, reason = failed(account, model, {"deadly.csv": b"exit\n"})
     assert "The container ended while it transformed" in reason
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from wildsage.core.transforms import Item
 
 _WORDS = 300
+_TAG = re.compile(r"<[^<>]*>")
 
 
 class Fault(Exception):
@@ -24,6 +27,14 @@ def quoted(data: bytes, most: int = _WORDS) -> str:
     text = data[: 4 * most].decode("utf-8", "replace").strip()
     line = "\\n".join(text.splitlines())
     return line if len(line) <= most else f"{line[:most]}…"
+
+
+def said(body: bytes) -> str:
+    """The first words of a container's answer; of a page of HTML the text."""
+    if body.lstrip()[:1] == b"<":
+        text = " ".join(_TAG.sub(" ", body[: 8 * _WORDS].decode("utf-8", "replace")).split())
+        return quoted(text.encode(), _WORDS // 2)
+    return quoted(body)
 
 
 def of_record(item: Item, number: int, first: bytes, words: str) -> Fault:

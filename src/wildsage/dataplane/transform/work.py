@@ -218,7 +218,7 @@ class Work:
         return self._unanswered(item, place, batch.body, error)
 
     def _unanswered(self, item: Item, place: str, body: bytes, error: Failed) -> Fault:
-        said = f': "{faults.quoted(error.body)}"' if error.body.strip() else ""
+        said = f': "{faults.said(error.body)}"' if error.body.strip() else ""
         begins = f' It begins "{faults.quoted(body, 100)}".' if body else ""
         kind = "ClientError" if error.status else "AlgorithmError"
         log = f"ClientError: {error.status}" if error.status else "Unable to get response from algorithm"

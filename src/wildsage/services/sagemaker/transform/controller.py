@@ -143,7 +143,7 @@ class TransformController:
                 raise await self._ended(job, host, held, ended.result(), words)
             log = await self._hands.last_words(job, host, held, 0)
             raise ClientFault(
-                f"AlgorithmError: The container {words} within {_START_SECONDS:g} seconds. Its log ends: {log[-_TAIL:]}"
+                f"AlgorithmError: The container {words} within {_START_SECONDS:g} seconds. Its log ends: {_end_of(log)}"
             )
         finally:
             for each in (healthy, ended, alarm):
@@ -162,7 +162,7 @@ class TransformController:
             )
         how = "it was killed" if found.phase is Phase.LOST else f"it ended with exit code {found.exit_code}"
         log = await self._hands.last_words(job, host, held, number)
-        return ClientFault(f"AlgorithmError: The {called} {words}: {how}. Its log ends: {log[-_TAIL:]}")
+        return ClientFault(f"AlgorithmError: The {called} {words}: {how}. Its log ends: {_end_of(log)}")
 
     async def _send(self, resource: Resource, job: Job) -> Step:
         missing = [host for host in job.hosts if CARRIER not in self._held(resource, host)]
@@ -230,7 +230,7 @@ class TransformController:
                 words = await self._hands.carrier_words(job, host, held)
                 raise InternalFault(
                     "InternalServerError: The process that carries the data ended again and again. Please create the "
-                    f"job again. Its log ends: {words[-_TAIL:]}"
+                    f"job again. Its log ends: {_end_of(words)}"
                 )
         hosts: dict[str, dict[str, Any]] = {name: {} for name in broken}
         return self._next(resource, "launch", hosts=self._holding(resource, hosts), mended=mended)
@@ -265,3 +265,9 @@ class TransformController:
         if outcome["reason"]:
             status["FailureReason"] = outcome["reason"]
         return Step(outcome["phase"], status, {"outcome": outcome, "model": resource.state["model"]}, after=None)
+
+
+def _end_of(log: str) -> str:
+    """Whole lines, if there is room for one."""
+    end = log[-_TAIL:]
+    return end if len(end) == len(log) else end.partition("\n")[2] or end
