@@ -25,6 +25,7 @@ MODULES = (
     "transform",
     "series",
     "multimodel",
+    "serverless",
     "s3",
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -11,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.test_processes import wait_until
 
 from wildsage.runtimes.base import Inspection, LaunchSpec, Phase
 from wildsage.runtimes.sandbox.runtime import Sandbox
+
+MISSING = f"no_such_module_{os.getpid()}"
 
 # "colorsys" is no module that an interpreter imports by itself.
 SCRIPT = """
@@ -74,21 +76,19 @@ async def test_a_fork_is_as_good(folder: Path) -> None:
 
 async def test_a_zygote_is_found_again_and_replaced(folder: Path) -> None:
     """Another control finds it; one that was killed is started anew; what it cannot import is no obstacle."""
-    assert (await ran(Sandbox(), folder / "one", "colorsys", "no_such_module"))[0]["loaded"]
-    first = await the_zygote()
-    assert (await ran(Sandbox(), folder / "two", "colorsys", "no_such_module"))[0]["loaded"]
-    assert await the_zygote() == first
+    assert (await ran(Sandbox(), folder / "one", "colorsys", MISSING))[0]["loaded"]
+    first = the_zygote()
+    assert (await ran(Sandbox(), folder / "two", "colorsys", MISSING))[0]["loaded"]
+    assert the_zygote() == first
     os.kill(first, signal.SIGKILL)
-    while zygotes():
-        await asyncio.sleep(0.01)
-    assert (await ran(Sandbox(), folder / "three", "colorsys", "no_such_module"))[0]["loaded"]
+    wait_until(lambda: not zygotes())
+    assert (await ran(Sandbox(), folder / "three", "colorsys", MISSING))[0]["loaded"]
 
 
-async def the_zygote() -> int:
+def the_zygote() -> int:
     """Once whatever it forked is gone."""
-    while len(found := zygotes()) != 1:
-        await asyncio.sleep(0.01)
-    return found[0]
+    wait_until(lambda: len(zygotes()) == 1)
+    return zygotes()[0]
 
 
 def zygotes() -> list[int]:
@@ -99,6 +99,6 @@ def zygotes() -> list[int]:
             command = (each / "cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if any(word.endswith(b"zygote/main.py") for word in command) and b"no_such_module" in command:
+        if any(word.endswith(b"zygote/main.py") for word in command) and MISSING.encode() in command:
             found.append(int(each.name))
     return found
