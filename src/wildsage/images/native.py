@@ -32,6 +32,12 @@ def serve_command(environment: Environment) -> tuple[str, ...]:
     return (str(environment.python), f"{Inside.TOOLKIT}/serve.py")
 
 
+def preload(recipe: Recipe) -> tuple[str, ...]:
+    """What a model server of that framework imports before it comes to the user's code (``LaunchSpec.preload``)."""
+    script = Path(wildsage.__file__).parent / "toolkit" / "serve.py"
+    return (*recipe.modules, f"{script}={Inside.TOOLKIT}") if recipe.modules else ()
+
+
 def environment_variables(image: FrameworkImage, recipe: Recipe, environment: Environment) -> dict[str, str]:
     """What the image itself sets; the job's own variables go on top."""
     programs = f"{Inside.TOOLKIT}/bin:" if recipe.framework is Framework.SPARK else ""

@@ -92,6 +92,7 @@ class LaunchSpec:
     ``joins``: the handle of a network instead, on which the container is the host named ``hostname``.
     ``preload``: modules that argv (an interpreter and a script) will import. A runtime that can forks it from a process
     that has them in memory already, which many containers share; never name a user's, they are imported outside.
+    ``script=folder``: of a script its ``preload`` is called, with the folder in which containers have it.
     ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where, and inside
     WILDSAGE_BIND does, if the runtime chose a socket for it (``unix:/path``).
     """

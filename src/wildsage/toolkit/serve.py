@@ -18,14 +18,31 @@ def main() -> int:
     """Runs the model server; returns the exit status."""
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != folder]
+    if _NAME not in sys.modules:
+        _load(folder)
+    status: int = importlib.import_module(f"{_NAME}.server").main()
+    return status
+
+
+def preload(inside: str) -> None:
+    """Imports all parts beforehand, in a process whose forks find this folder at ``inside``."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    _load(folder)
+    for base, _, names in os.walk(os.path.join(folder, "serving")):
+        package = os.path.relpath(base, folder).replace(os.sep, ".").replace("serving", _NAME, 1)
+        for name in sorted(names):
+            if name.endswith(".py") and name != "__init__.py":
+                importlib.import_module(f"{package}.{name[:-3]}")
+    sys.modules[_NAME].__path__[:] = [os.path.join(inside, "serving")]
+
+
+def _load(folder: str) -> None:
     place = os.path.join(folder, "serving")
     spec = importlib.util.spec_from_file_location(
         _NAME, os.path.join(place, "__init__.py"), submodule_search_locations=[place]
     )
     assert spec is not None
     sys.modules[_NAME] = importlib.util.module_from_spec(spec)
-    status: int = importlib.import_module(f"{_NAME}.server").main()
-    return status
 
 
 if __name__ == "__main__":

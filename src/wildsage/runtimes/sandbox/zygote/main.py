@@ -1,6 +1,8 @@
 """Imports the modules named, then forks whatever keepers ask for into their containers.
 
-    python main.py SOCKET kernel.py MODULE…
+    python main.py SOCKET kernel.py MODULE… [SCRIPT=FOLDER]
+
+A script's ``preload`` is called with the folder in which containers have it.
 
 It runs outside every container, so it imports nothing of a user's: the modules are those of the environment that stands
 in for an image.  It is single-threaded, or its forks could enter no namespace and would inherit locked locks.
@@ -40,8 +42,12 @@ def main() -> None:
     sys.path[:] = [each for each in sys.path if os.path.abspath(each or ".") != os.path.dirname(__file__)]
     kernel = _load(kernel_path)
     for name in modules:
+        script, _, inside = name.partition("=")
         try:
-            importlib.import_module(name)
+            if inside:
+                runpy.run_path(script)["preload"](inside)
+            else:
+                importlib.import_module(name)
         except ImportError:
             continue  # not every environment has each
     threads = len(os.listdir("/proc/self/task"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wildsage.images.building import Progress
 from wildsage.images.environments import Environments
-from wildsage.images.native import check_programs, environment_variables, serve_command, train_command
+from wildsage.images.native import check_programs, environment_variables, preload, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.requirements import Requirements, shareable
 from wildsage.images.uris import Role
@@ -94,4 +94,4 @@ class Images:
         environment = await self._environments.resolve(recipe, progress)
         command = _COMMANDS[role](environment) if role in _COMMANDS else ()
         variables = {**self._settings, **environment_variables(asked, recipe, environment)}
-        return Software(command, variables, notice(asked, recipe, environment.versions), recipe.modules)
+        return Software(command, variables, notice(asked, recipe, environment.versions), preload(recipe))
