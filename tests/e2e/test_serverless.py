@@ -96,6 +96,20 @@ def variant_of(server: Server, name: str) -> dict[str, Any]:
     return found
 
 
+def metric(server: Server, namespace: str, name: str, endpoint: str, statistic: str) -> float | None:
+    """Of the last half hour."""
+    answer = server.client("cloudwatch").get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "all"}],
+        StartTime=time.time() - 1800,
+        EndTime=time.time() + 60,
+        Period=3600,
+        Statistics=[statistic],
+    )
+    return answer["Datapoints"][0][statistic] if answer["Datapoints"] else None
+
+
 def children(pid: int) -> list[int]:
     """As this machine numbers them."""
     try:
@@ -146,6 +160,11 @@ def test_cold_starts_fork(host: Server) -> None:
     assert second["loaded"] == first["loaded"] != second["pid"]
     assert second["seen"] == 1
     assert not set(second["random"]) & set(first["random"])
+    wait_until(lambda: (metric(host, "AWS/SageMaker", "ModelSetupTime", "forks", "Maximum") or 0) > 100, 60)
+    assert metric(host, "AWS/SageMaker", "Invocations", "forks", "Sum") == 3
+    used = metric(host, "/aws/sagemaker/Endpoints", "MemoryUtilization", "forks", "Maximum")
+    assert used is not None
+    assert 0 < used < 100
 
 
 def test_concurrency(host: Server) -> None:

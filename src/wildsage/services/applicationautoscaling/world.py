@@ -51,6 +51,8 @@ async def look(platform: Platform, account: str, region: str, variant: Variant) 
     pending = found.get("PendingDeploymentSummary", {}).get("ProductionVariants", ())
     for each in (*found.get("ProductionVariants", ()), *pending):
         if each["VariantName"] == variant.name:
+            if "DesiredInstanceCount" not in each:
+                raise Gone(f'Variant "{variant.name}" of endpoint "{variant.endpoint}" is serverless: no instances.')
             counts = each["DesiredInstanceCount"], each["CurrentInstanceCount"]
             least = 0 if "AsyncInferenceConfig" in found else 1
             return Seen(found["EndpointStatus"], *counts, found.get("FailureReason", ""), least)

@@ -73,7 +73,8 @@ class Instances:
                 dimensions = (("EndpointName", endpoint.name), ("VariantName", variant.name))
                 kind, name = str(variant.document.get("InstanceType") or ""), each.hostname
                 where = (endpoint.account, endpoint.region, LOG_GROUPS, dimensions)
-                measured = Measured(*where, kind, instance=instance.id, container=name)
+                memory = serverless.worker_bytes(variant.serverless)
+                measured = Measured(*where, kind, instance=instance.id, container=name, memory_bytes=memory)
             yield Source(
                 _unique("host", instance, each.number),
                 self._runtime,

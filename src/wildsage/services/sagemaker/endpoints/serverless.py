@@ -32,6 +32,11 @@ _TELL_SECONDS = 5.0
 _ONE_THREAD = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+def worker_bytes(config: Document | None) -> int:
+    """What MemoryUtilization is a part of; 0 of a variant with instances."""
+    return 0 if config is None else int(config["MemorySizeInMB"]) * _MIB
+
+
 def memory_bytes(config: Document) -> int:
     """Of the whole container: each worker may have MemorySizeInMB, and so may the template and one that is ending."""
     return (max(int(config["MaxConcurrency"]), _AT_LEAST) + 2) * int(config["MemorySizeInMB"]) * _MIB

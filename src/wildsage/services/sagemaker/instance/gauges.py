@@ -35,6 +35,7 @@ class Measured:
 
     ``container``: what one of several containers of an instance is called; it has a series of its own, and what all of
     the same ``instance`` use is summed up ("the sum of CPU utilization by all containers running on the instance").
+    ``memory_bytes``: of one without an instance type; 0 is the type's, or the machine's.
     """
 
     account: str
@@ -45,6 +46,7 @@ class Measured:
     disk_gib: int = 0
     instance: str = ""
     container: str = ""
+    memory_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -118,7 +120,9 @@ class Gauges:
         values: dict[str, float] = {}
         if since is not None and now > since:
             values["CPUUtilization"] = 100 * max(usage.cpu_seconds - each.cpu_seconds, 0.0) / (now - since)
-        values["MemoryUtilization"] = 100 * usage.memory_bytes / (kind.memory_bytes or _memory())
+        values["MemoryUtilization"] = (
+            100 * usage.memory_bytes / (measured.memory_bytes or kind.memory_bytes or _memory())
+        )
         if usage.disk_bytes is not None:
             values["DiskUtilization"] = 100 * usage.disk_bytes / (measured.disk_gib * _GIB or self._disk())
         if load and kind.gpus:
