@@ -72,13 +72,14 @@ class _Principals:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. ``allow``: its Effect."""
+    """One statement. ``allow``: its Effect. ``condition``: its Condition as it is written, JSON; empty without one."""
 
     allow: bool
     actions: Match
     resources: Match | None
     principals: _Principals | None
     conditions: tuple[Condition, ...]
+    condition: str = ""
 
     def applies(self, action: str, resource: str, context: Context, principal: Principal | None = None) -> bool:
         """Whether the statement speaks of this request."""
@@ -179,6 +180,7 @@ def _statement(raw: Any, use: Use) -> Statement:
         resources=_resources(raw, use),
         principals=_principals(raw, use),
         conditions=compile_conditions(raw.get("Condition", {})),
+        condition=json.dumps(raw["Condition"]) if raw.get("Condition") else "",
     )
 
 

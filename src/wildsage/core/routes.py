@@ -126,17 +126,24 @@ class Key:
     principal: str
 
 
+TARGET_KEYS = frozenset({"sagemaker:targetcontainerhostname", "sagemaker:targetmodel"})
+"""Condition keys of InvokeEndpoint that a router knows (Service Authorization Reference, Amazon SageMaker)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Permission:
     """Where a principal may do one action, ``sagemaker:InvokeEndpoint`` unless said; ARN patterns with ``*`` and ``?``.
 
     ``deny`` wins. A principal without a Permission may invoke nothing. ``within``: what the principal's permissions
     boundary allows, beyond which ``allow`` does not count; None where it has no boundary.
+    ``conditional``: more of ``allow`` (True) and ``deny`` (False), each with the Condition element (JSON) under which
+    it counts; its keys are TARGET_KEYS.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     within: tuple[str, ...] | None = None
+    conditional: tuple[tuple[bool, tuple[str, ...], str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +202,8 @@ def from_json(text: str | bytes) -> Routes:
 
 def _permission(data: Mapping[str, Any]) -> Permission:
     within = data.get("within")
-    return Permission(tuple(data["allow"]), tuple(data["deny"]), None if within is None else tuple(within))
+    conditional = tuple((allow, tuple(words), text) for allow, words, text in data.get("conditional", ()))
+    return Permission(tuple(data["allow"]), tuple(data["deny"]), None if within is None else tuple(within), conditional)
 
 
 def _endpoint(data: Mapping[str, Any]) -> Endpoint:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wildsage.access.plain import plainly
+from wildsage.access.plain import conditionally, plainly
 from wildsage.access.policies import compile_policy
 from wildsage.core import sessions
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
-from wildsage.core.routes import Permission
+from wildsage.core.routes import TARGET_KEYS, Permission
 from wildsage.core.sessions import Session
-from wildsage.dataplane.table import Rule, Table, rule_of
+from wildsage.dataplane.rules import Rule, rule_of
+from wildsage.dataplane.table import Table
 from wildsage.wire import sigv4, sigv4_errors
 from wildsage.wire.http.messages import Request
 from wildsage.wire.sigv4 import Authorization
@@ -103,10 +104,12 @@ class Callers:
 
 
 def _within(session: Session) -> Rule | None:
-    """Where the session's policies let it invoke. What depends on a condition is not allowed, or is denied."""
+    """Where the session's policies let it invoke. What depends on other conditions is not allowed, or is denied."""
     if not session.policies:
         return None
-    return rule_of(Permission(*plainly(map(compile_policy, session.policies), INVOKE)))
+    policies = tuple(map(compile_policy, session.policies))
+    conditional = conditionally(policies, INVOKE, TARGET_KEYS)
+    return rule_of(Permission(*plainly(policies, INVOKE, TARGET_KEYS), conditional=conditional))
 
 
 def _authorization(request: Request) -> Authorization:

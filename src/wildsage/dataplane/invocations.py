@@ -164,9 +164,9 @@ class Invocations:
             raise answers.oversize()
         live = self._table.endpoint(identity.region, name)
         arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
-        if not self._table.allows(identity.principal, arn):
+        if not self._table.allows(identity.principal, arn, exchange.request.headers):
             raise answers.denied(identity.arn, INVOKE, arn, "identity-based")
-        if identity.within is not None and not identity.within.allows(arn):
+        if identity.within is not None and not identity.within.allows(arn, exchange.request.headers):
             raise answers.denied(identity.arn, INVOKE, arn, "session")
         if live is None:
             raise answers.not_found(name, self._table.account)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from wildsage.access.patterns import expression
 from wildsage.core.latencies import bucket
 from wildsage.core.routes import (
     DIRECT,
@@ -18,13 +16,13 @@ from wildsage.core.routes import (
     Instance,
     Key,
     ObjectGrant,
-    Permission,
     Routes,
     Variant,
     endpoint_key,
 )
 from wildsage.dataplane.capture.targets import Target, target_of
 from wildsage.dataplane.choice import away_seconds, by_weight, copied, least_busy
+from wildsage.dataplane.rules import Rule, rule_of
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
@@ -205,25 +203,6 @@ class LiveEndpoint:
 
 
 @dataclass(slots=True)
-class Rule:
-    """A Permission with its patterns compiled; decisions are remembered per ARN."""
-
-    allow: re.Pattern[str]
-    deny: re.Pattern[str]
-    within: re.Pattern[str] | None
-    decided: dict[str, bool] = field(default_factory=dict)
-
-    def allows(self, arn: str) -> bool:
-        decision = self.decided.get(arn)
-        if decision is None:
-            allowed = self.allow.fullmatch(arn) and (self.within is None or self.within.fullmatch(arn))
-            decision = bool(allowed) and self.deny.fullmatch(arn) is None
-            if len(self.decided) < 10_000:
-                self.decided[arn] = decision
-        return decision
-
-
-@dataclass(slots=True)
 class _Grant:
     """An ObjectGrant, compiled."""
 
@@ -279,10 +258,10 @@ class Table:
     def key(self, access_key: str) -> Key | None:
         return self._keys.get(access_key)
 
-    def allows(self, principal: str, arn: str) -> bool:
-        """Whether ``principal`` may invoke the endpoint ``arn``."""
+    def allows(self, principal: str, arn: str, headers: Iterable[tuple[str, str]] = ()) -> bool:
+        """Whether ``principal`` may invoke the endpoint ``arn``; ``headers``: the request's."""
         rule = self._rules.get(principal)
-        return rule is not None and rule.allows(arn)
+        return rule is not None and rule.allows(arn, headers)
 
     def may_read(self, principal: str, user_id: str, arn: str) -> bool:
         """Whether policies plainly allow ``s3:GetObject`` of the object ``arn``; False says nothing."""
@@ -360,13 +339,3 @@ def direct(variant: Variant, alive: Callable[[Variant, Sequence[Instance], str],
 
 def _grant(grant: ObjectGrant) -> _Grant:
     return _Grant(grant.user_id, rule_of(grant.read), rule_of(grant.write))
-
-
-def rule_of(permission: Permission) -> Rule:
-    within = None if permission.within is None else _any_of(permission.within)
-    return Rule(_any_of(permission.allow), _any_of(permission.deny), within)
-
-
-def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
-    """One expression for patterns with ``*`` and ``?``; without patterns it matches nothing."""
-    return re.compile("|".join(map(expression, patterns)) if patterns else r"(?!)", re.DOTALL)

@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.api.sagemaker.conftest import ECHO, SKLEARN, Account, archive, until
@@ -161,6 +162,35 @@ def test_no_request_fails_while_an_only_container_becomes_a_pipeline_and_back(ac
     assert set(answers) == {b"x", b"x > first(text/csv) > second(application/json) > third(text/csv)"}
 
 
+def of_user(server: Any, endpoint: str, hostnames: str) -> Any:
+    """A client of a user who may invoke containers of such names and nothing else."""
+    iam, name = server.client("iam"), f"user-{uuid.uuid4().hex[:10]}"
+    iam.create_user(UserName=name)
+    only = {"StringLike": {"sagemaker:TargetContainerHostname": [hostnames]}}
+    statement = {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": endpoint, "Condition": only}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return boto3.client(
+        "sagemaker-runtime",
+        region_name="us-east-1",
+        endpoint_url=server.url,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+
+
+def answered(boto: Any, **asked: Any) -> bool:
+    """False where it is not allowed."""
+    try:
+        boto.invoke_endpoint(**asked)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("AccessDeniedException", "UnrecognizedClientException"):
+            return False
+        raise
+    return True
+
+
 def test_containers_are_invoked_by_name(account: Account, server: Any) -> None:
     name = config(account, "Direct")
     account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
@@ -185,6 +215,10 @@ def test_containers_are_invoked_by_name(account: Account, server: Any) -> None:
 
     until(lambda: all(memory(each) for each in ("first", "second", "third")))
     assert memory() > max(memory(each) for each in ("first", "second", "third"))
+    boto = of_user(server, account.sagemaker.describe_endpoint(EndpointName=name)["EndpointArn"], "f*")
+    asked = {"EndpointName": name, "Body": b"x", "ContentType": "text/csv"}
+    until(lambda: answered(boto, **asked, TargetContainerHostname="first"))
+    assert not answered(boto, **asked, TargetContainerHostname="third")
     account.delete(name)
 
 

@@ -16,11 +16,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import LIMITS
-from tests.unit.dataplane.plant import Plant, echo, endpoint
+from tests.unit.dataplane.plant import USER, Plant, echo, endpoint
 from tests.unit.dataplane.test_hostile_clients import until
 
 from wildsage.core.invocations import InvocationLimits
-from wildsage.core.routes import Capture, Container, Instance, Variant
+from wildsage.core.routes import Capture, Container, Instance, Permission, Variant, from_json
 from wildsage.wire.http.messages import Request, Response
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -326,3 +326,25 @@ async def test_an_only_container_is_not_named(plant: Plant) -> None:
     plant.put(endpoint("iris", Variant("all", 1.0, (await plant.serve("m", echo),))))
     error = (await refused(plant, TargetContainerHostname="one"))["Error"]
     assert "is not a multi-container endpoint with direct invocation" in error["Message"]
+
+
+async def test_policies_may_say_which_containers_somebody_invokes(plant: Plant) -> None:
+    await pipeline(plant, step("a"), step("b"), step("c"), mode="Direct")
+    live = plant.routes.endpoints["us-east-1/iris"]
+
+    def only(allow: bool, *names: str) -> tuple[bool, tuple[str, ...], str]:
+        return allow, (live.arn,), json.dumps({"StringLike": {"sagemaker:TargetContainerHostname": list(names)}})
+
+    plant.put(live, **{USER: Permission(conditional=(only(True, "t*"), only(False, "*ee")))})
+    assert from_json(plant.routes.to_json()) == plant.routes
+    boto = plant.boto("AKIAUSER", "user-secret")
+    assert (await plant.invoke(boto, TargetContainerHostname="two"))["Body"]
+    for name in ("one", "three"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            await plant.invoke(boto, TargetContainerHostname=name)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        await plant.invoke(boto)
+    plant.put(live, **{USER: Permission((live.arn,), conditional=(only(False, "two"),))})
+    assert (await plant.invoke(boto, TargetContainerHostname="one"))["Body"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        await plant.invoke(boto, TargetContainerHostname="two")

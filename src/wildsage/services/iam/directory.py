@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from wildsage.access.decisions import Identity
 from wildsage.access.managed import managed_policies
-from wildsage.access.plain import plainly
+from wildsage.access.plain import NO_KEYS, conditionally, plainly
 from wildsage.access.policies import Policy, Principal, Use, compile_policy
 from wildsage.core import arn
 from wildsage.core.caller import Caller, root_of
+from wildsage.core.routes import TARGET_KEYS, ObjectGrant, Permission
 from wildsage.core.routes import Key as RouteKey
-from wildsage.core.routes import ObjectGrant, Permission
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED, ROLE, find_role
 from wildsage.services.iam.entities import ACCESS_KEY, POLICY, USER
@@ -136,14 +136,14 @@ class Directory:
     async def route_permissions(self) -> Mapping[str, Permission]:
         """What each principal may invoke, for the routing snapshot.
 
-        Only statements without conditions and variables allow there, while such a deny denies: the router never lets
-        through what the door would refuse.
+        Only statements without variables, and without conditions but on what a request targets, allow there, while
+        such a deny denies: the router never lets through what the door would refuse.
         """
         root = self._platform.credentials.root.principal
         permissions = {root: Permission(allow=("*",))}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE)
+                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE, TARGET_KEYS)
         return permissions
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:
@@ -230,9 +230,12 @@ def _service_identity(caller: Caller) -> Identity:
     return Identity(Principal("Service", frozenset({caller.principal})), context=context)
 
 
-def _permission(policies: tuple[Policy, ...], boundary: Policy | None, action: str) -> Permission:
-    allow, deny = plainly(policies, action)
+def _permission(
+    policies: tuple[Policy, ...], boundary: Policy | None, action: str, known: frozenset[str] = NO_KEYS
+) -> Permission:
+    allow, deny = plainly(policies, action, known)
+    conditional = conditionally(policies, action, known)
     if boundary is None:
-        return Permission(allow, deny)
+        return Permission(allow, deny, conditional=conditional)
     within, also = plainly((boundary,), action)
-    return Permission(allow, deny + also, within)
+    return Permission(allow, deny + also, within, conditional)
