@@ -77,7 +77,7 @@ class Engine:
         try:
             while True:
                 try:
-                    if not await self._claim():
+                    if await self._claim() < _CLAIM:
                         await self._rest()
                 except OSError as error:
                     log.warning("the engine cannot go on: %s; again in %s s", error, IDLE_SECONDS)
@@ -88,7 +88,8 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _claim(self) -> bool:
+    async def _claim(self) -> int:
+        """Begins the steps of what is due, at most ``_CLAIM`` of them; how many."""
         now = self._platform.clock.now()
         claimed = await self._platform.resources.claim(list(self._controllers), now, now + LEASE_SECONDS, _CLAIM)
         for resource in claimed:
@@ -96,7 +97,7 @@ class Engine:
             task = asyncio.create_task(self._work(resource), name=f"step {name}")
             self._steps[name] = task
             task.add_done_callback(partial(self._forget, name))
-        return bool(claimed)
+        return len(claimed)
 
     def _forget(self, name: str, done: asyncio.Task[None]) -> None:
         if self._steps.get(name) is done:
@@ -197,11 +198,13 @@ class Engine:
     async def _apply(self, claimed: Resource, found: Resource | None, gone: bool, beside: Sequence[Write]) -> None:
         """None: nothing is found, and the lease is given back already."""
         resources, now = self._platform.resources, self._platform.clock.now()
+        over = False
         if gone:
-            await resources.apply_removal(claimed, now, beside)
+            over = await resources.apply_removal(claimed, now, beside)
         elif found is not None:
-            await resources.apply(claimed, found, now, beside=beside)
-        self._platform.hints.notify(DUE)
+            over = await resources.apply(claimed, found, now, beside=beside) and found.due is None
+        if not over:
+            self._platform.hints.notify(DUE)
         self._platform.hints.notify(f"resource {claimed.key!r}")
 
     async def _keep(self, claimed: Resource) -> None:

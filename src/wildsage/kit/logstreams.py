@@ -7,13 +7,12 @@ writes a container's log and the service that reads it agree without knowing eac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from wildsage.kit.context import Platform
 from wildsage.store.database import Write
 from wildsage.store.facts import Fact, Window
-from wildsage.store.resources import AlreadyExists, Key, Resource
+from wildsage.store.resources import Key, Resource, unless_there
 
 GROUP_KIND = "logs.group"
 STREAM_KIND = "logs.stream"
@@ -56,17 +55,16 @@ async def absent(platform: Platform, stream: LogStream) -> Sequence[Key]:
     return (own,) if await platform.resources.get(group) is not None else (group, own)
 
 
-async def make(platform: Platform, keys: Sequence[Key]) -> None:
-    """Makes what was absent."""
-    for key in keys:
-        now = platform.clock.now()
-        with suppress(AlreadyExists):  # someone else was faster
-            await platform.resources.create(Resource(key=key, spec={}, created=now, modified=now))
+def making(platform: Platform, keys: Sequence[Key]) -> list[Write]:
+    """Makes what was absent, unless someone else was faster."""
+    now = platform.clock.now()
+    return [unless_there(Resource(key=key, spec={}, created=now, modified=now)) for key in keys]
 
 
 async def ensure(platform: Platform, stream: LogStream) -> None:
     """Makes the stream, and its group, unless they are there."""
-    await make(platform, await absent(platform, stream))
+    if keys := await absent(platform, stream):
+        await platform.facts.append(stream.topic, (), beside=making(platform, keys))
 
 
 async def append(
@@ -87,12 +85,15 @@ async def append(
     await platform.facts.append(stream.topic, new, cursor, position, beside)
 
 
-async def announce(platform: Platform, stream: LogStream, text: str, once: str) -> None:
-    """Writes lines of the server's own into a stream; a second call with the same ``once`` writes nothing."""
+async def announce(platform: Platform, stream: LogStream, text: str, once: str, beside: Sequence[Write] = ()) -> None:
+    """Writes lines of the server's own into a stream; a second call with the same ``once`` writes nothing.
+
+    What is ``beside`` is written in the same transaction.
+    """
     if await platform.facts.cursor(once):
         return
     at = round(platform.clock.now() * 1000)
-    await append(platform, stream, [(at, line) for line in text.splitlines()], once, 1)
+    await append(platform, stream, [(at, line) for line in text.splitlines()], once, 1, beside)
 
 
 async def tail(platform: Platform, stream: LogStream, count: int) -> list[str]:

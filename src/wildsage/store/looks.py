@@ -21,11 +21,15 @@ _BUSY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A statement as text, the names of its parameters in their order, and those of its columns."""
+    """A statement as text, the names of its parameters in their order, and those of its columns.
+
+    ``own``: parameters that have a value of the statement's own, such as the numbers in it.
+    """
 
     text: str
     parameters: tuple[str, ...]
     columns: tuple[str, ...]
+    own: Mapping[str, Any]
 
 
 class Looks:
@@ -43,7 +47,9 @@ class Looks:
         """
         look = self._known.get(statement) or self._learn(statement)
         # All of it is fetched: a statement that is left half-way keeps what it saw, and the log of changes growing.
-        rows = self._connection.execute(look.text, [given[name] for name in look.parameters]).fetchall()
+        known = {**look.own, **given} if look.own else given
+        values = [known[name] for name in look.parameters]
+        rows = self._connection.execute(look.text, values).fetchall()
         return SimpleNamespace(**dict(zip(look.columns, rows[0], strict=True))) if rows else None
 
     def close(self) -> None:
@@ -51,6 +57,7 @@ class Looks:
 
     def _learn(self, statement: Select[Any]) -> _Look:
         compiled: Any = statement.compile(dialect=self._dialect)
+        own = {name: bound.value for name, bound in compiled.binds.items() if not bound.required}
         columns = tuple(column.name for column in statement.selected_columns)
-        look = self._known[statement] = _Look(str(compiled), tuple(compiled.positiontup), columns)
+        look = self._known[statement] = _Look(str(compiled), tuple(compiled.positiontup), columns, own)
         return look

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert
 from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database, Write, together
 from wildsage.store.resourcepages import Page, Query, page_of
-from wildsage.store.resourcetable import WITH_WORK, Key, Resource, read, resources, values
+from wildsage.store.resourcetable import BY_PHASE, WITH_WORK, Key, Resource, read, resources, values
 
-__all__ = ["AlreadyExists", "Key", "Missing", "Page", "Query", "Resource", "Resources"]
+__all__ = ["AlreadyExists", "Key", "Missing", "Page", "Query", "Resource", "Resources", "unless_there"]
 
 
 class AlreadyExists(Exception):
@@ -86,6 +86,17 @@ _RELEASE: Final = update(resources).where(
 _STATES_WITH: Final = (
     select(resources.c.state).where(resources.c.state.contains(bindparam("word"))).order_by(resources.c.id)
 )
+_ANY: Final = (
+    select(resources.c.id)
+    .with_hint(resources, f"INDEXED BY {BY_PHASE}", "sqlite")
+    .where(
+        resources.c.kind == bindparam("kind"),
+        resources.c.account == bindparam("account"),
+        resources.c.region == bindparam("region"),
+        resources.c.phase == bindparam("phase"),
+    )
+    .limit(1)
+)
 _ALL: Final = select(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 _ALL_WITH_WORK: Final = _with_work(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 
@@ -98,6 +109,18 @@ def _at(key: Key) -> dict[str, Any]:
 def _mine(claimed: Resource) -> dict[str, Any]:
     """The parameters of ``_LEASED``."""
     return {**_at(claimed.key), "held": claimed.lease}
+
+
+def unless_there(resource: Resource) -> Write:
+    """Adds it if there is none of its key."""
+    row = values(resource)
+
+    def write(connection: Connection) -> None:
+        at = _at(resource.key)
+        if connection.execute(_FIND, at).first() is None:
+            connection.execute(_INSERT, {**{name.removeprefix("at_"): value for name, value in at.items()}, **row})
+
+    return write
 
 
 class Resources:
@@ -183,6 +206,11 @@ class Resources:
         return await self._database.read(
             lambda connection: [loads(row.state) for row in connection.execute(_STATES_WITH, given)]
         )
+
+    async def any(self, kind: str, account: str, region: str, phase: str) -> bool:
+        """Whether there is one in that phase."""
+        given = {"kind": kind, "account": account, "region": region, "phase": phase}
+        return await self._database.look(_ANY, given) is not None
 
     async def page(self, query: Query) -> Page:
         """One page in the asked order; ties go by age."""

@@ -78,9 +78,12 @@ class Lines:
 
     async def more(self) -> list[LogLine] | None:
         """The lines of the next piece of the file, maybe none yet; None at its present end."""
-        data = await asyncio.to_thread(os.pread, self._file, _CHUNK, self._position + len(self._rest))
+        # What was written a moment ago is in memory: copying a piece takes less than waking a thread for it.
+        data = os.pread(self._file, _CHUNK, self._position + len(self._rest))
         if not data:
             return None
+        if len(data) == _CHUNK:
+            await asyncio.sleep(0)  # others have their turn between the pieces of a long log
         *whole, self._rest = (self._rest + data).split(b"\n")
         now = self._clock.now()
         lines: list[LogLine] = []

@@ -29,6 +29,8 @@ from wildsage.store.metrics import Metric as SeriesOf
 from wildsage.store.summaries import of_values
 
 _AT_ONCE = 2000
+_GATHER_SECONDS = 0.1
+"""What comes so soon after lines that were just kept is kept together: each time costs a flush of the disk."""
 _CHARACTERS = 1 << 20  # of lines read and not kept yet: a line can have 256 KiB
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _TOO_SLOW = (
@@ -131,6 +133,8 @@ class Attendants:
                 lines, ended = await waiting.take()
                 if lines:
                     last = await self._keep(source, allowed, metrics, lines, last)
+                if not ended:
+                    await waiting.gather()
             await reader
             await self._gauges.last(source.name)
         finally:
@@ -213,6 +217,7 @@ class Waiting:
         self._ended = False
         self._there = asyncio.Event()
         self._room = asyncio.Event()
+        self._pressing = asyncio.Event()
 
     @property
     def full(self) -> bool:
@@ -228,16 +233,27 @@ class Waiting:
         self._lines.append(line)
         self._characters += len(line.text)
         self._there.set()
+        if self.full:
+            self._pressing.set()
 
     def end(self) -> None:
         """There will be no more."""
         self._ended = True
         self._there.set()
+        self._pressing.set()
+
+    async def gather(self) -> None:
+        """Lets a moment pass for more, unless it is full or there will be no more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GATHER_SECONDS):
+                await self._pressing.wait()
 
     async def take(self) -> tuple[list[LogLine], bool]:
         """What waits now, at least one line unless this is the end; True at the end."""
         await self._there.wait()
         lines, self._lines, self._characters = self._lines, [], 0
         self._there.clear()
+        if not self._ended:
+            self._pressing.clear()
         self._room.set()
         return lines, self._ended

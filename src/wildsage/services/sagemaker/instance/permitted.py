@@ -19,12 +19,21 @@ from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.services.sagemaker.instance import roles
 from wildsage.store.codec import Document
+from wildsage.store.database import Write
 
 log = logging.getLogger(__name__)
 
 
 async def opened(platform: Platform, role: str, stream: LogStream) -> bool:
     """Makes the stream, and its group, if they are not there; False if the role of that ARN may not write there."""
+    making = await _may_open(platform, role, stream)
+    if making:
+        await platform.facts.append(stream.topic, (), beside=making)
+    return making is not None
+
+
+async def _may_open(platform: Platform, role: str, stream: LogStream) -> list[Write] | None:
+    """What makes the stream and its group, if anything has to; None if the role may not write there."""
     absent = await logstreams.absent(platform, stream)
     actions = ["PutLogEvents"]
     if absent:
@@ -36,9 +45,8 @@ async def opened(platform: Platform, role: str, stream: LogStream) -> bool:
     calls = [("logs", each, group if each == "CreateLogGroup" else within) for each in actions]
     if missing := await _missing(platform, role, stream.region, calls):
         log.warning("nothing is written to log stream %s: role %s may not %s", stream.name, role, ", ".join(missing))
-        return False
-    await logstreams.make(platform, absent)
-    return True
+        return None
+    return logstreams.making(platform, absent)
 
 
 def reporter(platform: Platform, role: str, stream: LogStream) -> Callable[[str], Awaitable[None]]:
@@ -57,8 +65,9 @@ def reporter(platform: Platform, role: str, stream: LogStream) -> Callable[[str]
 
 async def announce(platform: Platform, role: str, stream: LogStream, text: str, once: str) -> None:
     """Lines of the server's own that must not be said twice. ``once``: as ``kit.logstreams.announce`` has it."""
-    if await opened(platform, role, stream):
-        await logstreams.announce(platform, stream, text, once)
+    making = await _may_open(platform, role, stream)
+    if making is not None:
+        await logstreams.announce(platform, stream, text, once, making)
 
 
 async def may_publish(platform: Platform, role: str, region: str, namespace: str) -> bool:
