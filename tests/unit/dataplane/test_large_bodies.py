@@ -9,6 +9,7 @@ import time
 
 import pytest
 from tests.unit.dataplane.plant import Plant, echo, endpoint
+from tests.unit.dataplane.test_router import certify
 
 from wildsage.core.routes import Instance, Variant
 from wildsage.wire.http.messages import BytesBody, Request, Response
@@ -57,6 +58,18 @@ async def test_requests_follow_each_other_on_a_connection_whatever_their_size(pl
         assert status == 200
         assert got[: len(body)] == body
     await sending
+    writer.close()
+
+
+async def test_they_arrive_under_tls_too(plant: Plant) -> None:
+    context = certify(plant.data, "localhost")
+    plant.put(endpoint("iris", Variant("A", 1.0, (await plant.serve("m", echo),))))
+    reader, writer = await asyncio.open_connection(*plant.router.home(), ssl=context)
+    for size in (5 * MB, 10, 2 * MB):
+        body = random.Random(size).randbytes(size)
+        writer.write(written(plant, body) + body)
+        status, got = await answer(reader)
+        assert (status, got[:size]) == (200, body)
     writer.close()
 
 

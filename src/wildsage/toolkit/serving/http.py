@@ -352,14 +352,17 @@ class Loop:
         return True
 
     def _stream(self, connection: Connection, head: bytes, pieces: Iterable[bytes]) -> bool:
-        """Each piece is on its way before the next is made. What breaks off ends the connection."""
+        """Each piece is on its way before the next is made; the first leaves with the head, which alone is no news.
+
+        What breaks off ends the connection.
+        """
         sock = connection.sock
         sock.settimeout(_PIECE_SECONDS)
         try:
-            sock.sendall(head)
             for piece in filter(None, pieces):
-                sock.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-            sock.sendall(b"0\r\n\r\n")
+                sock.sendall(b"%b%x\r\n%b\r\n" % (head, len(piece), piece))
+                head = b""
+            sock.sendall(head + b"0\r\n\r\n")
         except Exception as error:
             if not isinstance(error, OSError):
                 traceback.print_exc()
