@@ -52,7 +52,8 @@ def test_containers_are_called_by_their_hostnames_or_their_places() -> None:
     [
         (several("a", "b", "a"), "ContainerHostname a is given to more than one container"),
         (several("a", ""), "you must specify a value for the ContainerHostname parameter of every"),
-        (several("", "", mode="Direct"), "needs Containers that each have a ContainerHostname"),
+        (several("", "", mode="Direct"), "needs two Containers or more that each have a ContainerHostname"),
+        (several("a", mode="Direct"), "needs two Containers or more that each have a ContainerHostname"),
         (several("a", "b", PrimaryContainer={"Image": "image"}), "cannot specify both PrimaryContainer and Containers"),
         ({**several("a", "b"), "Containers": [{"Image": "image"}, {}]}, "Image is required"),
     ],

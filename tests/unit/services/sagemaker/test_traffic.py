@@ -42,6 +42,17 @@ def counted(invocations: int, bad: int = 0, microseconds: int = 1000) -> dict[st
     }
 
 
+def test_what_the_containers_of_a_pipeline_took_since() -> None:
+    before = counted(2) | {
+        "containers": {"one": {"us": 20, "buckets": {"10": 2}}, "two": {"us": 9, "buckets": {"9": 1}}}
+    }
+    now = counted(3) | {
+        "containers": {"one": {"us": 31, "buckets": {"10": 2, "11": 1}}, "two": {"us": 9, "buckets": {"9": 1}}}
+    }
+    assert difference(now, before)["containers"] == {"one": {"us": 11, "buckets": {"11": 1}}}
+    assert difference(now, counted(2))["containers"] == now["containers"]
+
+
 class Router:
     """Answers what it is told to have counted."""
 

@@ -136,17 +136,11 @@ class _Series:
         ended = sum(new["model"].values()) + new.get("lost", 0)
         if count:
             yield self._datum("Invocations", at, of_values({1.0: count}))
-            yield self._datum("InvocationsPerInstance", at, of_values({1 / self._instances: count}))
         if ended:
             yield self._datum("Invocation4XXErrors", at, _share(bad, ended))
             yield self._datum("Invocation5XXErrors", at, _share(broken, ended))
-            yield self._datum("InvocationModelErrors", at, _share(bad + broken, ended))
-        for name, member in (("CapturedRecords", "captured"), ("DroppedRecords", "uncaptured")):
-            if new.get(member):
-                yield self._datum(name, at, of_values({1.0: new[member]}), namespace=CAPTURE)
-        hits, misses = new.get("model_hits", 0), new.get("model_misses", 0)
-        if hits or misses:
-            yield self._datum("ModelCacheHit", at, _share(hits, hits + misses))
+        if not self._container:
+            yield from self._of_variant(new, ended, at)
         model = "ContainerLatency" if self._container else "ModelLatency"
         for name, member in (
             (model, "model"),
@@ -157,8 +151,21 @@ class _Series:
             if new.get(member):
                 yield self._datum(name, at, _latency(new[member], new[f"{member}_us"]), "Microseconds")
         for hostname, took in new.get("containers", {}).items():
-            latency = _latency(took["buckets"], took["us"])
+            latency = _latency(took["buckets"], took.get("us", 0))
             yield self._datum("ContainerLatency", at, latency, "Microseconds", container=hostname)
+
+    def _of_variant(self, new: Counts, ended: int, at: float) -> Iterator[Datum]:
+        """What AWS has no series of for a container alone."""
+        if new["invocations"]:
+            yield self._datum("InvocationsPerInstance", at, of_values({1 / self._instances: new["invocations"]}))
+        if ended:
+            yield self._datum("InvocationModelErrors", at, _share(new["errors_4xx"] + new["errors_5xx"], ended))
+        for name, member in (("CapturedRecords", "captured"), ("DroppedRecords", "uncaptured")):
+            if new.get(member):
+                yield self._datum(name, at, of_values({1.0: new[member]}), namespace=CAPTURE)
+        hits, misses = new.get("model_hits", 0), new.get("model_misses", 0)
+        if hits or misses:
+            yield self._datum("ModelCacheHit", at, _share(hits, hits + misses))
 
     def _datum(
         self,

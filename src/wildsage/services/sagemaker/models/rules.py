@@ -70,10 +70,10 @@ def _check_hostnames(request: Document) -> None:
             "pipeline, you must specify a value for the ContainerHostname parameter of every ContainerDefinition in "
             "that pipeline."
         )
-    if (request.get("InferenceExecutionConfig") or {}).get("Mode") == DIRECT and not names:
+    if (request.get("InferenceExecutionConfig") or {}).get("Mode") == DIRECT and len(names) < 2:
         raise ValidationError(
-            "InferenceExecutionConfig.Mode Direct needs Containers that each have a ContainerHostname: it is what "
-            "TargetContainerHostname names."
+            "InferenceExecutionConfig.Mode Direct needs two Containers or more that each have a ContainerHostname, "
+            "which is what TargetContainerHostname names."
         )
 
 
