@@ -217,9 +217,7 @@ def test_a_role_that_may_not_write_answers(host: Server) -> None:
     model = sagemaker.describe_model(ModelName="queued")
     denied = {"Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{ANSWERS}/denied/*"}
     role = restricted(host, "no-answers", denied)
-    sagemaker.create_model(
-        ModelName="denied", ExecutionRoleArn=role, PrimaryContainer=model["PrimaryContainer"]
-    )
+    sagemaker.create_model(ModelName="denied", ExecutionRoleArn=role, PrimaryContainer=model["PrimaryContainer"])
     configure(host, "denied", 1, "denied")
     sagemaker.create_endpoint(EndpointName="denied", EndpointConfigName="denied")
     await_endpoint(host, "denied")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Union
 
 _MOST_HEAD = 64 * 1024
-_MOST_BODY = 128 * 1024 * 1024  # batch transform sends up to 100 MB
+_MOST_BODY = 1024 * 1024 * 1024  # asynchronous inference sends up to 1 GB
 _LONG_SECONDS = 0.005  # from here on, a new connection costs little beside the request itself
 _FRESH_SECONDS = 0.02  # how long a new connection may be silent before the next is accepted
 _READ = 256 * 1024

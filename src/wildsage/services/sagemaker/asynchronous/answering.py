@@ -6,6 +6,7 @@ Nothing piles up: input and answer stream, whatever their size, and an object ap
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -50,10 +51,17 @@ class Failed(Exception):
         self.metric = metric
 
 
+Free = Callable[[], object]
+
+
 @dataclass(slots=True)
 class Attempt:
-    """What came of it: values of metrics by name; and ``words``, what ``container`` said instead of an answer."""
+    """What came of it: values of metrics by name; and ``words``, what ``container`` said instead of an answer.
 
+    ``free`` is called once the container has done its work, so that it gets the next request while S3 gets this answer.
+    """
+
+    free: Free = bool
     end: End = field(default_factory=End)
     measured: dict[str, float] = field(default_factory=dict)
     words: str = ""
@@ -67,9 +75,9 @@ class Answering:
         self._platform = platform
         self._client = client
 
-    async def attempt(self, request: Queued, hosts: Hosts, place: Place, repeated: bool) -> Attempt:
+    async def attempt(self, request: Queued, hosts: Hosts, place: Place, repeated: bool, free: Free) -> Attempt:
         """Raises Again. ``repeated``: another process may have answered it already."""
-        found = Attempt()
+        found = Attempt(free)
         seconds = request.document["Timeout"]
         try:
             async with asyncio.timeout(seconds):
@@ -127,6 +135,8 @@ class Answering:
             began = perf_counter()
             response, found.container = await self._invoke(place, request, headers, body)
             found.measured["ModelLatency"] = _microseconds(began)
+            if isinstance(response.body, bytes):
+                found.free()
             await self._keep(found, request, hosts, caller, response)
         finally:
             if file is not None:

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 _HEAD = 64
 _MOST_EXPIRED = 2048
 """In one look; more than may be under way, which are among them."""
+_MOST_KEEPING = 64
+"""How many answers may be on their way to S3 whose instances have the next request already."""
 _ATTEMPTS = 3
 """How often a container is given one request: one that takes each container down must not do so for ever."""
 _AGAIN_SECONDS = 0.2
@@ -55,6 +57,7 @@ class Dispatcher:
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._attempts: Counter[int] = Counter()
         self._inherited = 0
+        self._keeping = 0
         self._stir = asyncio.Event()
         platform.hints.listen(ACCEPTED, self._accepted)
         platform.meters.add(self._read)
@@ -109,10 +112,8 @@ class Dispatcher:
             while line.more and len(line.waiting) < _HEAD:
                 line.more = False  # who is accepted from here on says so
                 line.put(await self._requests.after(uid, line.reached, _HEAD), _HEAD)
-            for request, place in line.begin(self._busy):
-                self._busy.begin(place.address)
-                line.underway.add(request.number)
-                task = asyncio.create_task(self._serve(line, request, place))
+            while self._keeping < _MOST_KEEPING and (chosen := line.begin(self._busy)) is not None:
+                task = asyncio.create_task(self._serve(line, *chosen))
                 self._tasks[task] = uid
                 task.add_done_callback(self._done)
 
@@ -123,19 +124,30 @@ class Dispatcher:
         self._stir.set()
 
     async def _serve(self, line: Line, request: Queued, place: Place) -> None:
-        hosts, began = line.hosts, self._platform.clock.now()
+        hosts, began, slot = line.hosts, self._platform.clock.now(), _Slot(self, place.address)
         try:
             if request.expires <= began:
                 await self._over(request, hosts, None, _expired(), began)
                 return
             repeated = request.number <= self._inherited
-            attempt = await self._answering.attempt(request, hosts, place, repeated)
+            attempt = await self._answering.attempt(request, hosts, place, repeated, slot.free)
+            slot.free()
             await self._over(request, hosts, place, attempt, began)
         except (Again, OSError) as error:
             await self._again(line, request, place, error, began)
         finally:
-            self._busy.end(place.address)
+            slot.close()
             line.underway.discard(request.number)
+
+    def vacated(self, address: str, keeping: int) -> None:
+        """An instance has room for a request; ``keeping``: how many answers more are on their way to S3."""
+        self._busy.end(address)
+        self._keeping += keeping
+        self._stir.set()
+
+    def kept(self) -> None:
+        """One of the answers is in S3."""
+        self._keeping -= 1
 
     async def _again(self, line: Line, request: Queued, place: Place, error: Exception, began: float) -> None:
         """Another attempt, by any instance; or the end of it."""
@@ -143,7 +155,7 @@ class Dispatcher:
         tried = self._attempts[request.number]
         log.warning("request %s of endpoint %s: %s", request.number, line.hosts.key.name, error)
         if tried >= _ATTEMPTS:
-            end = Attempt(End(_LOST.format(tried, error)))
+            end = Attempt(end=End(_LOST.format(tried, error)))
             await self._over(request, line.hosts, place, end, began)
             return
         await self._platform.clock.sleep(_AGAIN_SECONDS)
@@ -187,4 +199,26 @@ class Dispatcher:
 
 
 def _expired() -> Attempt:
-    return Attempt(End(_EXPIRED), {"ExpiredRequests": 1.0})
+    return Attempt(end=End(_EXPIRED), measured={"ExpiredRequests": 1.0})
+
+
+class _Slot:
+    """The place of one request at an instance."""
+
+    def __init__(self, dispatcher: Dispatcher, address: str) -> None:
+        self._dispatcher = dispatcher
+        self._address = address
+        self._freed = False
+
+    def free(self) -> None:
+        """The instance has done its work; the answer is kept yet."""
+        if not self._freed:
+            self._freed = True
+            self._dispatcher.vacated(self._address, 1)
+
+    def close(self) -> None:
+        """All of it is done."""
+        if self._freed:
+            self._dispatcher.kept()
+        else:
+            self._dispatcher.vacated(self._address, 0)

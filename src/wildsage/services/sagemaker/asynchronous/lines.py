@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from bisect import insort
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wildsage.services.sagemaker.asynchronous.rules import at_once
@@ -99,13 +98,15 @@ class Line:
             self.waiting.remove(found)
         return found
 
-    def begin(self, busy: Underway) -> Iterator[tuple[Queued, Place]]:
-        """What can be sent now, and where to; whoever takes it counts it as under way."""
-        while self.waiting:
-            place = free(self.hosts.places, busy)
-            if place is None:
-                return
-            yield self.waiting.pop(0), place
+    def begin(self, busy: Underway) -> tuple[Queued, Place] | None:
+        """The next request and where it goes, counted as under way; None if it cannot be sent now."""
+        place = free(self.hosts.places, busy) if self.waiting else None
+        if place is None:
+            return None
+        request = self.waiting.pop(0)
+        busy.begin(place.address)
+        self.underway.add(request.number)
+        return request, place
 
 
 def free(places: tuple[Place, ...], busy: Underway) -> Place | None:
