@@ -23,6 +23,7 @@ MODULES = (
     "hosting",
     "modelserver",
     "transform",
+    "asynchronous",
     "series",
     "multimodel",
     "serverless",

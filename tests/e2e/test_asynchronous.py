@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
-from tests.e2e.jobs import IMAGE, archive, await_endpoint, upload
+from tests.e2e.jobs import IMAGE, archive, await_endpoint, kill_instance, upload
 from tests.e2e.test_events_survive import kill_control
 from tests.e2e.test_processes import gone, wait_until
 
@@ -149,12 +149,7 @@ def test_instances_are_killed(host: Server, endpoint: str) -> None:
     asked = ask(host, endpoint, 30, 0.1)
     until(lambda: len(versions(host, "two/")) >= 3)
     (one, *_) = sorted((host.data / "instances").glob("host-*"))
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and one.name.encode() in (folder / "cmdline").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
-        except OSError:
-            continue  # it has ended
+    kill_instance(one)
     answered(host, asked, "two/")
 
 

@@ -20,6 +20,7 @@ from wildsage.services.sagemaker.asynchronous.ending import Endings
 from wildsage.services.sagemaker.asynchronous.lines import Hosts, Line, Place, hosts_of
 from wildsage.services.sagemaker.asynchronous.notices import End
 from wildsage.services.sagemaker.asynchronous.operations import ACCEPTED
+from wildsage.services.sagemaker.asynchronous.rush import PACE_SECONDS, Rush
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.endpoints.routers import Underway
 from wildsage.store.queued import Queued, QueuedRequests
@@ -58,6 +59,7 @@ class Dispatcher:
         self._attempts: Counter[int] = Counter()
         self._inherited = 0
         self._keeping = 0
+        self._rush = Rush()
         self._stir = asyncio.Event()
         platform.hints.listen(ACCEPTED, self._accepted)
         platform.meters.add(self._read)
@@ -102,6 +104,7 @@ class Dispatcher:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accepted(self, uid: str) -> None:
+        self._rush.arrived(self._platform.clock.monotonic())
         if uid in self._lines:
             self._lines[uid].more = True
             self._stir.set()
@@ -112,8 +115,11 @@ class Dispatcher:
             while line.more and len(line.waiting) < _HEAD:
                 line.more = False  # who is accepted from here on says so
                 line.put(await self._requests.after(uid, line.reached, _HEAD), _HEAD)
-            while self._keeping < _MOST_KEEPING and (chosen := line.begin(self._busy)) is not None:
-                task = asyncio.create_task(self._serve(line, *chosen))
+            while self._keeping < _MOST_KEEPING and line.can_begin(self._busy):
+                if not self._rush.begins(self._platform.clock.monotonic()):
+                    asyncio.get_running_loop().call_later(PACE_SECONDS, self._stir.set)
+                    return
+                task = asyncio.create_task(self._serve(line, *line.begin(self._busy)))
                 self._tasks[task] = uid
                 task.add_done_callback(self._done)
 

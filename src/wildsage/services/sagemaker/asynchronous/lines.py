@@ -98,11 +98,15 @@ class Line:
             self.waiting.remove(found)
         return found
 
-    def begin(self, busy: Underway) -> tuple[Queued, Place] | None:
-        """The next request and where it goes, counted as under way; None if it cannot be sent now."""
-        place = free(self.hosts.places, busy) if self.waiting else None
+    def can_begin(self, busy: Underway) -> bool:
+        """Whether a request waits, and an instance has room for it."""
+        return bool(self.waiting) and free(self.hosts.places, busy) is not None
+
+    def begin(self, busy: Underway) -> tuple[Queued, Place]:
+        """The next request and where it goes, counted as under way; only where it ``can_begin``."""
+        place = free(self.hosts.places, busy)
         if place is None:
-            return None
+            raise LookupError(f"no instance of {self.hosts.key.name} has room")
         request = self.waiting.pop(0)
         busy.begin(place.address)
         self.underway.add(request.number)
