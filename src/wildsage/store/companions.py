@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from wildsage.store.database import Database, Write
-from wildsage.store.resourcetable import Key, Resource, read, resources, values
+from wildsage.store.resourcetable import AT, Key, Resource, at, new_row, read, resources
 
 _OF: Final = select(resources).where(
     resources.c.kind == bindparam("kind"),
@@ -17,12 +17,7 @@ _OF: Final = select(resources).where(
     resources.c.name.in_(bindparam("names", expanding=True)),
 )
 _INSERT: Final = insert(resources)
-_REMOVE: Final = delete(resources).where(
-    resources.c.kind == bindparam("at_kind"),
-    resources.c.account == bindparam("at_account"),
-    resources.c.region == bindparam("at_region"),
-    resources.c.name == bindparam("at_name"),
-)
+_REMOVE: Final = delete(resources).where(AT)
 
 
 class Companions:
@@ -44,9 +39,7 @@ class Companions:
 
 def creation(resource: Resource) -> Write:
     """Adds it; IntegrityError if there is one of its key."""
-    key = resource.key
-    own = {"kind": key.kind, "account": key.account, "region": key.region, "name": key.name}
-    row = {**own, **values(resource)}
+    row = new_row(resource)
 
     def work(connection: Connection) -> None:
         connection.execute(_INSERT, row)
@@ -56,9 +49,9 @@ def creation(resource: Resource) -> Write:
 
 def removal(key: Key) -> Write:
     """Takes it away, if it is there."""
-    at = {"at_kind": key.kind, "at_account": key.account, "at_region": key.region, "at_name": key.name}
+    where = at(key)
 
     def work(connection: Connection) -> None:
-        connection.execute(_REMOVE, at)
+        connection.execute(_REMOVE, where)
 
     return work

@@ -117,15 +117,15 @@ def appending(topic: str, new: Sequence[Fact]) -> Write:
 
 def _shared(bodies: Sequence[str]) -> Iterator[str]:
     """The bodies of the rows that hold them."""
-    together: list[str] = []
+    sharing: list[str] = []
     characters = 0
     for body in bodies:
-        if together and (len(together) == _MOST_SHARING or characters + len(body) > _MOST_CHARACTERS):
-            yield _row(together)
-            together, characters = [], 0
-        together.append(body)
+        if sharing and (len(sharing) == _MOST_SHARING or characters + len(body) > _MOST_CHARACTERS):
+            yield _row(sharing)
+            sharing, characters = [], 0
+        sharing.append(body)
         characters += len(body)
-    yield _row(together)
+    yield _row(sharing)
 
 
 def _row(bodies: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert
 from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database, Write, together
 from wildsage.store.resourcepages import Page, Query, page_of
-from wildsage.store.resourcetable import BY_PHASE, WITH_WORK, Key, Resource, read, resources, values
+from wildsage.store.resourcetable import AT, BY_PHASE, WITH_WORK, Key, Resource, at, new_row, read, resources, values
 
 __all__ = ["AlreadyExists", "Key", "Missing", "Page", "Query", "Resource", "Resources", "unless_there"]
 
@@ -36,22 +36,16 @@ class Missing(Exception):
 
 
 # Statements are made once: making one takes longer than running it.
-_AT: Final = and_(
-    resources.c.kind == bindparam("at_kind"),
-    resources.c.account == bindparam("at_account"),
-    resources.c.region == bindparam("at_region"),
-    resources.c.name == bindparam("at_name"),
-)
-_LEASED: Final = and_(_AT, resources.c.lease == bindparam("held"))
+_LEASED: Final = and_(AT, resources.c.lease == bindparam("held"))
 _UNCHANGED: Final = and_(_LEASED, resources.c.generation == bindparam("seen"))
 _FREE: Final = {"lease": None, "lease_until": None}
-_FIND: Final = select(resources).where(_AT)
-_FIND_TAGS: Final = select(resources.c.tags).where(_AT)
+_FIND: Final = select(resources).where(AT)
+_FIND_TAGS: Final = select(resources.c.tags).where(AT)
 _INSERT: Final = insert(resources)
-_UPDATE: Final = update(resources).where(_AT)
+_UPDATE: Final = update(resources).where(AT)
 _UPDATE_LEASED: Final = update(resources).where(_LEASED)
 _UPDATE_UNCHANGED: Final = update(resources).where(_UNCHANGED)
-_REMOVE: Final = delete(resources).where(_AT)
+_REMOVE: Final = delete(resources).where(AT)
 _REMOVE_UNCHANGED: Final = delete(resources).where(_UNCHANGED)
 _OF_KINDS: Final = resources.c.kind.in_(bindparam("kinds", expanding=True))
 _HAS_WORK: Final = resources.c.due.is_not(None)
@@ -101,24 +95,18 @@ _ALL: Final = select(resources).where(resources.c.kind == bindparam("kind")).ord
 _ALL_WITH_WORK: Final = _with_work(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 
 
-def _at(key: Key) -> dict[str, Any]:
-    """The parameters of ``_AT``."""
-    return {"at_kind": key.kind, "at_account": key.account, "at_region": key.region, "at_name": key.name}
-
-
 def _mine(claimed: Resource) -> dict[str, Any]:
     """The parameters of ``_LEASED``."""
-    return {**_at(claimed.key), "held": claimed.lease}
+    return {**at(claimed.key), "held": claimed.lease}
 
 
 def unless_there(resource: Resource) -> Write:
     """Adds it if there is none of its key."""
-    row = values(resource)
+    row = new_row(resource)
 
     def write(connection: Connection) -> None:
-        at = _at(resource.key)
-        if connection.execute(_FIND, at).first() is None:
-            connection.execute(_INSERT, {**{name.removeprefix("at_"): value for name, value in at.items()}, **row})
+        if connection.execute(_FIND, at(resource.key)).first() is None:
+            connection.execute(_INSERT, row)
 
     return write
 
@@ -133,19 +121,17 @@ class Resources:
         """Adds it, and does what is ``beside`` in the same transaction; raises AlreadyExists."""
 
         def work(connection: Connection) -> Resource:
-            row = connection.execute(_FIND, _at(resource.key)).first()
+            row = connection.execute(_FIND, at(resource.key)).first()
             if row is not None:
                 raise AlreadyExists(read(row))
-            key = resource.key
-            own = {"kind": key.kind, "account": key.account, "region": key.region, "name": key.name}
-            connection.execute(_INSERT, {**own, **values(resource)})
+            connection.execute(_INSERT, new_row(resource))
             together(connection, beside)
             return resource
 
         return await self._database.write(work)
 
     async def get(self, key: Key) -> Resource | None:
-        row = await self._database.look(_FIND, _at(key))
+        row = await self._database.look(_FIND, at(key))
         return None if row is None else read(row)
 
     async def edit(self, key: Key, change: Callable[[Resource], Iterable[Write] | None]) -> Resource:
@@ -157,13 +143,13 @@ class Resources:
         """
 
         def work(connection: Connection) -> Resource:
-            row = connection.execute(_FIND, _at(key)).first()
+            row = connection.execute(_FIND, at(key)).first()
             if row is None:
                 raise Missing(key)
             resource = read(row)
             beside = list(change(resource) or ())
             resource = replace(resource, generation=resource.generation + 1)
-            connection.execute(_UPDATE, {**_at(key), **values(resource)})
+            connection.execute(_UPDATE, {**at(key), **values(resource)})
             together(connection, beside)
             return resource
 
@@ -176,11 +162,11 @@ class Resources:
         """
 
         def work(connection: Connection) -> dict[str, str]:
-            row = connection.execute(_FIND_TAGS, _at(key)).first()
+            row = connection.execute(_FIND_TAGS, at(key)).first()
             if row is None:
                 raise Missing(key)
             tags = change(loads(row.tags))
-            connection.execute(_UPDATE, {**_at(key), "tags": dumps(tags)})
+            connection.execute(_UPDATE, {**at(key), "tags": dumps(tags)})
             return tags
 
         return await self._database.write(work)
@@ -189,7 +175,7 @@ class Resources:
         """Takes the row away, and does what is ``beside`` in the same transaction; raises Missing."""
 
         def work(connection: Connection) -> None:
-            if connection.execute(_REMOVE, _at(key)).rowcount == 0:
+            if connection.execute(_REMOVE, at(key)).rowcount == 0:
                 raise Missing(key)
             together(connection, beside)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Float, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import Column, Float, Index, Integer, Table, Text, UniqueConstraint, and_, bindparam, text
 
 from wildsage.store.codec import Document, dumps, duplicate, loads
 from wildsage.store.database import metadata
@@ -89,6 +89,26 @@ class Resource:
             state=duplicate(self.state),
             tags=dict(self.tags),
         )
+
+
+AT: Final = and_(
+    resources.c.kind == bindparam("at_kind"),
+    resources.c.account == bindparam("at_account"),
+    resources.c.region == bindparam("at_region"),
+    resources.c.name == bindparam("at_name"),
+)
+"""The row of a key, whose parameters are ``at``."""
+
+
+def at(key: Key) -> dict[str, Any]:
+    """The parameters of ``AT``."""
+    return {"at_kind": key.kind, "at_account": key.account, "at_region": key.region, "at_name": key.name}
+
+
+def new_row(resource: Resource) -> dict[str, Any]:
+    """All columns of a resource that nobody has a lease of."""
+    key = resource.key
+    return {"kind": key.kind, "account": key.account, "region": key.region, "name": key.name, **values(resource)}
 
 
 def read(row: Any) -> Resource:
