@@ -10,6 +10,7 @@ import sys
 from wildsage.cli.client import AwsClient, Document
 from wildsage.cli.server_file import running
 from wildsage.core import credentials as server_credentials
+from wildsage.core.addresses import reached_at
 from wildsage.core.errors import ApiError
 from wildsage.core.settings import data_dir
 from wildsage.wire.sigv4 import Credentials
@@ -19,7 +20,7 @@ def main(options: argparse.Namespace) -> int:
     data = data_dir(os.environ, options.data)
     server = running(data)
     root = server_credentials.load(data.credentials)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)
+    host = reached_at(server.host)
     region = options.region or server.region
     credentials = Credentials(root.access_key, root.secret)
     params = {"TrainingJobName": options.job, "CapacityAfterSeconds": options.capacity_after}

@@ -24,6 +24,7 @@ from wildsage.cli import ask, sdk_defaults, server_file
 from wildsage.cli.children import Child, end_strays, reap, stop
 from wildsage.cli.listeners import listen
 from wildsage.cli.server_file import ServerFile
+from wildsage.core.addresses import reached_at
 from wildsage.core.errors import SettingsError, WildsageError
 from wildsage.core.invocations import invocation_limits
 from wildsage.core.jobs import job_settings
@@ -154,8 +155,7 @@ class Supervisor:
 
     def _port(self) -> tuple[str, int]:
         """Where the port is reached from here."""
-        host = self._settings.host
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), self._settings.port
+        return reached_at(self._settings.host), self._settings.port
 
     def _await_answer(self, address: Path | tuple[str, int], path: str) -> None:
         """Returns once ``path`` is answered with 200."""
@@ -225,9 +225,10 @@ class Supervisor:
 def _example(data: DataDir) -> str:
     """A command to begin with; it names the data directory unless it would find this one by itself."""
     try:
-        where = "" if data_dir(os.environ, None) == data else f" --data {shlex.quote(str(data.root))}"
+        found = data_dir(os.environ, None) == data
     except SettingsError:
-        where = f" --data {shlex.quote(str(data.root))}"
+        found = False
+    where = "" if found else f" --data {shlex.quote(str(data.root))}"
     return f"wildsage run{where} -- aws s3 ls"
 
 

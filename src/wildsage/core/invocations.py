@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wildsage.core.errors import SettingsError
+from wildsage.core.numbers import number
 
 _MB = 1024 * 1024
 
@@ -30,21 +30,8 @@ def invocation_limits(environ: Mapping[str, str]) -> InvocationLimits:
     """WILDSAGE_INVOKE_MB, …_MB_TOGETHER, WILDSAGE_INVOKE_SECONDS and WILDSAGE_INVOKE_STREAM_SECONDS."""
     found = InvocationLimits()
     return InvocationLimits(
-        payload=int(_number(environ, "WILDSAGE_INVOKE_MB", found.payload / _MB, 1024) * _MB),
-        seconds=_number(environ, "WILDSAGE_INVOKE_SECONDS", found.seconds, 86400),
-        together=int(_number(environ, "WILDSAGE_INVOKE_MB_TOGETHER", found.together / _MB, 1024 * 1024) * _MB),
-        stream_seconds=_number(environ, "WILDSAGE_INVOKE_STREAM_SECONDS", found.stream_seconds, 86400),
+        payload=int(number(environ, "WILDSAGE_INVOKE_MB", found.payload / _MB, 1024) * _MB),
+        seconds=number(environ, "WILDSAGE_INVOKE_SECONDS", found.seconds, 86400),
+        together=int(number(environ, "WILDSAGE_INVOKE_MB_TOGETHER", found.together / _MB, 1024 * 1024) * _MB),
+        stream_seconds=number(environ, "WILDSAGE_INVOKE_STREAM_SECONDS", found.stream_seconds, 86400),
     )
-
-
-def _number(environ: Mapping[str, str], name: str, default: float, most: float) -> float:
-    text = environ.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= most:
-        raise SettingsError(f"{name} must be a number above 0 and up to {most:g}, not {text!r}")
-    return value

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wildsage.core.errors import SettingsError
+from wildsage.core.numbers import number
 
 STOP_GRACE = 120.0
 SPOT_SAVINGS = 70.0
@@ -46,24 +47,11 @@ def job_settings(environ: Mapping[str, str]) -> JobSettings:
     """WILDSAGE_STOP_GRACE, WILDSAGE_JOBS_AT_ONCE, WILDSAGE_SPOT_SAVINGS and WILDSAGE_SPOT_INTERRUPTIONS."""
     found = JobSettings()
     return JobSettings(
-        stop_grace=_number(environ, "WILDSAGE_STOP_GRACE", found.stop_grace, 3600),
-        at_once=max(int(_number(environ, "WILDSAGE_JOBS_AT_ONCE", found.at_once, 10_000)), 1),
-        spot_savings=_number(environ, "WILDSAGE_SPOT_SAVINGS", found.spot_savings, 99),
+        stop_grace=number(environ, "WILDSAGE_STOP_GRACE", found.stop_grace, 3600, zero=True),
+        at_once=max(int(number(environ, "WILDSAGE_JOBS_AT_ONCE", found.at_once, 10_000, zero=True)), 1),
+        spot_savings=number(environ, "WILDSAGE_SPOT_SAVINGS", found.spot_savings, 99, zero=True),
         interruptions=_interruptions(environ.get("WILDSAGE_SPOT_INTERRUPTIONS", "")),
     )
-
-
-def _number(environ: Mapping[str, str], name: str, default: float, most: float) -> float:
-    text = environ.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= most:
-        raise SettingsError(f"{name} must be a number from 0 to {most:g}, not {text!r}")
-    return value
 
 
 def _interruptions(text: str) -> Interruptions | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wildsage.core.addresses import reached_at
 from wildsage.core.errors import SettingsError
 from wildsage.core.jobs import JobSettings
 from wildsage.core.scaling import ScalingSettings
@@ -141,8 +142,8 @@ class Settings:
     @property
     def url(self) -> str:
         """Where clients on this machine reach it."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
-        return f"http://{host}:{self.port}"
+        host = reached_at(self.host)
+        return f"http://[{host}]:{self.port}" if host == "::1" else f"http://{host}:{self.port}"
 
 
 def data_dir(environ: Mapping[str, str], option: str | None) -> DataDir:

@@ -10,6 +10,7 @@ import ssl
 import time
 from dataclasses import asdict
 
+from wildsage.core.addresses import reached_at
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.invocations import InvocationLimits
 from wildsage.core.multimodel import RELEASE, USED
@@ -67,7 +68,7 @@ class Router:
     def home(self) -> tuple[str, int]:
         """Where this router can be reached from this machine."""
         host, port = self._listener.getsockname()[:2]
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port
+        return reached_at(host), port
 
     async def start(self) -> None:
         """Takes the stored snapshot, then opens the port."""

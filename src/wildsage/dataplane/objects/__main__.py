@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uvloop
 
+from wildsage.core.addresses import reached_at
 from wildsage.core.settings import DataDir
 from wildsage.core.upstream import s3_upstream
 from wildsage.dataplane.objects.process import ObjectsProcess
@@ -21,7 +22,7 @@ from wildsage.dataplane.objects.process import ObjectsProcess
 def main() -> int:
     options = _options()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(options.host, options.host)
+    host = reached_at(options.host)
     uvloop.run(_run(DataDir(Path(options.data).absolute()), f"tcp:{host}:{options.port}", options.lifeline))
     return 0
 
