@@ -93,9 +93,6 @@ class Control:
     """One control process, put together."""
 
     foundation: Foundation
-    platform: Platform
-    door: Door
-    audit: Audit
     routes: RoutePublisher
     engine: Engine
     attendants: Attendants
@@ -103,6 +100,18 @@ class Control:
     loading: Loading
     dispatcher: Dispatcher
     forwarder: Forwarder | None
+
+    @property
+    def platform(self) -> Platform:
+        return self.foundation.platform
+
+    @property
+    def door(self) -> Door:
+        return self.foundation.door
+
+    @property
+    def audit(self) -> Audit:
+        return self.foundation.audit
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
         """What runs for as long as the process does."""
@@ -189,9 +198,6 @@ async def complete(foundation: Foundation) -> Control:
     foundation.parts.take(services, guards, CrossOrigin(buckets), COMMANDS)
     return Control(
         foundation,
-        platform,
-        foundation.door,
-        foundation.audit,
         routes,
         engine,
         attendants,

@@ -74,6 +74,7 @@ class _Compiler(SQLiteCompiler):
         return text
 
     def visit_ilike_op_binary(self, binary: BinaryExpression[Any], operator: Any, **options: Any) -> str:
+        # SQLAlchemy has no types for the methods of its compilers.
         like: str = self.visit_like_op_binary(binary, operator, **options)  # type: ignore[no-untyped-call]
         return like
 

@@ -30,7 +30,7 @@ def together(job: Job) -> Iterator[None]:
     if job.host != job.hosts[0]:
         # XGBoost waits longer and longer between its attempts to reach a tracker, and warns of each.
         gathering.reach(job.hosts[0]).close()
-        with _heard_after_others(), _joined(address, job):
+        with _joined(address, job):
             yield
         return
     tracker = RabitTracker(len(job.hosts), address, _PORT, sortby="task")
@@ -39,7 +39,6 @@ def together(job: Job) -> Iterator[None]:
     waiting.start()
     with (
         socket.create_server((address, gathering.PORT), backlog=len(job.hosts)),
-        _heard_after_others(),
         _joined(address, job),
     ):
         yield
@@ -47,22 +46,22 @@ def together(job: Job) -> Iterator[None]:
 
 
 @contextmanager
-def _heard_after_others() -> Iterator[None]:
-    """XGBoost mostly raises that another instance has left the collective: the job failed of that one's error."""
+def _joined(address: str, job: Job) -> Iterator[None]:
+    """Within, this instance is one of the collective.
+
+    XGBoost mostly raises that another instance has left it: the job failed of that one's error, which is heard first.
+    """
     try:
-        yield
+        with collective.CommunicatorContext(
+            dmlc_communicator="rabit",
+            dmlc_tracker_uri=address,
+            dmlc_tracker_port=_PORT,
+            dmlc_task_id=f"{job.hosts.index(job.host):04}",
+        ):
+            yield
     except XGBoostError:
         time.sleep(_OTHERS_FIRST)
         raise
-
-
-def _joined(address: str, job: Job) -> collective.CommunicatorContext:
-    return collective.CommunicatorContext(
-        dmlc_communicator="rabit",
-        dmlc_tracker_uri=address,
-        dmlc_tracker_port=_PORT,
-        dmlc_task_id=f"{job.hosts.index(job.host):04}",
-    )
 
 
 def leads() -> bool:

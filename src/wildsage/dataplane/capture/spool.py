@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_SECONDS = 5.0  # a file is added to
 _LARGEST_BYTES = 8 * 1024 * 1024
-_MOST_FREE = 256 * 1024 * 1024  # bytes that captures leave to everybody else on the disk
+_LEFT_TO_OTHERS = 256 * 1024 * 1024  # bytes of the disk that captures do not touch
 _HOUR = 3600
 
 
@@ -88,7 +88,7 @@ class Spool:
         if waiting > self._most:
             raise SpoolFull(f"{waiting} bytes already wait in {self._folder} to be written to S3")
         disk = os.statvfs(self._folder)
-        if disk.f_bavail * disk.f_frsize < _MOST_FREE:
+        if disk.f_bavail * disk.f_frsize < _LEFT_TO_OTHERS:
             raise SpoolFull(f"the disk of {self._folder} is nearly full")
         file = _File(self._folder / f"{round(at * 1000)}-{uuid.uuid4()}{OPEN}", key[0])
         self._files[key] = file

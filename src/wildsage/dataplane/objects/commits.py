@@ -195,7 +195,7 @@ class Commits:
         for job in batch:
             try:
                 job.done(job.version, job.error)
-            except Exception:
+            except Exception:  # one that cannot be answered must not keep the answers from those behind it
                 log.exception("a write that was settled is not answered")
         self._schedule_flush()
 

@@ -71,7 +71,7 @@ class Lane:
         except sqlite3.Error as error:
             log.warning("the index cannot be read: %s", error)
             return False
-        except Exception:
+        except Exception:  # a bug of ours is one request's failure, in S3's words, and not the connection's
             log.exception("%s %s failed", exchange.request.method, exchange.request.path)
             refuse(exchange, operation, internal_error())
             return True

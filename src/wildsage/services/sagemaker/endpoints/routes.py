@@ -112,6 +112,6 @@ def _compiled(there: Sequence[Resource]) -> dict[str, routes.Endpoint]:
     for each in there:
         try:
             found[routes.endpoint_key(each.key.region, each.key.name)] = endpoint_of(each)
-        except Exception:
+        except Exception:  # whatever it is, it must not take the requests of all other endpoints away
             log.exception("endpoint %s gets no requests: what is kept of it is not understood", each.key.name)
     return found
