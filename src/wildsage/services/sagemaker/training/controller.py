@@ -213,6 +213,7 @@ class TrainingController:
         await checkpoints.fetch(job, transfers)
         report = self._remarks.reporter(resource, job)
         software = await with_requirements(self._images, kept(resource.state["software"]), job, report)
+        await self._remarks.begin(resource, job, resource.spec)  # here, for a core may wait for what comes next
         stage = "feed" if is_piped(job.document) else "launch"
         ready = self._turns.running.take(resource.uid)
         return self._next(resource, stage if ready else "turn", "Downloading", software=software.document())
@@ -230,7 +231,6 @@ class TrainingController:
         return self._next(resource, "launch", "Downloading", feeders=[dict(handle) for handle in handles])
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
-        await self._remarks.begin(resource, job, resource.spec)
         _, caller = await self._transfers(job)
         software, settings = kept(resource.state["software"]), self._platform.settings
         uri = credentials_uri(self._platform, caller)
