@@ -31,6 +31,11 @@ def predict_fn(data, model):
         os._exit(3)
     if isinstance(data, str):
         return [len(data)]
+    if isinstance(data, dict):  # waits for another process to come
+        os.makedirs(os.path.join(data["meet"], str(os.getpid())))
+        while len(os.listdir(data["meet"])) < 2:
+            time.sleep(0.01)
+        return os.getpid()
     return [each * model[0] for each in data]
 def output_fn(prediction, accept): return json.dumps(prediction)
 """
@@ -103,6 +108,17 @@ async def test_a_model_answers_at_its_own_socket(tmp_path: Path) -> None:
         headers = [("host", "a"), ("content-length", "3"), ("content-type", "application/json")]
         response = await served.client.send(own, Request("POST", "/invocations", headers, BytesBody(body)), 30)
         assert (response.status, await text_of(response)) == (200, b"[10.0]")
+
+
+async def test_a_model_of_several_processes_answers_several_at_a_time(tmp_path: Path) -> None:
+    async with many(tmp_path, SAGEMAKER_MODEL_SERVER_WORKERS="2") as served:
+        assert (await load(served, tmp_path, "a", "2"))[0] == 200
+        meeting = tmp_path / "meeting"
+        found = await asyncio.gather(*(ask(served, "POST", "/models/a/invoke", {"meet": str(meeting)}) for _ in "ab"))
+        assert [status for status, _ in found] == [200, 200]
+        assert len({pid for _, pid in found}) == 2
+        assert (await ask(served, "DELETE", "/models/a"))[0] == 200
+        await until(lambda: not any(Path(f"/proc/{pid}").exists() for _, pid in found))
 
 
 async def test_a_large_body_passes_through_the_front(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingfa
 WILDSAGE_ALGORITHM              the built-in algorithm that answers where there is no script
 WILDSAGE_SERVERLESS_…           see serverless/start.py
 SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
-SAGEMAKER_MULTI_MODEL           true: models come and go (``multimodel``), each in one process
+SAGEMAKER_MULTI_MODEL           true: models come and go (``multimodel``), with one process for each unless
+                                SAGEMAKER_MODEL_SERVER_WORKERS says more
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ def _serve_many(framework: str, listener: socket.socket, environ: Mapping[str, s
 
     first = _FORKED.get(framework)
     learning.learn(first or ())
-    Front(listener, folder, load, first is not None, environ).run()
+    given = environ.get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
+    each = int(given) if given.isdigit() and int(given) else 1
+    Front(listener, folder, load, each, first is not None, environ).run()
     return 0
 
 

@@ -33,18 +33,17 @@ _STOP_SECONDS = 30
 
 
 class Front(Loop):
-    """Serves ``listener`` until SIGTERM. ``folder``: where the sockets of models are.
+    """Serves ``listener`` until SIGTERM. ``folder``: where the sockets of models are. ``workers``: processes for each.
 
     ``learns``: what models import is imported here for those to come; not for frameworks that must not be forked then.
     """
 
     def __init__(
-        self, listener: socket.socket, folder: str, load: Load, learns: bool, environ: Mapping[str, str]
+        self, listener: socket.socket, folder: str, load: Load, workers: int, learns: bool, environ: Mapping[str, str]
     ) -> None:
         self._lifeline = os.pipe()  # models see its end when this process is gone; nothing is ever written to it
         super().__init__(listener, self._lifeline[0], _no_handle)
-        self._folder = folder
-        self._load = load
+        self._origin = model.Front(folder, load, workers, self._let_go, self._lifeline[0])
         self._learns = learns
         self._memory = Memory(environ)
         self._models: dict[str, Model] = {}
@@ -145,7 +144,7 @@ class Front(Loop):
             return None
         if known is not None or not self._memory.has_room(self._models.values()):
             return _error(507, "InsufficientMemoryException", f"There is no memory for {name}.")
-        started = model.start(name, url, self._folder, self._load, self._let_go, self._lifeline[0])
+        started = model.start(self._origin, name, url)
         started.waiting.append(connection)
         self._models[name] = started
         self.watch(started.report, self._report_of(started))

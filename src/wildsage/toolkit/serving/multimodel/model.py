@@ -11,13 +11,27 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..http import Connection, Handle, Loop
 from . import learning
 
 # Load(url): the handle of the model in a folder. Raises whatever keeps it from being loaded.
 Load = Callable[[str], Handle]
+
+
+class Front(NamedTuple):
+    """What models are forked from. ``folder``: of sockets; ``workers``: processes for each model.
+
+    ``let_go`` closes in a model's process what is the front's own; the end of ``lifeline`` says that the front is gone.
+    """
+
+    folder: str
+    load: Load
+    workers: int
+    let_go: Callable[[], None]
+    lifeline: int
+
 
 _MOST_WORDS = 4096
 _TOUCHED = 4 << 20  # what a process copies of the front's memory by using it, about
@@ -53,35 +67,41 @@ def socket_of(folder: str, name: str) -> str:
     return os.path.join(folder, f"m-{hashlib.sha256(name.encode()).hexdigest()[:16]}.sock")
 
 
-def start(name: str, url: str, folder: str, load: Load, let_go: Callable[[], None], parent: int) -> Model:
-    """Forks the process. ``let_go`` closes there what is the front's; the end of ``parent``: the front is gone."""
-    address = socket_of(folder, name)
+def start(front: Front, name: str, url: str) -> Model:
+    """Forks the process that loads the model, and those that it shares its work with."""
+    address = socket_of(front.folder, name)
     report, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os._exit(_live(address, url, load, let_go, parent, (report, tell)))
+        os._exit(_live(front, address, url, report, tell))
     os.close(tell)
     os.set_blocking(report, False)
     return Model(name, url, address, pid, report)
 
 
-def _live(address: str, url: str, load: Load, let_go: Callable[[], None], parent: int, pipe: tuple[int, int]) -> int:
-    """The process's whole life."""
-    report, tell = pipe
+def _live(front: Front, address: str, url: str, report: int, tell: int) -> int:
+    """The whole life of a model's processes."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        let_go()
+        front.let_go()
         os.close(report)
         _tell_apart()
         known, began = len(sys.modules), anonymous_bytes()
-        handle = load(url)
-        listener = _listen(address)
-        loop = Loop(listener, parent, handle)
-        _say(tell, {"private": max(anonymous_bytes() - began, 0) + _TOUCHED, "modules": learning.learned(known)})
+        handle = front.load(url)
+        held = max(anonymous_bytes() - began, 0) + front.workers * _TOUCHED
+        listener, first = _listen(address), os.getpid()
+        above = _share(front.workers - 1, front.lifeline)
+        loop = Loop(listener, above, handle)
+        if os.getpid() == first:
+            _say(tell, {"private": held, "modules": learning.learned(known)})
+        else:
+            _tell_apart()
+            os.close(tell)
         loop.run()
-        os.unlink(address)
+        if os.getpid() == first:
+            os.unlink(address)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except BaseException:
@@ -92,6 +112,20 @@ def _live(address: str, url: str, load: Load, let_go: Callable[[], None], parent
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
+
+
+def _share(others: int, above: int) -> int:
+    """Forks so many more, which have the model too and end with this process.
+
+    Returns the descriptor at whose end the process that returns has to end: ``above``, or in the others one of ours.
+    """
+    ours, held = os.pipe()
+    for _ in range(others):
+        if os.fork() == 0:
+            os.close(held)
+            return ours
+    os.close(ours)
+    return above
 
 
 def _tell_apart() -> None:
