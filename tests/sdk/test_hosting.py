@@ -60,3 +60,22 @@ def test_sdk_v2_puts_models_in_series(server: Server, tmp_path: Path) -> None:
 def test_sdk_v3_puts_models_in_series(server: Server, tmp_path: Path, models: list[str]) -> None:
     said = run(server, tmp_path, "sdk3", "pipeline_v3.py", server.role, *models)
     assert "pipeline: all done" in said, said[-8000:]
+
+
+def test_sdk_v2_deploys_serverless(server: Server, tmp_path: Path, models: list[str]) -> None:
+    code = server.client("sagemaker").describe_model(ModelName=models[0])["PrimaryContainer"]["Environment"]
+    said = run(server, tmp_path, "sdk2", "serverless_v2.py", server.role, code["SAGEMAKER_SUBMIT_DIRECTORY"])
+    assert "serverless: all done" in said, said[-8000:]
+
+
+def test_sdk_v3_deploys_serverless(server: Server, tmp_path: Path, models: list[str]) -> None:
+    said = run(server, tmp_path, "sdk3", "serverless_v3.py", server.role, models[2])
+    assert "serverless: all done" in said, said[-8000:]
+
+
+def test_sdk_v2_streams_what_a_model_writes(server: Server, tmp_path: Path) -> None:
+    """The example: a small GPT, trained, served serverless, its characters streamed."""
+    said = run(server, tmp_path, "sdk2", str(ROOT / "examples" / "generation" / "deploy.py"), "--steps", "20")
+    found = re.search(r"200 characters in (\d+) pieces, the first after", said)
+    assert found is not None, said[-8000:]
+    assert int(found[1]) > 10
