@@ -163,6 +163,24 @@ def test_an_update_keeps_the_queue(host: Server, endpoint: str) -> None:
     answered(host, more, f"{prefix}/")
 
 
+def test_scaling_in_waits_for_what_is_under_way(host: Server, endpoint: str) -> None:
+    sagemaker = host.client("sagemaker")
+
+    def resize(count: int) -> None:
+        wish = {"VariantName": "all", "DesiredInstanceCount": count}
+        sagemaker.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=[wish])
+        await_endpoint(host, endpoint)
+
+    asked = ask(host, endpoint, 12, 1.0)
+    resize(0)
+    (variant,) = sagemaker.describe_endpoint(EndpointName=endpoint)["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) == (0, 0)
+    until(lambda: asked.keys() & set(versions(host, "one/")))  # what was under way goes on
+    assert asked.keys() - set(versions(host, "one/")), "what waits goes on waiting"
+    resize(1)
+    answered(host, asked)
+
+
 def test_a_queue_goes_with_its_endpoint(host: Server, endpoint: str) -> None:
     sagemaker = host.client("sagemaker")
     asked = ask(host, endpoint, 10, 2.0)

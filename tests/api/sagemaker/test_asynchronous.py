@@ -280,6 +280,38 @@ def test_real_time_endpoints_have_no_queue(endpoint: Asynchronous, account: Acco
     account.delete(name)
 
 
+def test_containers_in_series_and_a_topic_that_is_not_there(account: Account) -> None:
+    name = account.model(SCRIPT)
+    container = account.sagemaker.describe_model(ModelName=name)["PrimaryContainer"]
+    role = account.server.role
+    several = [{**container, "ContainerHostname": each} for each in ("first", "second")]
+    for mode in ("Serial", "Direct"):
+        account.sagemaker.create_model(
+            ModelName=f"{name}-{mode}",
+            ExecutionRoleArn=role,
+            Containers=several,
+            InferenceExecutionConfig={"Mode": mode},
+        )
+    variant = {"VariantName": "all", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    absent = "arn:aws:sns:us-east-1:000000000000:absent"
+    request = {"EndpointConfigName": f"{name}-series", "AsyncInferenceConfig": config(name, absent)}
+    with pytest.raises(ClientError, match=r"neither a container nor a model \(Mode Direct\)"):
+        account.sagemaker.create_endpoint_config(
+            ProductionVariants=[{**variant, "ModelName": f"{name}-Direct"}], **request
+        )
+    account.sagemaker.create_endpoint_config(ProductionVariants=[{**variant, "ModelName": f"{name}-Serial"}], **request)
+    account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=f"{name}-series")
+    assert account.settled(name)["EndpointStatus"] == "InService"
+    endpoint = Asynchronous(account, name, None, "")
+    found = json.loads(endpoint.answer(endpoint.invoke("through both", Accept="text/plain")))
+    assert json.loads(found["body"]) == {"body": "through both", "content_type": "text/plain"}
+    told = endpoint.invoke("fail")
+    assert "Internal Server Error" in endpoint.answer(told, "FailureLocation")
+    until(lambda: "Received server error (500) from first with message" in endpoint.log())
+    until(lambda: f"could not be published to {absent}: NotFound" in endpoint.log())
+    account.delete(name)
+
+
 def test_its_metrics(endpoint: Asynchronous) -> None:
     endpoint.answer(endpoint.invoke("measured"))
     cloudwatch = endpoint.account.server.client("cloudwatch")

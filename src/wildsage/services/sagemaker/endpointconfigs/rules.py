@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from wildsage.core.errors import ValidationError
-from wildsage.core.routes import DIRECT
+from wildsage.core.routes import DIRECT, MULTI_MODEL
 from wildsage.services.sagemaker.endpointconfigs import serverless
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
@@ -86,10 +86,11 @@ def check_model(request: Document, variant: Document, model: Document) -> None:
 
     Shadow tests exclude endpoints of several containers (Developer Guide, "Exclusions").
     """
-    if request.get("AsyncInferenceConfig") and mode_of(model) == DIRECT:
+    if request.get("AsyncInferenceConfig") and mode_of(model) in (DIRECT, MULTI_MODEL):
         raise ValidationError(
             f"An AsyncInferenceConfig cannot be used with model {model['ModelName']} of variant "
-            f"{variant['VariantName']}: asynchronous requests cannot name a container (Mode Direct)."
+            f"{variant['VariantName']}: asynchronous requests can name neither a container nor a model "
+            f"(Mode {mode_of(model)})."
         )
     if request.get("ShadowProductionVariants") and len(containers_of(model)) > 1:
         raise ValidationError(
