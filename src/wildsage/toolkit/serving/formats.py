@@ -14,6 +14,9 @@ from typing import Any
 
 JSON, CSV, NPY, NPZ, ANY = "application/json", "text/csv", "application/x-npy", "application/x-npz", "*/*"
 UTF8 = (JSON, CSV)
+_LARGE = 4096  # below, the quick way to read CSV is none
+_QUICK_LOADTXT = (1, 23)
+_UNUSUAL = ('"', "\r", "x", "X", "_", "\n\n")
 
 
 class UnsupportedFormatError(Exception):
@@ -33,6 +36,9 @@ def decode(data: Any, content_type: str) -> Any:
     if content_type == JSON:
         return numpy.array(json.loads(data))
     if content_type == CSV:
+        numbers = _numbers(numpy, data) if len(data) >= _LARGE else None
+        if numbers is not None:
+            return numbers.squeeze()
         rows = list(csv.reader(io.StringIO(data), delimiter=",", quotechar='"', doublequote=True, strict=True))
         return numpy.array(rows).squeeze().astype(None)
     if content_type == NPY:
@@ -40,6 +46,21 @@ def decode(data: Any, content_type: str) -> Any:
     if content_type == NPZ:
         return importlib.import_module("scipy.sparse").load_npz(io.BytesIO(data))
     raise UnsupportedFormatError(content_type)
+
+
+def _numbers(numpy: Any, text: str) -> Any:
+    """What the csv module and ``astype`` make of plain rows of numbers, ten times as fast; None where they must look.
+
+    They differ on quotes, other line ends, empty lines, hexadecimal numbers; older versions of loadtxt are no faster.
+    """
+    if tuple(map(int, numpy.__version__.split(".")[:2])) < _QUICK_LOADTXT:
+        return None
+    if any(each in text for each in _UNUSUAL) or text.startswith("\n"):
+        return None
+    try:
+        return numpy.loadtxt(io.StringIO(text), delimiter=",", ndmin=2, comments=None)
+    except ValueError:
+        return None
 
 
 def decode_plain(data: Any, content_type: str) -> Any:
@@ -58,7 +79,8 @@ def encode(value: Any, content_type: str) -> bytes:
             array = array.reshape(-1, 1)
         stream = io.StringIO()
         csv.writer(stream, lineterminator="\n", delimiter=",", quotechar='"', doublequote=True, strict=True).writerows(
-            array
+            # Python's own numbers are written alike, and faster; those of other widths have other digits.
+            array.tolist() if array.dtype.kind in "iub" or array.dtype == numpy.float64 else array
         )
         return stream.getvalue().encode()
     return _encode(value, content_type)
