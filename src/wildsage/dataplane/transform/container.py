@@ -17,6 +17,7 @@ from wildsage.wire.http.messages import Body, BytesBody, Headers, Request, Respo
 
 log = logging.getLogger(__name__)
 
+_PING_WAIT, _PING_SECONDS = 0.02, 2.0
 _ASK_SECONDS = 10.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _ABSENT_SECONDS = 300.0
@@ -82,6 +83,24 @@ class Containers:
 
     def close(self) -> None:
         self._client.close()
+
+    async def ready(self) -> None:
+        """Returns once all of them answer /ping; control gives up sooner, if it must."""
+        for _, address in self._order.containers:
+            while True:
+                if await self._pings(address):
+                    break
+                await asyncio.sleep(_PING_WAIT)
+
+    async def _pings(self, address: str) -> bool:
+        request = Request("GET", "/ping", [("host", "localhost")], BytesBody())
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                response = await self._client.send(address, request)
+                await _read(response)
+        except (Unreachable, AnswerLost, OSError, TimeoutError):
+            return False
+        return response.status == 200
 
     async def limits(self) -> Limits:
         """Asks the first for its execution parameters, which it need not have."""

@@ -64,6 +64,7 @@ class Work:
                 await asyncio.gather(*workers, return_exceptions=True)
 
     async def _begin(self) -> None:
+        await self._containers.ready()
         self._limits = limits = await self._containers.limits()
         self._gate, self._room = asyncio.Semaphore(limits.concurrent), asyncio.Semaphore(limits.concurrent + 1)
         _say(self._shown_limits())

@@ -1,8 +1,8 @@
 """Brings transform jobs from InProgress to their end, one step at a time.
 
-    prepare ─► fill ─► launch ─► start ─► send ─► carry ─► clean ─► (over)
-                         ▲                          ├─► stop ─┘
-                         └───────── mend ◄──────────┘
+    prepare ─► fill ─► launch ─► start ─► carry ─► clean ─► (over)
+                         ▲                  ├─► stop ─┘
+                         └───── mend ◄──────┘
 
 *mend*: a container or the process that carries the data was killed; the instance is brought up again, and goes on with
 the object it was at. The other instances go on meanwhile.
@@ -29,7 +29,7 @@ from wildsage.services.sagemaker.instance.jobs import STOP, TERMINAL
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.services.sagemaker.transform import carrier
-from wildsage.services.sagemaker.transform.hands import CARRIER, MODELS, Hands
+from wildsage.services.sagemaker.transform.hands import MODELS, Hands
 from wildsage.services.sagemaker.transform.kind import TRANSFORM_JOB
 from wildsage.services.sagemaker.transform.plan import Job
 from wildsage.store.resources import Resource
@@ -39,6 +39,7 @@ _START_SECONDS = 480.0
 _STOP_GRACE = 30.0
 _MOST_MENDED = 2
 """How often an instance is brought up again without having finished an object in between."""
+_SIGNALS = 128  # exit codes beyond it: killed by a signal
 _DOING = {"prepare": "preparing the image", "fill": "downloading the model", "launch": "launching the containers"}
 _TAIL = 400
 
@@ -56,7 +57,6 @@ class TransformController:
             "fill": self._fill,
             "launch": self._launch,
             "start": self._start,
-            "send": self._send,
             "carry": self._carry,
             "mend": self._mend,
             "stop": self._stop,
@@ -72,7 +72,7 @@ class TransformController:
             return await self._clean(resource, job)  # what fails here is tried again until nothing is left
         if resource.wish == STOP and stage in ("prepare", "fill"):
             return self._end(resource, "Stopped")
-        if resource.wish == STOP and stage not in ("launch", "send", "stop"):
+        if resource.wish == STOP and stage not in ("launch", "stop"):
             return self._next(resource, "stop")
         try:
             return await self._stages[stage](resource, job)
@@ -111,23 +111,32 @@ class TransformController:
 
     async def _launch(self, resource: Resource, job: Job) -> Step:
         """Those that are not launched yet, or were lost."""
-        missing = [host for host in job.hosts if MODELS not in self._held(resource, host)]
+        missing = [host for host in job.hosts if not self._held(resource, host)]
         launched = await together(self._hands.launch(job, host) for host in missing)
-        held = {
-            host.name: {MODELS: [dict(each) for each in handles]}
-            for host, handles in zip(missing, launched, strict=True)
-        }
-        now = self._platform.clock.now()
-        step = self._next(resource, "start", hosts=self._holding(resource, held), deadline=now + _START_SECONDS)
+        held = {host.name: handles for host, handles in zip(missing, launched, strict=True)}
+        now, door = self._platform.clock.now(), self._platform.settings.url
+        step = self._next(
+            resource, "start", hosts=self._holding(resource, held), deadline=now + _START_SECONDS, door=door
+        )
         return replace(step, status={"TransformStartTime": now, **step.status})
 
     async def _start(self, resource: Resource, job: Job) -> Step:
+        """Waits until all containers answer."""
         for host in job.hosts:
             self._hands.attend(job, host, self._held(resource, host))
-        await together(self._started(resource, job, host) for host in job.hosts)
-        return self._next(resource, "send")
+        if resource.state["door"] != self._platform.settings.url:
+            return self._moved(resource, job)
+        broken = await together(self._started(resource, job, host) for host in job.hosts)
+        if lost := [name for name in broken if name]:
+            return self._next(resource, "mend", broken=lost, forgiven=False)
+        return self._next(resource, "carry")
 
-    async def _started(self, resource: Resource, job: Job, host: Host) -> None:
+    def _moved(self, resource: Resource, job: Job) -> Step:
+        """The server was started again on another port: what carries the data knocks at a door that is gone."""
+        return self._next(resource, "mend", broken=[host.name for host in job.hosts], forgiven=True)
+
+    async def _started(self, resource: Resource, job: Job, host: Host) -> str:
+        """Empty once an instance answers; its name if it was killed. Raises JobFault if it does not come up."""
         held = self._held(resource, host)
         healthy = asyncio.ensure_future(self._hands.healthy(held))
         ended = asyncio.ensure_future(self._hands.models_end(held))
@@ -137,9 +146,13 @@ class TransformController:
             await asyncio.wait({healthy, ended, alarm}, return_when=asyncio.FIRST_COMPLETED)
             if healthy.done():
                 healthy.result()
-                return
+                return ""
             words = "did not pass the ping health check"
             if ended.done():
+                found = await self._hands.inspect(held[MODELS][ended.result()])
+                killed = found.phase is Phase.LOST or (found.exit_code or 0) > _SIGNALS
+                if killed and not found.out_of_memory and not await self._given_up(resource, job, host):
+                    return host.name
                 raise await self._ended(job, host, held, ended.result(), words)
             log = await self._hands.last_words(job, host, held, 0)
             raise ClientFault(
@@ -149,6 +162,11 @@ class TransformController:
             for each in (healthy, ended, alarm):
                 each.cancel()
             await asyncio.gather(healthy, ended, alarm, return_exceptions=True)
+
+    async def _given_up(self, resource: Resource, job: Job, host: Host) -> bool:
+        """Whether an instance was brought up again often enough, for nothing."""
+        tried, over = resource.state.get("mended", {}).get(host.name, (0, 0))
+        return bool(tried >= _MOST_MENDED and len((await self._hands.progress(job, host)).over) == over)
 
     async def _ended(self, job: Job, host: Host, held: dict[str, Any], number: int, words: str) -> ClientFault:
         """Why a container ended that should have gone on."""
@@ -164,23 +182,12 @@ class TransformController:
         log = await self._hands.last_words(job, host, held, number)
         return ClientFault(f"AlgorithmError: The {called} {words}: {how}. Its log ends: {_end_of(log)}")
 
-    async def _send(self, resource: Resource, job: Job) -> Step:
-        missing = [host for host in job.hosts if CARRIER not in self._held(resource, host)]
-        sent = await together(self._hands.send(job, host, self._held(resource, host)) for host in missing)
-        held = {
-            host.name: {**self._held(resource, host), CARRIER: dict(handle)}
-            for host, handle in zip(missing, sent, strict=True)
-        }
-        return self._next(resource, "carry", hosts=self._holding(resource, held), door=self._platform.settings.url)
-
     async def _carry(self, resource: Resource, job: Job) -> Step:
         """Waits until all instances have done what they could; a wish to stop interrupts it."""
         for host in job.hosts:
             self._hands.attend(job, host, self._held(resource, host))
         if resource.state["door"] != self._platform.settings.url:
-            # The server was started again on another port: what carries the data knocks at a door that is gone.
-            moved = [host.name for host in job.hosts]
-            return self._next(resource, "mend", broken=moved, forgiven=True)
+            return self._moved(resource, job)
         outcomes = [asyncio.ensure_future(self._carried(resource, job, host)) for host in job.hosts]
         try:
             for each in asyncio.as_completed(outcomes):
@@ -203,9 +210,7 @@ class TransformController:
                 return ""
             if ended.done():
                 found = await self._hands.inspect(held[MODELS][ended.result()])
-                tried, over = resource.state.get("mended", {}).get(host.name, (0, 0))
-                done = len((await self._hands.progress(job, host)).over)
-                if found.out_of_memory or (tried >= _MOST_MENDED and done == over):
+                if found.out_of_memory or await self._given_up(resource, job, host):
                     await self._hands.stop_carrier(held, 0)
                     raise await self._ended(job, host, held, ended.result(), "ended while it transformed")
             return host.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -63,33 +63,32 @@ class Hands:
 
         await together(one(host) for host in job.hosts)
 
-    async def launch(self, job: Job, host: Host) -> list[Handle]:
-        """The containers of one instance, or those that run already; all or none. Raises JobFault, RuntimeRefused."""
-        held: list[Handle] = []
+    async def launch(self, job: Job, host: Host) -> dict[str, Any]:
+        """The containers of one instance and what carries its data, which waits until they answer.
+
+        Those that run already are found; all or none. Raises JobFault, RuntimeRefused.
+        """
+        models: list[Handle] = []
         try:
             for container in job.containers:
-                held.append(await self._launching.launch(job.place(host, container), job.stream(host, container)))
+                models.append(await self._launching.launch(job.place(host, container), job.stream(host, container)))
+            carrying = await self._send(job, host, models)
         except (Exception, asyncio.CancelledError):
-            for handle in held:  # no document knows them yet
+            for handle in models:  # no document knows them yet
                 await self._runtime.remove(handle)
             raise
-        return held
+        return {MODELS: [dict(each) for each in models], CARRIER: dict(carrying)}
 
     async def healthy(self, handles: Handles) -> None:
         """Returns once all containers of an instance answer; whoever calls bounds the time."""
         addresses = [self._runtime.address_of(handle) for handle in handles[MODELS]]
         await together(until_healthy(self._platform.clock, address) for address in addresses)
 
-    async def send(self, job: Job, host: Host, handles: Handles) -> Handle:
-        """The process that carries the data, begun or found. Raises JobFault, RuntimeRefused."""
-        addresses = [self._runtime.address_of(handle) for handle in handles[MODELS]]
-        order = plan.order(
-            job.document,
-            self._platform.settings.url,
-            job.region,
-            zip((each.hostname for each in job.containers), carrier.seen(addresses), strict=True),
-        )
-        folder = job.folder(host)
+    async def _send(self, job: Job, host: Host, models: Sequence[Handle]) -> Handle:
+        addresses = [self._runtime.address_of(handle) for handle in models]
+        names = (each.hostname for each in job.containers)
+        seen = zip(names, carrier.seen(addresses), strict=True)
+        order, folder = plan.order(job.document, self._platform.settings.url, job.region, seen), job.folder(host)
         await in_thread(lambda _: carrier.write_order(folder, order))
         caller = await roles.assume(self._platform, job.role_arn)
         spec = carrier.spec(f"{host.name}-data", folder, addresses, credentials_uri(self._platform, caller))
