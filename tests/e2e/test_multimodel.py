@@ -192,6 +192,8 @@ def test_a_model_that_cannot_be_loaded(many: Many, endpoint: str) -> None:
     assert code == "ModelError"
     assert "Received server error (500) from primary with message" in words
     assert "could not convert string to float: 'nothing'" in words
+    many.put(endpoint, "broken.tar.gz", 9)
+    assert many.ask(endpoint, "broken.tar.gz") == [9, 18]
     many.put(endpoint, "good.tar.gz", 7)
     assert many.ask(endpoint, "good.tar.gz") == [7, 14]
     code, words = many.refused(endpoint, "good.tar.gz", "text")

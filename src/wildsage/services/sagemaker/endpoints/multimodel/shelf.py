@@ -6,11 +6,11 @@ import asyncio
 import errno
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from wildsage.core import trees
 from wildsage.core.clock import Clock
@@ -43,6 +43,14 @@ class Unloadable(Exception):
         self.answer = answer
 
 
+@dataclass(slots=True)
+class _Turn:
+    """``wanted``: by how many, the one that has it included."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the models of an endpoint lie: ``prefix``, read as the model's role."""
@@ -68,7 +76,7 @@ class Shelf:
         self._routers = routers
         self._clock = clock
         self._measure = measure
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of whoever has or wants one
+        self._turns: dict[str, _Turn] = {}
         self._evicting = asyncio.Lock()
         self._loads = 0
         self.loaded: dict[str, float] | None = None
@@ -93,12 +101,18 @@ class Shelf:
                 await self._take_out(target)
                 await in_thread(lambda _: trees.remove(self._place(target)))
 
-    def _turn(self, target: str) -> asyncio.Lock:
-        """One thing at a time happens to a model."""
-        turn = self._turns.get(target)
-        if turn is None:
-            turn = self._turns[target] = asyncio.Lock()
-        return turn
+    @asynccontextmanager
+    async def _turn(self, target: str) -> AsyncIterator[None]:
+        """One thing at a time happens to a model. Those that are in ``_turns`` have something under way or waiting."""
+        turn = self._turns.setdefault(target, _Turn())
+        turn.wanted += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.wanted -= 1
+            if not turn.wanted:
+                del self._turns[target]
 
     def _place(self, target: str) -> Path:
         return self.folder / name_of(target)
@@ -161,6 +175,8 @@ class Shelf:
             late = self._clock.monotonic() - began > _LONGEST_SECONDS
             if answer.status != NO_MEMORY or late or not await self._evict(target):
                 known.pop(target, None)
+                if answer.status != NO_MEMORY:  # the next try gets what is in S3 by then
+                    await in_thread(lambda _: trees.remove(self._place(target)))
                 raise Unloadable(answer)
         if answer.status == LOADED[0]:
             self._measure("ModelLoadingTime", self._clock.monotonic() - asked)
@@ -190,11 +206,10 @@ class Shelf:
             now = self._clock.monotonic()
             order = sorted(candidates, key=lambda each: max(known[each], last.get(each, 0.0)))
             for target in order:
-                turn = self._turn(target)
                 fresh = target not in last and now - known[target] < _FRESH_SECONDS
-                if fresh or turn.locked():
+                if fresh or target in self._turns:
                     continue
-                async with turn:
+                async with self._turn(target):
                     if await self._released(target):
                         await self._take_out(target)
                         return True

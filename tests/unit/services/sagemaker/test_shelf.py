@@ -1,0 +1,182 @@
+"""The models of one instance: fetched once, loaded, unloaded for others, and found again by another control."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import tarfile
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wildsage.core.caller import Caller
+from wildsage.core.clock import SystemClock
+from wildsage.core.errors import ApiError
+from wildsage.core.settings import DataDir
+from wildsage.services.sagemaker.endpoints.multimodel import shelf as shelves
+from wildsage.services.sagemaker.endpoints.multimodel.container import Container
+from wildsage.services.sagemaker.endpoints.multimodel.shelf import Shelf, Source, Unloadable, name_of
+from wildsage.services.sagemaker.endpoints.routers import Routers
+from wildsage.services.sagemaker.instance.places import Location
+from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.store.codec import Document
+from wildsage.wire.http.client import Client
+from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.http.server import start_server
+
+ROLE = Caller("000000000000", "arn:aws:iam::000000000000:role/r", "AROA", "arn:aws:iam::000000000000:role/r", "")
+
+
+@dataclass
+class World:
+    """A bucket (``objects``) and somebody else's container, which has room for ``room`` models."""
+
+    folder: Path
+    client: Client
+    objects: dict[str, bytes] = field(default_factory=dict)
+    fetched: Counter[str] = field(default_factory=Counter)
+    loaded: list[str] = field(default_factory=list)
+    room: int = 2
+    broken: bool = False
+    measured: Counter[str] = field(default_factory=Counter)
+
+    async def call(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> Document:
+        """The bucket."""
+        assert (service, operation) == ("s3", "GetObject")
+        self.fetched[params["Key"]] += 1
+        await asyncio.sleep(0)
+        if params["Key"] not in self.objects:
+            raise ApiError("NoSuchKey", "The specified key does not exist.", 404)
+        return {"Body": self.objects[params["Key"]]}
+
+    async def allowed(
+        self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
+    ) -> bool:
+        return True
+
+    async def container(self, request: Request) -> Response:
+        body = await request.body.read(65536)
+        if request.method == "GET":
+            page = int(request.query.rpartition("=")[2] or 0)  # one model a page
+            names = [{"modelName": name, "modelUrl": "-"} for name in self.loaded[page : page + 1]]
+            more = {"nextPageToken": str(page + 1)} if page + 1 < len(self.loaded) else {}
+            return Response(200, [], json.dumps({"models": names, **more}).encode())
+        if request.method == "DELETE":
+            self.loaded.remove(request.path.rpartition("/")[2])
+            return Response(200, [], b"{}")
+        name = json.loads(body)["model_name"]
+        if name in self.loaded:
+            return Response(409, [], b"{}")
+        if self.broken:
+            return Response(500, [], b"broken")
+        if len(self.loaded) >= self.room:
+            return Response(507, [], b"full")
+        self.loaded.append(name)
+        return Response(200, [], b"{}")
+
+    def shelf(self) -> Shelf:
+        """As a control that has just started has it."""
+        address = f"unix:{self.folder}/c.sock"
+        routers = Routers(DataDir(self.folder), self.client)
+
+        def measure(name: str, seconds: float) -> None:
+            self.measured[name] += 1
+
+        return Shelf(self.folder / "models", Container(self.client, address), routers, SystemClock(), measure)
+
+    @property
+    def source(self) -> Source:
+        return Source(Location("bucket", "models/"), Transfers(self, ROLE, "us-east-1"))
+
+    def on_disk(self, *targets: str) -> list[bool]:
+        return [(self.folder / "models" / name_of(target) / "model" / "weights").exists() for target in targets]
+
+    def in_memory(self, *targets: str) -> list[bool]:
+        return [name_of(target) in self.loaded for target in targets]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    (tmp_path / "models").mkdir()
+    found = World(tmp_path, Client())
+    for name in "abcd":
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            tar.addfile(tarfile.TarInfo("weights"), io.BytesIO())
+        found.objects[f"models/{name}"] = packed.getvalue()
+    server = await start_server(found.container, path=tmp_path / "c.sock")
+    yield found
+    found.client.close()
+    await server.close(0.1)
+
+
+async def test_it_is_fetched_and_loaded_once(world: World) -> None:
+    shelf = world.shelf()
+    places = await asyncio.gather(*(shelf.load("a", world.source) for _ in range(5)))
+    assert set(places) == {(f"unix:{world.folder}/c.sock", f"/models/{name_of('a')}/invoke")}
+    assert world.fetched == {"models/a": 1}
+    assert world.measured == {"ModelDownloadingTime": 1, "ModelLoadingTime": 1}
+
+
+async def test_the_one_not_used_for_longest_goes(world: World) -> None:
+    shelf = world.shelf()
+    for target in "abca":
+        await shelf.load(target, world.source)
+    assert world.in_memory(*"abc") == [True, False, True]
+    assert world.on_disk(*"abc") == [True, True, True]
+    assert world.fetched == {"models/a": 1, "models/b": 1, "models/c": 1}
+    assert world.measured["ModelUnloadingTime"] == 2
+
+
+async def test_all_get_their_turn_where_there_is_room_for_one(world: World) -> None:
+    world.room = 1
+    shelf = world.shelf()
+    await asyncio.gather(*(shelf.load(target, world.source) for target in "abcdabcd"))
+    assert len(world.loaded) == 1
+
+
+async def test_another_control_goes_on(world: World) -> None:
+    for target in "ab":
+        await world.shelf().load(target, world.source)
+    shelf = world.shelf()
+    await shelf.load("a", world.source)
+    await shelf.load("c", world.source)
+    assert world.in_memory(*"abc") == [True, False, True]
+    assert world.measured["ModelLoadingTime"] == 3  # not of the one that was there
+
+
+async def test_what_is_not_loaded_leaves_a_disk_that_is_short(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = world.shelf()
+    for target in "abc":
+        await shelf.load(target, world.source)
+    assert world.on_disk(*"abc") == [True, True, True]
+    monkeypatch.setattr(shelves, "_SPARE_BYTES", 1 << 62)
+    await shelf.load("d", world.source)
+    assert world.on_disk(*"abcd") == [False, True, True, True]
+
+
+async def test_a_model_that_is_not_kept(world: World) -> None:
+    shelf = world.shelf()
+    await shelf.load("a", world.source)
+    await shelf.unload("a")
+    assert (world.in_memory("a"), world.on_disk("a")) == ([False], [False])
+
+
+async def test_what_cannot_be_had(world: World) -> None:
+    shelf = world.shelf()
+    with pytest.raises(ApiError, match=r"Failed to download model data\(bucket: bucket, key: models/x\)"):
+        await shelf.load("x", world.source)
+    world.broken = True
+    with pytest.raises(Unloadable, match="500"):
+        await shelf.load("a", world.source)
+    assert world.on_disk("a") == [False]
+    world.broken, world.room = False, 0
+    with pytest.raises(Unloadable, match="507"):
+        await shelf.load("a", world.source)
