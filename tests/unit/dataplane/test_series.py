@@ -302,6 +302,18 @@ async def test_containers_that_are_invoked_by_name(plant: Plant) -> None:
     assert (await plant.invoke(TargetContainerHostname="one"))["Body"]
 
 
+async def test_a_container_that_is_invoked_by_name_may_stream(plant: Plant) -> None:
+    await pipeline(plant, step("a"), step("b"), mode="Direct")
+
+    def call(**target: str) -> bytes:
+        answer = plant.boto().invoke_endpoint_with_response_stream(EndpointName="iris", Body=b"x", **target)
+        return b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"])
+
+    assert (await asyncio.to_thread(call, TargetContainerHostname="two")).startswith(b"x|b")
+    with pytest.raises(ClientError, match="requires target container hostname header"):
+        await asyncio.to_thread(call)
+
+
 @pytest.mark.parametrize(
     ("mode", "parameters", "words"),
     [

@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 import pytest
-from tests.unit.services.sagemaker.conftest import BUCKET, Server
+from tests.unit.services.sagemaker.conftest import BUCKET, SKLEARN, Server
 from tests.unit.services.sagemaker.fleets import serving, variant
 from tests.unit.services.sagemaker.hosting import Hosting, ask
 from tests.unit.services.sagemaker.test_endpoint_updates import in_service, killed_in_step
@@ -199,3 +199,21 @@ async def test_control_is_killed_while_two_containers_come_up_together(server: S
     await hosting.left(2)
     await hosting.delete("killed")
     assert hosting.folders() == []
+
+
+async def test_a_model_that_was_made_anew_is_looked_at_again(hosting: Hosting) -> None:
+    await hosting.model("shadowed")
+    variants = [
+        {"VariantName": name, "ModelName": "shadowed", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
+        for name in ("a", "b")
+    ]
+    await hosting.call(
+        "CreateEndpointConfig",
+        EndpointConfigName="shadowed",
+        ProductionVariants=variants[:1],
+        ShadowProductionVariants=variants[1:],
+    )
+    await hosting.call("DeleteModel", ModelName="shadowed")
+    await hosting.models("shadowed", {"Image": SKLEARN}, {"Image": SKLEARN})
+    with pytest.raises(ApiError, match="ShadowProductionVariants cannot be used with a model of several containers"):
+        await hosting.endpoint("shadowed")

@@ -9,6 +9,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.declared import described, listed
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
+from wildsage.services.sagemaker.endpointconfigs.rules import check_model
 from wildsage.services.sagemaker.endpoints import alarms, deployment, fleet, moves, rules, serverless, summaries
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
@@ -31,6 +32,7 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
     for member in ("ProductionVariants", "ShadowProductionVariants"):
         for document in config.spec.get(member) or ():
             model = await crud.fetch(ctx, MODEL, document["ModelName"])
+            check_model(config.spec, document, model.spec)  # it may be another than when the configuration was made
             variants.append(
                 Variant(
                     name=document["VariantName"],
