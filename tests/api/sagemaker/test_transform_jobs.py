@@ -195,7 +195,7 @@ def test_input_that_is_not_there(account: Account, model: str) -> None:
 def test_input_that_is_deleted_or_overwritten_meanwhile(account: Account, model: str) -> None:
     """The container waits while it happens, at the first of two objects or early in a large one."""
     name = transform(account, model, name=put(account, {"a.csv": b"wait\n1\n", "b.csv": b"2\n"}))
-    until(lambda: "data-log" in started(account, name))
+    until(lambda: "it waits" in container_log(account, name))
     account.s3.delete_object(Bucket=BUCKET, Key=f"{name}/in/b.csv")
     go_on(account)
     job = transformed(account, name)
@@ -205,7 +205,7 @@ def test_input_that_is_deleted_or_overwritten_meanwhile(account: Account, model:
 
     large = b"wait\n" + b"1\n" * 8_000_000
     name = transform(account, model, name=put(account, {"a.csv": large}), MaxPayloadInMB=1)
-    until(lambda: "data-log" in started(account, name))
+    until(lambda: "it waits" in container_log(account, name))
     account.put(f"{name}/in/a.csv", b"2\n" * 8_000_000)
     go_on(account)
     job = transformed(account, name)
@@ -214,12 +214,12 @@ def test_input_that_is_deleted_or_overwritten_meanwhile(account: Account, model:
     assert outputs(account, name) == {}
 
 
-def started(account: Account, name: str) -> dict[str, str]:
-    """The log streams that say something."""
+def container_log(account: Account, name: str) -> str:
+    """What the container has said so far."""
     try:
-        return {stream: text for stream, text in logged(account, name).items() if text}
+        return logged(account, name).get("", "")
     except account.logs.exceptions.ResourceNotFoundException:
-        return {}
+        return ""
 
 
 def test_an_output_bucket_that_is_denied(account: Account, model: str) -> None:

@@ -22,6 +22,7 @@ def transform_fn(model, body, content_type, accept):
     if "sleep" in text:
         time.sleep(600)
     if "wait" in text:
+        print("it waits", flush=True)
         while not os.path.exists("/opt/ml/go"):
             time.sleep(0.02)
     if "exit" in text:
