@@ -8,6 +8,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,12 @@ def processes(server: Server, words: bytes) -> list[int]:
     return found
 
 
-def kill(server: Server, words: bytes) -> None:
-    """SIGKILL to one of them, once there is one."""
-    for pid in wait_until(lambda: processes(server, words), _PATIENCE)[:1]:
-        try:
+def kill(server: Server, words: bytes, job: str) -> None:
+    """SIGKILL to one of them, once there is one; the job may be over before."""
+    wait_until(lambda: processes(server, words) or over(server, job), _PATIENCE)
+    for pid in processes(server, words)[:1]:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 def test_a_job_goes_on_however_often_control_is_killed(started: Server) -> None:
@@ -117,10 +117,8 @@ def test_a_job_goes_on_however_often_control_is_killed(started: Server) -> None:
 
 def test_what_carries_the_data_and_the_model_are_killed(started: Server) -> None:
     begin(started, "instances", instances=1)
-    kill(started, CARRIER)
-    wait_until(lambda: processes(started, CARRIER) or over(started, "instances"), _PATIENCE)
-    if not over(started, "instances"):
-        kill(started, MODEL)
+    kill(started, CARRIER, "instances")
+    kill(started, MODEL, "instances")
     check(started, "instances")
 
 
@@ -130,7 +128,7 @@ def test_half_an_upload_is_taken_away(started: Server) -> None:
     begin(started, "half", instances=1, below="long/", strategy="SingleRecord")
     s3, folder = started.client("s3"), started.data / "instances"
     wait_until(lambda: s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads"), _PATIENCE)
-    kill(started, CARRIER)
+    kill(started, CARRIER, "half")
     for ml in folder.glob("transform-*/*-1/ml"):
         (ml / "go").touch()
     job = wait_until(lambda: over(started, "half"), _PATIENCE)
@@ -142,7 +140,7 @@ def test_half_an_upload_is_taken_away(started: Server) -> None:
 
 def test_a_job_goes_on_after_a_restart_on_another_port(started: Server) -> None:
     begin(started, "restarted", instances=1)
-    wait_until(lambda: processes(started, CARRIER), _PATIENCE)
+    wait_until(lambda: processes(started, CARRIER) or over(started, "restarted"), _PATIENCE)
     started.stop()
     again = start_server(started.data)
     try:
