@@ -20,6 +20,8 @@ SCRIPT = """
 import json, os, time
 def model_fn(folder):
     text = open(os.path.join(folder, "factor")).read()
+    if text == "exit":
+        os._exit(9)
     size = os.path.join(folder, "bytes")
     held = bytearray(int(open(size).read()) if os.path.exists(size) else 0)
     for place in range(0, len(held), 4096):
@@ -132,6 +134,8 @@ async def test_a_model_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
         status, told = await load(served, tmp_path, "a", "two")
         assert status == 500
         assert "could not convert string to float: 'two'" in told["message"]
+        status, told = await load(served, tmp_path, "c", "exit")
+        assert (status, "ended before it had" in told["message"]) == (500, True)
         assert await ask(served, "GET", "/models") == (200, {"models": []})
         assert (await load(served, tmp_path, "b", "2"))[0] == 200
 

@@ -144,7 +144,10 @@ class Front(Loop):
             return None
         if known is not None or not self._memory.has_room(self._models.values()):
             return _error(507, "InsufficientMemoryException", f"There is no memory for {name}.")
-        started = model.start(self._origin, name, url)
+        try:
+            started = model.start(self._origin, name, url)
+        except OSError as error:  # as many processes as there may be, or no memory for another
+            return _error(507, "InsufficientMemoryException", f"There is no process for {name}: {error.strerror}.")
         started.waiting.append(connection)
         self._models[name] = started
         self.watch(started.report, self._report_of(started))
@@ -170,14 +173,14 @@ class Front(Loop):
             if not data:
                 self.unwatch(known.report)
                 os.close(known.report)
-                self._told(known, json.loads(known.told or b"{}"))
+                self._told(known, _read(known.told))
 
         return attend
 
     def _told(self, known: Model, said: Mapping[str, Any]) -> None:
         """A model is loaded, or will never be."""
         if "private" not in said:
-            words = said.get("error") or "The process that loaded the model was killed."
+            words = said.get("error") or "The process that loaded it ended before it had."
             self._forget(known, _error(500, "InternalServerException", f"The model could not be loaded. {words}"))
             return
         known.private = said["private"]
@@ -222,6 +225,15 @@ class Front(Loop):
         waiting, known.unloading = known.unloading, []
         for connection in waiting:
             self.answer_later(connection, _json(200, {"status": "unloaded"}))
+
+
+def _read(told: bytes) -> dict[str, Any]:
+    """What a model's process has told; empty if it ended before that was whole."""
+    try:
+        found: dict[str, Any] = json.loads(told)
+    except ValueError:
+        return {}
+    return found
 
 
 def _noticed(number: int, frame: object) -> None:
