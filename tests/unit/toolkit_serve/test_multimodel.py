@@ -186,17 +186,19 @@ async def test_a_limit_on_their_number(tmp_path: Path) -> None:
 async def test_models_end_with_their_container(tmp_path: Path) -> None:
     process, _ = await start(tmp_path, "sklearn", SCRIPT, SAGEMAKER_MULTI_MODEL="true")
     served = Served(process, f"unix:{tmp_path}/serve.sock", tmp_path / "log", Client())
-    await until((tmp_path / "serve.sock").exists)
-    async with asyncio.timeout(60):
-        while True:
-            with contextlib.suppress(Unreachable):
-                await ask(served, "GET", "/ping")
-                break
-            await asyncio.sleep(0.01)
-    await load(served, tmp_path, "a", "2")
-    workers = served.workers()
-    assert len(workers) == 1
-    served.client.close()
-    process.kill()
-    await process.wait()
+    try:
+        await until((tmp_path / "serve.sock").exists)
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(Unreachable):
+                    await ask(served, "GET", "/ping")
+                    break
+                await asyncio.sleep(0.01)
+        await load(served, tmp_path, "a", "2")
+        workers = served.workers()
+        assert len(workers) == 1
+    finally:
+        served.client.close()
+        process.kill()
+        await process.wait()
     await until(lambda: not Path(f"/proc/{workers[0]}").exists())
