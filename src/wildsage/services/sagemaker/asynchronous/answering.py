@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from wildsage.core.caller import Caller
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.kit.context import Platform
+from wildsage.kit.roles import IDENTITY_CHANGED
 from wildsage.services.sagemaker.asynchronous.bodies import Answer, Pieces, described, onward, read
 from wildsage.services.sagemaker.asynchronous.lines import Hosts, Place
 from wildsage.services.sagemaker.asynchronous.notices import End
@@ -74,6 +75,8 @@ class Answering:
     def __init__(self, platform: Platform, client: Client) -> None:
         self._platform = platform
         self._client = client
+        self._callers: dict[str, Caller] = {}  # until anything of who is who changes: a role is looked up once
+        platform.hints.listen(IDENTITY_CHANGED, self._forget)
 
     async def attempt(self, request: Queued, hosts: Hosts, place: Place, repeated: bool, free: Free) -> Attempt:
         """Raises Again. ``repeated``: another process may have answered it already."""
@@ -100,17 +103,24 @@ class Answering:
             return end
         kind, words = "text/plain", end.failure.encode()
         try:
-            caller = await roles.assume(self._platform, role)
+            caller = await self._assume(role)
             await self._put(request, "Failure", hosts, caller, hosts.key.region, words, kind)
-        except (ApiError, ClientFault):
+        except (ApiError, Failed):
             return end  # nobody may write there: the notice and the log say what happened
         return End(end.failure, kind, request.document["Failure"], words)
 
+    def _forget(self, _: str) -> None:
+        self._callers = {}
+
     async def _assume(self, role: str) -> Caller:
-        try:
-            return await roles.assume(self._platform, role)
-        except ClientFault as error:
-            raise Failed(str(error)) from None
+        callers = self._callers  # what is found by a look that began before a change is forgotten with it
+        known = callers.get(role)
+        if known is None:
+            try:
+                known = callers[role] = await roles.assume(self._platform, role)
+            except ClientFault as error:
+                raise Failed(str(error)) from None
+        return known
 
     async def _left(self, request: Queued, hosts: Hosts, caller: Caller) -> End | None:
         """How an earlier process ended it, if it got as far as S3."""
