@@ -22,6 +22,14 @@ def model_fn(folder):
     text = open(os.path.join(folder, "factor")).read()
     if text == "exit":
         os._exit(9)
+    if text in ("leaves", "is left") and os.fork() == 0:
+        for _ in range(6000):
+            if not os.path.exists(os.path.join(folder, "over")):
+                time.sleep(0.1)
+        os._exit(0)
+    if text == "is left":
+        os._exit(3)
+    text = text.replace("leaves", "1")
     size = os.path.join(folder, "bytes")
     held = bytearray(int(open(size).read()) if os.path.exists(size) else 0)
     for place in range(0, len(held), 4096):
@@ -138,6 +146,16 @@ async def test_a_model_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
         assert (status, "ended before it had" in told["message"]) == (500, True)
         assert await ask(served, "GET", "/models") == (200, {"models": []})
         assert (await load(served, tmp_path, "b", "2"))[0] == 200
+
+
+async def test_what_loading_leaves_running_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async with many(tmp_path) as served:
+        assert (await load(served, tmp_path, "a", "leaves"))[0] == 200
+        assert await ask(served, "POST", "/models/a/invoke", [1]) == (200, [1.0])
+        status, told = await load(served, tmp_path, "b", "is left")
+        assert (status, "ended before it had" in told["message"]) == (500, True)
+        for name in ("a", "b"):
+            (tmp_path / "models" / name / "model" / "over").touch()
 
 
 async def test_a_model_whose_process_dies_can_be_loaded_again(tmp_path: Path) -> None:

@@ -170,12 +170,16 @@ class Front(Loop):
         def attend() -> None:
             data = os.read(known.report, 1 << 20)
             known.told += data
-            if not data:
-                self.unwatch(known.report)
-                os.close(known.report)
-                self._told(known, _read(known.told))
+            if not data or data.endswith(b"\n"):
+                self._heard(known)
 
         return attend
+
+    def _heard(self, known: Model) -> None:
+        """All that its process will ever tell; its pipe need not end, since what loading forked holds it as well."""
+        self.unwatch(known.report)
+        os.close(known.report)
+        self._told(known, _read(known.told))
 
     def _told(self, known: Model, said: Mapping[str, Any]) -> None:
         """A model is loaded, or will never be."""
@@ -212,8 +216,18 @@ class Front(Loop):
             if pid == 0:
                 return
             for known in list(self._models.values()):
-                if known.pid == pid and (known.loaded or known.unloading):
-                    self._gone(known, os.waitstatus_to_exitcode(status))
+                if known.pid == pid:
+                    if not known.loaded and not known.unloading:
+                        self._hear_last(known)
+                    if known.loaded or known.unloading:
+                        self._gone(known, os.waitstatus_to_exitcode(status))
+
+    def _hear_last(self, known: Model) -> None:
+        """Of a process that has ended before it was heard."""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(known.report, 1 << 20):
+                known.told += data
+        self._heard(known)
 
     def _gone(self, known: Model, code: int) -> None:
         del self._models[known.name]

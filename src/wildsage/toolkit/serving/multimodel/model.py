@@ -41,7 +41,7 @@ _ROLLUP = ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")
 class Model:
     """A model that is being loaded, loaded, or being unloaded.
 
-    ``report``: where its process tells (once, as JSON) that it is loaded, or why not. ``waiting``: who wants to hear
+    ``report``: where its process tells (one line of JSON) that it is loaded, or why not. ``waiting``: who wants to hear
     that; ``unloading``: who wants to hear that it is gone. ``private``: bytes that only its process has.
     """
 
@@ -148,7 +148,7 @@ def _listen(address: str) -> socket.socket:
 
 
 def _say(descriptor: int, what: dict[str, Any]) -> None:
-    data = json.dumps(what).encode()
+    data = json.dumps(what).encode() + b"\n"
     try:
         while data:
             data = data[os.write(descriptor, data) :]
