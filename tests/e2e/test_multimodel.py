@@ -184,6 +184,7 @@ def test_what_cannot_be_asked_for(many: Many, endpoint: str) -> None:
     upload(many.server, f"{endpoint}/text.tar.gz", b"no archive at all")
     code, words = many.refused(endpoint, "text.tar.gz")
     assert (code, "is not a tar.gz archive" in words) == ("ValidationError", True)
+    assert not list(many.server.data.glob("instances/*/models/*.half"))
 
 
 def test_a_model_that_cannot_be_loaded(many: Many, endpoint: str) -> None:

@@ -145,7 +145,10 @@ class Shelf:
             raise _not_downloaded(at, error) from error
         except ClientFault as error:
             raise ApiError("ValidationError", str(error), 400) from error
-        await in_thread(lambda _: _finish(half, place))
+        else:
+            await in_thread(lambda _: _finish(half, place))
+        finally:
+            await in_thread(lambda _: trees.remove(half))
 
     async def _make_room(self) -> None:
         if shutil.disk_usage(self.folder.parent).free < _SPARE_BYTES:
