@@ -113,7 +113,7 @@ class Containers:
             if response.status == 200:
                 found = json.loads(body)
                 wanted = found if isinstance(found, dict) else {}
-        except (Unreachable, AnswerLost, OSError, TimeoutError, ValueError) as error:
+        except (Unreachable, AnswerLost, OSError, TimeoutError, ValueError, RecursionError) as error:
             log.info("no execution parameters: %s", error)
         return limits_of(self._order, wanted)
 

@@ -162,7 +162,7 @@ def _selected(path: Path, value: Any, name: str) -> Any:
 def _value(text: bytes, what: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unfit(f"{what} is not JSON: {error}") from error
 
 

@@ -117,3 +117,8 @@ def test_what_does_not_fit_is_said(
 def test_a_record_that_cannot_be_sent_is_said(processing: Processing, record: bytes, words: str) -> None:
     with pytest.raises(Unfit, match=words):
         processing.sent(record)
+
+
+def test_json_that_is_nested_too_deeply_is_the_records_fault() -> None:
+    with pytest.raises(Unfit, match="the record is not JSON"):
+        made("application/jsonlines", input_filter="$[0]").sent(b"[" * 100_000 + b"]" * 100_000)

@@ -133,7 +133,7 @@ def below(prefix: str, key: str) -> str:
     """What of a key is its own: all behind the prefix's last folder, or behind the prefix if that is one itself."""
     rest = key.removeprefix(prefix)
     if rest and (rest.startswith("/") or prefix.endswith("/") or not prefix):
-        return rest.lstrip("/")
+        return rest if prefix.endswith("/") else rest.removeprefix("/")
     return key[prefix.rfind("/") + 1 :]
 
 

@@ -24,6 +24,7 @@ def test_a_manifest_is_a_prefix_and_what_comes_after_it() -> None:
     [
         (b"one\ntwo", "is not JSON: Expecting value"),
         (b"\xff", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
         (b"{}", "must be a JSON array that begins with"),
         (b'["s3://bucket/a"]', "must be a JSON array that begins with"),
         (b'[{"prefix": 3}, "a"]', "has a prefix that is no S3 URI: 3"),

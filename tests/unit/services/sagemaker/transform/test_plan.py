@@ -30,6 +30,8 @@ DOCUMENT: dict[str, Any] = {
         ("in/a.csv", "in/a.csv", "a.csv"),
         ("in/par", "in/part-1.csv", "part-1.csv"),
         ("", "in/a.csv", "in/a.csv"),
+        ("in/", "in//a.csv", "/a.csv"),  # is not a.csv, which may be there besides
+        ("in", "in//a.csv", "/a.csv"),
     ],
 )
 def test_the_place_of_an_output_is_that_below_the_input(prefix: str, key: str, own: str) -> None:

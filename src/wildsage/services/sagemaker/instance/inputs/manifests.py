@@ -28,7 +28,7 @@ def manifest(text: bytes, uri: str) -> tuple[Location, list[str]]:
     """
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _fault(uri, f"is not JSON: {error}.") from error
     if not isinstance(found, list) or not found or not isinstance(found[0], dict) or set(found[0]) != {"prefix"}:
         raise _fault(uri, 'must be a JSON array that begins with {"prefix": "s3://bucket/prefix"}.')
@@ -52,7 +52,7 @@ def record(line: bytes, attributes: Sequence[str], uri: str, number: int) -> lis
     """
     try:
         found = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _fault(uri, f"is not in JSON lines format: line {number}: {error}.") from error
     if not isinstance(found, dict):
         raise _fault(uri, f"is not in JSON lines format: line {number} is no JSON object.")
