@@ -202,7 +202,9 @@ async def test_a_limit_on_their_number(tmp_path: Path) -> None:
 
 
 async def test_models_end_with_their_container(tmp_path: Path) -> None:
-    process, _ = await start(tmp_path, "sklearn", SCRIPT, SAGEMAKER_MULTI_MODEL="true")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "inference.py").write_text(SCRIPT)
+    process, _ = await start(tmp_path, "sklearn", None, SAGEMAKER_MULTI_MODEL="true")
     served = Served(process, f"unix:{tmp_path}/serve.sock", tmp_path / "log", Client())
     try:
         await until((tmp_path / "serve.sock").exists)
@@ -212,7 +214,7 @@ async def test_models_end_with_their_container(tmp_path: Path) -> None:
                     await ask(served, "GET", "/ping")
                     break
                 await asyncio.sleep(0.01)
-        await load(served, tmp_path, "a", "2")
+        assert (await load(served, tmp_path, "a", "2"))[0] == 200
         workers = served.workers()
         assert len(workers) == 1
     finally:
