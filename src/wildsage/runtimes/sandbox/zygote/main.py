@@ -17,6 +17,7 @@ container, once the keeper is its parent:
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import importlib.util
@@ -81,22 +82,31 @@ def _load(path: str) -> Any:
 
 
 def _serve(listener: socket.socket, kernel: Any) -> None:
-    ends: list[int] = []  # of pipes whose other end only a fork holds, until it has ended
+    """Each fork holds a lock that goes with its last process, so that none costs this one a descriptor."""
+    locked = f"/proc/self/fd/{os.memfd_create('forks')}"
     while True:
-        readable = select.select([listener.fileno(), *ends], [], [], None if ends else _LINGER_SECONDS)[0]
-        if not readable and not ends:
-            return
-        for end in [each for each in ends if each in readable]:
-            ends.remove(end)
-            os.close(end)
-        if listener.fileno() in readable:
-            connection = listener.accept()[0]
-            end, held = os.pipe()
-            if os.fork() == 0:
-                _enter(connection, kernel, held)
-            os.close(held)
-            ends.append(end)
-            connection.close()
+        if not select.select([listener.fileno()], [], [], _LINGER_SECONDS)[0]:
+            if _alone(locked):
+                return
+            continue
+        connection = listener.accept()[0]
+        held = os.open(locked, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        if os.fork() == 0:
+            _enter(connection, kernel, held)
+        os.close(held)
+        connection.close()
+
+
+def _alone(locked: str) -> bool:
+    mine = os.open(locked, os.O_RDONLY)
+    try:
+        fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(mine)
+    return True
 
 
 def _enter(connection: socket.socket, kernel: Any, held: int) -> None:
