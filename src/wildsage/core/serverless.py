@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wildsage.core.errors import SettingsError
+from wildsage.core.numbers import number
 
 PAYLOAD = 4 * 1024 * 1024
 """Bytes of a request: "Serverless Inference can support payload sizes up to 4 MB and processing times up to 60 seconds"
@@ -26,13 +26,4 @@ class ServerlessSettings:
 
 def serverless_settings(environ: Mapping[str, str]) -> ServerlessSettings:
     """WILDSAGE_SERVERLESS_IDLE."""
-    text = environ.get("WILDSAGE_SERVERLESS_IDLE")
-    if text is None:
-        return ServerlessSettings()
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= _MOST:
-        raise SettingsError(f"WILDSAGE_SERVERLESS_IDLE must be seconds above 0 and up to {_MOST:g}, not {text!r}")
-    return ServerlessSettings(value)
+    return ServerlessSettings(number(environ, "WILDSAGE_SERVERLESS_IDLE", ServerlessSettings().idle, _MOST))
