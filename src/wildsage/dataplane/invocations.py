@@ -134,8 +134,8 @@ class Invocations:
             data = await coming.whole()
             exchange.request.body = BytesBody(data)
             identity = self._callers.identify(exchange.request, data, gathering.digest())
-            held, gathering.held = gathering.held, 0  # the invocation lets go of them
-            self._invoke(exchange, name, streams, data, identity, began, held)
+            self._invoke(exchange, name, streams, data, identity, began, gathering.held)
+            gathering.held = 0  # the invocation, now that there is one, lets go of them
         except ApiError as error:
             exchange.respond(*answers.error_answer(error))
         except ClientGone:

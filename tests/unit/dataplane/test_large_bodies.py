@@ -8,6 +8,7 @@ import random
 import time
 
 import pytest
+from tests.unit.dataplane.conftest import LIMITS
 from tests.unit.dataplane.plant import Plant, echo, endpoint
 from tests.unit.dataplane.test_router import certify
 
@@ -89,6 +90,17 @@ async def test_a_body_of_which_a_byte_was_changed_reaches_nobody(plant: Plant) -
     assert asked == 0
     writer.write(written(plant, body) + body)
     assert (await answer(reader))[0] == 200
+    writer.close()
+
+
+async def test_bodies_of_requests_that_are_refused_are_let_go_of(plant: Plant) -> None:
+    plant.put(endpoint("another", Variant("A", 1.0, (await plant.serve("m", echo),))))
+    body = bytes(9 * MB)
+    reader, writer = await asyncio.open_connection(*plant.router.home())
+    for _ in range(LIMITS.together // len(body) + 1):
+        writer.write(written(plant, body) + body)
+        status, said = await answer(reader)
+        assert (status, b"not found" in said) == (400, True)
     writer.close()
 
 
