@@ -18,6 +18,7 @@ from wildsage.wire.http import heads
 from wildsage.wire.http.bulk import WORTHWHILE, Relay, Scratch, Taker, switch
 from wildsage.wire.http.messages import Headers
 from wildsage.wire.http.streams import write_at_once
+from wildsage.wire.http.unix import itself
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks whether a listener has room
 _UNSENT = 1024 * 1024  # bytes that wait for a neighbour in the kernel rather than here, if the system lets them
@@ -305,7 +306,10 @@ class Pool:
         pause = _FIRST_PAUSE
         while True:
             try:
-                _, connection = await self._loop.create_unix_connection(lambda: ClientConnection(address, self), path)
+                with itself(path) as place:
+                    _, connection = await self._loop.create_unix_connection(
+                        lambda: ClientConnection(address, self), place
+                    )
                 sock = connection.transport.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
             except BlockingIOError:  # unix(7): somebody is there, but has as many waiting as it wants to have

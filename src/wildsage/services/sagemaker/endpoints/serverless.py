@@ -17,6 +17,7 @@ from wildsage.core.serverless import ServerlessSettings
 from wildsage.services.sagemaker.endpointconfigs.serverless import check_concurrency
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, Variant
 from wildsage.store.codec import Document
+from wildsage.wire.http.unix import itself
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,8 @@ async def tell(address: str, config: Document) -> Mapping[str, Any]:
     wish = {"provisioned": config.get("ProvisionedConcurrency") or 0}
     try:
         async with asyncio.timeout(_TELL_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(path)
+            with itself(path) as place:
+                reader, writer = await asyncio.open_unix_connection(place)
             try:
                 writer.write(json.dumps(wish).encode())
                 found: Mapping[str, Any] = json.loads(await reader.read())
