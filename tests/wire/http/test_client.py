@@ -149,6 +149,32 @@ async def test_a_request_body_that_fails_is_told() -> None:
         client.close()
 
 
+async def test_a_link_where_a_socket_was_leads_nowhere(tmp_path: Path) -> None:
+    """Or a container could have the router ask another endpoint's."""
+
+    async def answer(request: Request) -> Response:
+        return Response(200, [], b"from somebody else")
+
+    server = await start_server(answer, path=tmp_path / "other")
+    (tmp_path / "own").symlink_to(tmp_path / "other")
+    with pytest.raises(Unreachable):
+        await Client().send(f"unix:{tmp_path}/own", request())
+    await server.close(grace=1.0)
+
+
+async def test_a_short_answer_that_never_ends_is_lost() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(bytes(1 << 20))
+                await writer.drain()
+
+    async with raw(talk) as address:
+        with pytest.raises(AnswerLost, match="longer than"):
+            await Client().whole(address, request(), 60)
+
+
 async def test_nobody_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]

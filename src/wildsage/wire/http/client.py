@@ -18,6 +18,7 @@ from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, P
 from wildsage.wire.http.messages import Body, BytesBody, Headers, Request, Response
 from wildsage.wire.http.streams import HIGH_WATER, LOW_WATER, StreamBody
 
+_MOST_SHORT = 16 * 1024 * 1024
 _CONTINUE_SECONDS = 1.0  # RFC 9110 section 10.1.1: do not wait for 100 Continue for ever
 
 
@@ -47,17 +48,30 @@ class Client:
         return answer.response()
 
     async def whole(self, address: str, request: Request, seconds: float | None = None) -> tuple[int, bytes]:
-        """Status and body of a short answer. Raises as ``send`` does; TimeoutError if that takes ``seconds``."""
+        """Status and body of a short answer. Raises as ``send`` does; TimeoutError if that takes ``seconds``.
+
+        An answer of more than 16 MiB is lost: containers, too, are asked so, and they may never end.
+        """
         async with asyncio.timeout(seconds):
-            body = (response := await self.send(address, request)).body
-            if isinstance(body, AsyncIterator):
-                body = b"".join([piece async for piece in body])
+            answer = (response := await self.send(address, request)).body
+            body = await _gathered(answer) if isinstance(answer, AsyncIterator) else answer
         assert isinstance(body, bytes)  # files are what servers send
         return response.status, body
 
     def close(self) -> None:
         """Closes the idle connections."""
         self._pool.close()
+
+
+async def _gathered(pieces: AsyncIterator[bytes]) -> bytes:
+    found = bytearray()
+    async for piece in pieces:
+        found += piece
+        if len(found) > _MOST_SHORT:
+            if isinstance(pieces, _Answer):
+                await pieces.aclose()
+            raise AnswerLost(f"it is longer than {_MOST_SHORT} bytes")
+    return bytes(found)
 
 
 class _Answer:
