@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.e2e.test_processes import wait_until
 
 from wildsage.runtimes.base import Inspection, LaunchSpec, Phase
 from wildsage.runtimes.sandbox.runtime import Sandbox
+from wildsage.runtimes.sandbox.zygote.keep import Zygotes
 
 MISSING = f"no_such_module_{os.getpid()}"
 
@@ -83,6 +85,26 @@ async def test_a_zygote_is_found_again_and_replaced(folder: Path) -> None:
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not zygotes())
     assert (await ran(Sandbox(), folder / "three", "colorsys", MISSING))[0]["loaded"]
+
+
+@pytest.mark.parametrize("kind", ["open", "link", "file"])
+async def test_what_somebody_else_put_in_its_place_is_not_used(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder's name can be foreseen; who can write there could listen in its stead."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    place = Path(await Zygotes().socket_of(sys.executable, ("colorsys",), folder)).parent
+    place = place.rename(folder / "elsewhere") and place
+    if kind == "open":
+        place.mkdir()
+        place.chmod(0o777)
+    elif kind == "link":
+        place.symlink_to(folder / "elsewhere")
+    else:
+        place.touch()
+    (folder / "elsewhere" / "log").write_text("kept")
+    assert await Zygotes().socket_of(sys.executable, ("colorsys",), folder) == ""
+    assert (folder / "elsewhere" / "log").read_text() == "kept"
 
 
 def the_zygote() -> int:

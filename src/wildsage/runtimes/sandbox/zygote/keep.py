@@ -7,8 +7,10 @@ import hashlib
 import logging
 import os
 import socket
+import stat
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -47,9 +49,15 @@ class Zygotes:
 
     def _found_or_started(self, place: Path, python: str, modules: tuple[str, ...]) -> str:
         path = place / "s"
+        with suppress(FileExistsError):
+            place.mkdir(mode=0o700)
+        if not _ours_alone(place):
+            self._failed.add(place)
+            words = "is another user's, or open to others; remove it and start the server again"
+            log.warning("containers of %s are started without the modules they share: %s %s", python, place, words)
+            return ""
         if _answers(path):
             return str(path)
-        place.mkdir(mode=0o700, exist_ok=True)
         path.unlink(missing_ok=True)
         command = [python, str(_HERE / "main.py"), str(path), str(_KERNEL), *modules]
         with (place / "log").open("wb") as errors:
@@ -73,6 +81,12 @@ class Zygotes:
         words = said or (place / "log").read_text(errors="replace")[-500:]
         log.warning("containers of %s are started without the modules they share: %s", python, words)
         return ""
+
+
+def _ours_alone(place: Path) -> bool:
+    """Its name can be foreseen, and anybody may make folders beside it: who can write there would own containers."""
+    found = place.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def _answers(path: Path) -> bool:
