@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from wildsage.access.conditions import Condition, compile_conditions
-from wildsage.access.patterns import expression
+from wildsage.access.patterns import Context, expression
+from wildsage.core.multimodel import below
 from wildsage.core.routes import Permission
 
 _TARGETS = {
@@ -24,6 +25,9 @@ class _Conditional(NamedTuple):
     allow: bool
     resources: re.Pattern[str]
     conditions: tuple[Condition, ...]
+
+    def holds(self, context: Context) -> bool:
+        return all(condition(context) for condition in self.conditions)
 
 
 @dataclass(slots=True)
@@ -50,11 +54,13 @@ class Rule:
     def _decide(self, arn: str, headers: Iterable[tuple[str, str]]) -> bool:
         if self.deny.fullmatch(arn) or (self.within is not None and not self.within.fullmatch(arn)):
             return False
-        context = {_TARGETS[name]: (value,) for name, value in headers if name in _TARGETS}
+        said = {_TARGETS[name]: (value,) for name, value in headers if name in _TARGETS}
+        meant = {key: (below(value),) for key, (value,) in said.items()}
         speaking = {
             each.allow
             for each in self.conditional
-            if each.resources.fullmatch(arn) and all(condition(context) for condition in each.conditions)
+            # What somebody may not have, they may not have by either of its names.
+            if each.resources.fullmatch(arn) and (each.holds(meant) or (not each.allow and each.holds(said)))
         }
         return False not in speaking and (True in speaking or self.allow.fullmatch(arn) is not None)
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import LIMITS
-from tests.unit.dataplane.plant import Plant, endpoint
+from tests.unit.dataplane.plant import USER, Plant, endpoint
 from tests.unit.dataplane.test_hostile_clients import until
 
-from wildsage.core.routes import MULTI_MODEL, Instance, Variant
+from wildsage.core.routes import MULTI_MODEL, Instance, Permission, Variant
 from wildsage.dataplane.multimodel.places import CROWDED, Place, another, preferred
 from wildsage.dataplane.table import Slot
 from wildsage.wire.http.messages import BytesBody, Request, Response
@@ -216,6 +216,34 @@ async def test_what_is_no_path_below_the_prefix(plant: Plant, target: str) -> No
         await plant.invoke(**({"TargetModel": target} if target else {}))
     assert caught.value.response["Error"]["Code"] == "ValidationError"
     assert not here.asked
+
+
+async def test_a_slash_before_a_model_is_no_way_around_a_policy(plant: Plant) -> None:
+    """It belongs to the prefix: /secret is the model called secret."""
+    here = await world(plant, "one")
+    live = plant.routes.endpoints["us-east-1/iris"]
+    boto = plant.boto("AKIAUSER", "user-secret")
+
+    def permit(*statements: tuple[bool, str, str]) -> None:
+        conditional = tuple(
+            (allow, (live.arn,), json.dumps({operator: {"sagemaker:TargetModel": name}}))
+            for allow, operator, name in statements
+        )
+        plant.put(live, **{USER: Permission((live.arn,) if not statements[0][0] else (), conditional=conditional)})
+
+    permit((False, "StringEquals", "secret"), (False, "StringEquals", "/hidden"))
+    for name in ("secret", "/secret", "/hidden"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            await here.ask(name, boto=boto)
+    permit((True, "StringNotEquals", "secret"))
+    for name in ("secret", "/secret"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            await here.ask(name, boto=boto)
+    assert await here.ask("/a", boto=boto) == "one a 1,2"
+    permit((True, "StringLike", "mine/*"))
+    assert await here.ask("/a", boto=plant.boto()) == "one a 1,2"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        await here.ask("/a", boto=boto)
 
 
 def slots(*names: str) -> list[Slot]:
