@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _PING_WAIT, _PING_SECONDS = 0.02, 2.0
 _ASK_SECONDS = 10.0
+_MOST_ANSWER = 256 * MIB
+"""A container that never stops answering must not fill the machine's memory."""
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _ABSENT_SECONDS = 300.0
 """How long nobody may listen. A container that was killed is brought up again by control, which may have been, too."""
@@ -199,6 +201,16 @@ def _called(name: str) -> str:
 
 
 async def _read(response: Response) -> bytes:
+    """The whole answer. Raises AnswerLost for one that is too long to be held in memory."""
     if isinstance(response.body, bytes):
         return response.body
-    return b"".join([chunk async for chunk in response.body])  # type: ignore[union-attr]
+    found = bytearray()
+    async for chunk in response.body:  # type: ignore[union-attr]
+        found += chunk
+        if len(found) > _MOST_ANSWER:
+            await response.body.aclose()  # type: ignore[union-attr]
+            raise AnswerLost(
+                f"its answer is longer than {_MOST_ANSWER // MIB} MB. Have it answer less for one request (a smaller "
+                "MaxPayloadInMB, BatchStrategy SingleRecord), or stream: MaxPayloadInMB 0"
+            )
+    return bytes(found)
