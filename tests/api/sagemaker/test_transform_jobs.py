@@ -314,6 +314,8 @@ def test_containers_in_series(account: Account) -> None:
         ({"MaxPayloadInMB": 101}, "cannot be greater than 100"),
         ({"MaxPayloadInMB": 30, "MaxConcurrentTransforms": 4}, "cannot exceed 100 MB, but it is 4 \\* 30"),
         ({"TransformOutput__S3OutputPath": "https://bucket/x"}, "S3OutputPath https://bucket/x is not valid"),
+        ({"TransformInput__ContentType": "text/\u2603"}, "ContentType 'text/.*' cannot be sent as a header"),
+        ({"TransformOutput__Accept": "text/\u2603"}, "Accept 'text/.*' cannot be sent as a header"),
         ({"DataCaptureConfig": {"DestinationS3Uri": "s3://bucket/x"}}, "DataCaptureConfig is not supported"),
         ({"TransformResources__InstanceCount": 101}, "more than the maximum of 100"),
     ],

@@ -53,6 +53,12 @@ def check(request: Document) -> None:
     if source["S3DataType"] == "ManifestFile" and not place.key:
         raise ValidationError("S3Uri must name an object, because S3DataType is ManifestFile.")
     _place(request["TransformOutput"]["S3OutputPath"], "S3OutputPath")
+    for name, value in (
+        ("ContentType", request["TransformInput"].get("ContentType", "")),
+        ("Accept", request["TransformOutput"].get("Accept", "")),
+    ):
+        if not (value.isascii() and value.isprintable()):
+            raise ValidationError(f"{name} {value!r} cannot be sent as a header: use printable ASCII characters only.")
     count = request["TransformResources"]["InstanceCount"]
     if count > MOST_INSTANCES:
         raise ValidationError(f"InstanceCount {count} is more than the maximum of {MOST_INSTANCES}.")
