@@ -21,6 +21,7 @@ TARGET = "x-amzn-sagemaker-target-model"
 _OWN_SOCKET = re.compile(r"m-[0-9a-f]{16}\.sock")
 _SECONDS = 360.0
 """AWS: a model "continues to download and load into the inference container for up to 360 seconds"."""
+_MOST_PAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Answer:
     def document(self) -> Mapping[str, Any]:
         try:
             found = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -53,16 +54,19 @@ class Container:
         return await self._ask("DELETE", f"/models/{quote(name)}", None, target)
 
     async def loaded(self) -> list[str]:
-        """The names of all that are loaded."""
+        """The names of all that are loaded. What is not as the contract has it is passed over."""
         found: list[str] = []
         path = "/models"
-        while True:
+        for _ in range(_MOST_PAGES):
             page = (await self._ask("GET", path)).document
-            found += [str(each["modelName"]) for each in page.get("models", ())]
+            models = page.get("models")
+            entries = models if isinstance(models, list) else []
+            found += [str(each["modelName"]) for each in entries if isinstance(each, dict) and "modelName" in each]
             token = page.get("nextPageToken")
             if not token:
-                return found
+                break
             path = f"/models?next_page_token={quote(str(token))}"
+        return found
 
     def place_of(self, name: str, told: Answer) -> tuple[str, str]:
         """Where a loaded model is asked: the address and the path.
@@ -80,5 +84,6 @@ class Container:
         headers = [("host", "localhost:8080"), ("accept", "application/json"), ("content-length", str(len(data)))]
         headers += [("content-type", "application/json")] if data else []
         headers += [(TARGET, target)] if target else []
-        status, said = await self._client.whole(self.address, Request(method, path, headers, BytesBody(data)), _SECONDS)
+        request = Request(method, path, headers, BytesBody(data))
+        status, said = await self._client.whole(self.address, request, _SECONDS)
         return Answer(status, said)

@@ -25,6 +25,8 @@ from wildsage.wire.http.client import Client
 
 log = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 5.0
+"""Whoever reads metrics waits for it."""
 _JUST_BEFORE = 0.5
 """A look at a full minute is about the minute that ends there."""
 
@@ -71,7 +73,8 @@ class Counting:
 
     async def _count(self, metric: Metric, address: str) -> tuple[Metric, int] | None:
         try:
-            return metric, len(await Container(self._client, address).loaded())
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return metric, len(await Container(self._client, address).loaded())
         except (OSError, TimeoutError) as error:
             log.info("models are not counted: %s", error)
             return None
