@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import tarfile
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from wildsage.core import trees
 from wildsage.core.caller import Caller
 from wildsage.core.clock import SystemClock
 from wildsage.core.errors import ApiError
@@ -34,7 +36,10 @@ ROLE = Caller("000000000000", "arn:aws:iam::000000000000:role/r", "AROA", "arn:a
 
 @dataclass
 class World:
-    """A bucket (``objects``) and somebody else's container, which has room for ``room`` models."""
+    """A bucket (``objects``) and somebody else's container, which has room for ``room`` models.
+
+    ``found``: TargetModel → whether it was whole when the container was last told to load it.
+    """
 
     folder: Path
     client: Client
@@ -44,6 +49,7 @@ class World:
     room: int = 2
     broken: bool = False
     measured: Counter[str] = field(default_factory=Counter)
+    found: dict[str, bool] = field(default_factory=dict)
 
     async def call(
         self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
@@ -72,6 +78,8 @@ class World:
             self.loaded.remove(request.path.rpartition("/")[2])
             return Response(200, [], b"{}")
         name = json.loads(body)["model_name"]
+        place = self.folder / "models" / name
+        self.found[(place / "target").read_text()] = (place / "model" / "weights").exists()
         if name in self.loaded:
             return Response(409, [], b"{}")
         if self.broken:
@@ -180,3 +188,34 @@ async def test_what_cannot_be_had(world: World) -> None:
     world.broken, world.room = False, 0
     with pytest.raises(Unloadable, match="507"):
         await shelf.load("a", world.source)
+
+
+async def test_a_model_that_is_asked_for_while_the_disk_is_cleared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.room = 1
+    shelf = world.shelf()
+    for target in "abc":
+        await shelf.load(target, world.source)
+    assert world.in_memory(*"abc") == [False, False, True]
+    monkeypatch.setattr(shelves, "_SPARE_BYTES", 1 << 62)
+    await asyncio.gather(shelf.load("d", world.source), *(shelf.load(each, world.source) for each in "ab"))
+    assert world.found == dict.fromkeys("abcd", True), "each was whole when it was loaded"
+
+
+async def test_what_a_kill_left_of_a_removal_is_no_model(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = world.shelf()
+    await shelf.load("a", world.source)
+    remove = trees.remove
+
+    def killed(root: Path) -> None:
+        if root.exists():
+            raise OSError(errno.EIO, "killed")
+
+    monkeypatch.setattr(trees, "remove", killed)
+    with pytest.raises(OSError, match="killed"):
+        await shelf.unload("a")
+    monkeypatch.setattr(trees, "remove", remove)
+    await world.shelf().load("a", world.source)
+    assert world.fetched["models/a"] == 2
+    assert world.on_disk("a") == [True]

@@ -94,7 +94,7 @@ class Loading:
             return 400, {"code": "ValidationError", "message": str(error)}
         except (Unreachable, AnswerLost, TimeoutError) as error:
             log.warning("model %s was not loaded: %s", question["model"], error)
-            self._shelves.pop(found.instance.id, None)
+            shelf.forget()
             return 404, {}
         except OSError as error:
             words = f"Model {question['model']} cannot be put on the disk of its instance: {error.strerror or error}"

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.models.launch import MODELS
 
-_ARCHIVE, _TARGET = "download.tar.gz", "target"
+_ARCHIVE, _TARGET, _HALF = "download.tar.gz", "target", ".half"
 _FRESH_SECONDS = 1.0
 """A model just loaded is about to be asked: it is the last to go until then."""
 _PAUSE_SECONDS, _LONGEST_SECONDS = 0.02, 360.0
@@ -99,7 +99,11 @@ class Shelf:
         async with self._turn(target):
             if await self._released(target):
                 await self._take_out(target)
-                await in_thread(lambda _: trees.remove(self._place(target)))
+                await in_thread(lambda _: _discard(self._place(target)))
+
+    def forget(self) -> None:
+        """The container is asked again what is loaded: what was heard of it last is in doubt."""
+        self.loaded = None
 
     @asynccontextmanager
     async def _turn(self, target: str) -> AsyncIterator[None]:
@@ -135,7 +139,7 @@ class Shelf:
         self._measure("ModelDownloadingTime", self._clock.monotonic() - began)
 
     async def _download(self, target: str, source: Source, place: Path) -> None:
-        half = place.with_name(f"{place.name}.half")
+        half = _half(place)
         at = source.prefix.under(target)
         await in_thread(lambda _: _begin(half, target))
         try:
@@ -156,11 +160,14 @@ class Shelf:
 
     async def _clear(self) -> bool:
         """Deletes what is on disk and neither loaded nor being loaded; whether there was anything."""
-        kept = {name_of(target) for target in (*await self._known(), *self._turns)}
-        folders = [each for each in self.folder.iterdir() if each.name.removesuffix(".half") not in kept]
-        for folder in folders:
-            await in_thread(lambda _, folder=folder: trees.remove(folder))  # type: ignore[misc]
-        return bool(folders)
+        cleared = False
+        for target, place in await in_thread(lambda _: _there(self.folder)):
+            if target in await self._known() or target in self._turns:
+                continue
+            async with self._turn(target):
+                await in_thread(lambda _, place=place: _discard(place))  # type: ignore[misc]
+            cleared = True
+        return cleared
 
     # the container
 
@@ -169,7 +176,7 @@ class Shelf:
         began = self._clock.monotonic()
         name = name_of(target)
         url = f"{Inside.ML}/{MODELS}/{name}/model"
-        known = await self._known()
+        await self._known()  # what is there already is older than this one
         while True:
             asked = self._clock.monotonic()
             answer = await self._container.load(name, url, target)
@@ -177,13 +184,13 @@ class Shelf:
                 break
             late = self._clock.monotonic() - began > _LONGEST_SECONDS
             if answer.status != NO_MEMORY or late or not await self._evict(target):
-                known.pop(target, None)
+                (await self._known()).pop(target, None)
                 if answer.status != NO_MEMORY:  # the next try gets what is in S3 by then
-                    await in_thread(lambda _: trees.remove(self._place(target)))
+                    await in_thread(lambda _: _discard(self._place(target)))
                 raise Unloadable(answer)
         if answer.status == LOADED[0]:
             self._measure("ModelLoadingTime", self._clock.monotonic() - asked)
-        known[target] = self._clock.monotonic()
+        (await self._known())[target] = self._clock.monotonic()
         return self._container.place_of(name, answer)
 
     async def _known(self) -> dict[str, float]:
@@ -254,6 +261,26 @@ def _begin(half: Path, target: str) -> None:
 def _finish(half: Path, place: Path) -> None:
     (half / _ARCHIVE).unlink()
     half.rename(place)
+
+
+def _half(place: Path) -> Path:
+    """What is on its way to be a model, or not one any more."""
+    return place.with_name(f"{place.name}{_HALF}")
+
+
+def _discard(place: Path) -> None:
+    """At once it is no model; a kill may leave something of it, which is not taken for one."""
+    half = _half(place)
+    trees.remove(half)
+    with suppress(FileNotFoundError):
+        place.rename(half)
+    trees.remove(half)
+
+
+def _there(folder: Path) -> list[tuple[str, Path]]:
+    """TargetModel and place of all that is on the disk, be it whole or not."""
+    places = {each.with_name(each.name.removesuffix(_HALF)) for each in folder.iterdir()}
+    return [(_target(place) or _target(_half(place)), place) for place in places]
 
 
 def _target(place: Path) -> str:
