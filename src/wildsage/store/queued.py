@@ -51,6 +51,7 @@ _COLUMNS = queued_requests.c
 # Made once, as in facts: making a statement costs more than running it.
 _ADD = insert(queued_requests).returning(_COLUMNS.id)
 _TAKE = delete(queued_requests).where(_COLUMNS.id == bindparam("number"))
+_THERE = select(_COLUMNS.id).where(_COLUMNS.id == bindparam("number"))
 _AFTER = (
     select(queued_requests)
     .where(_COLUMNS.endpoint == bindparam("endpoint"), _COLUMNS.id > bindparam("number"))
@@ -134,6 +135,10 @@ class QueuedRequests:
     async def expired(self, now: float, limit: int) -> list[Queued]:
         """Requests whose time in the queue is over, also those that are under way."""
         return await self._read(_EXPIRED, {"now": now, "most": limit})
+
+    async def there(self, number: int) -> bool:
+        """Whether it is not answered yet."""
+        return await self._database.look(_THERE, {"number": number}) is not None
 
     async def last(self) -> int:
         """The number of the newest request that is there; 0 if there is none."""

@@ -190,7 +190,8 @@ class Dispatcher:
                 line.take(request.number)
                 line.underway.add(request.number)
                 try:
-                    await self._over(request, line.hosts, None, _expired(), now)
+                    if await self._requests.there(request.number):  # it may have been answered since they were read
+                        await self._over(request, line.hosts, None, _expired(), now)
                 finally:
                     line.underway.discard(request.number)
 
