@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -37,3 +38,17 @@ async def test_what_is_answered_while_others_expire_has_not_failed(
     assert await server.keys("failed/") == ["failed/late-error.out"]
     assert await requests.after("uid", 0, 10) == []
     assert not line.underway
+
+
+async def test_the_dispatcher_does_not_go_on_without_looking_at_what_expires(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher = server.control.dispatcher
+
+    async def broken() -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(dispatcher, "_watch", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        async with asyncio.timeout(60):
+            await dispatcher.run()

@@ -23,6 +23,7 @@ from wildsage.services.sagemaker.asynchronous.operations import ACCEPTED
 from wildsage.services.sagemaker.asynchronous.rush import PACE_SECONDS, Rush
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.endpoints.routers import Underway
+from wildsage.services.sagemaker.instance.together import together
 from wildsage.store.queued import Queued, QueuedRequests
 from wildsage.store.resources import Resource
 from wildsage.wire.http.client import Client
@@ -86,19 +87,10 @@ class Dispatcher:
         """Until cancelled."""
         self._inherited = await self._requests.last()
         await self._requests.keep_only([each.uid for each in await self._platform.resources.all_of(ENDPOINT.name)])
-        watch = asyncio.create_task(self._watch())
         try:
-            while True:
-                self._stir.clear()
-                try:
-                    await self._round()
-                except OSError as error:
-                    log.warning("queues cannot be read: %s", error)
-                    await self._platform.clock.sleep(_LOOK_SECONDS)
-                else:
-                    await self._stir.wait()
+            await together((self._hand_out(), self._watch()))
         finally:
-            tasks = [watch, *self._tasks]
+            tasks = list(self._tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -108,6 +100,17 @@ class Dispatcher:
         if uid in self._lines:
             self._lines[uid].more = True
             self._stir.set()
+
+    async def _hand_out(self) -> None:
+        while True:
+            self._stir.clear()
+            try:
+                await self._round()
+            except OSError as error:
+                log.warning("queues cannot be read: %s", error)
+                await self._platform.clock.sleep(_LOOK_SECONDS)
+            else:
+                await self._stir.wait()
 
     async def _round(self) -> None:
         """Hands out whatever can be handed out."""
