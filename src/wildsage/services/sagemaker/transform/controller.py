@@ -112,8 +112,7 @@ class TransformController:
     async def _launch(self, resource: Resource, job: Job) -> Step:
         """Those that are not launched yet, or were lost."""
         missing = [host for host in job.hosts if not self._held(resource, host)]
-        launched = await together(self._hands.launch(job, host) for host in missing)
-        held = {host.name: handles for host, handles in zip(missing, launched, strict=True)}
+        held = await self._hands.launch(job, missing)
         now, door = self._platform.clock.now(), self._platform.settings.url
         step = self._next(
             resource, "start", hosts=self._holding(resource, held), deadline=now + _START_SECONDS, door=door

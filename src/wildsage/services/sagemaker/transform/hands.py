@@ -63,21 +63,29 @@ class Hands:
 
         await together(one(host) for host in job.hosts)
 
-    async def launch(self, job: Job, host: Host) -> dict[str, Any]:
-        """The containers of one instance and what carries its data, which waits until they answer.
+    async def launch(self, job: Job, hosts: Sequence[Host]) -> dict[str, dict[str, Any]]:
+        """The containers of each instance and what carries its data, which waits until they answer; by host's name.
 
         Those that run already are found; all or none. Raises JobFault, RuntimeRefused.
         """
-        models: list[Handle] = []
-        try:
+        begun: list[Handle] = []
+
+        async def one(host: Host) -> dict[str, Any]:
+            models: list[Handle] = []
             for container in job.containers:
                 models.append(await self._launching.launch(job.place(host, container), job.stream(host, container)))
+                begun.append(models[-1])
             carrying = await self._send(job, host, models)
+            begun.append(carrying)
+            return {MODELS: [dict(each) for each in models], CARRIER: dict(carrying)}
+
+        try:
+            launched = await together(map(one, hosts))
         except (Exception, asyncio.CancelledError):
-            for handle in models:  # no document knows them yet
+            for handle in begun:  # no document knows them yet
                 await self._runtime.remove(handle)
             raise
-        return {MODELS: [dict(each) for each in models], CARRIER: dict(carrying)}
+        return {host.name: each for host, each in zip(hosts, launched, strict=True)}
 
     async def healthy(self, handles: Handles) -> None:
         """Returns once all containers of an instance answer; whoever calls bounds the time."""
