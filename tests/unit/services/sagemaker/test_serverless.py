@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,3 +132,21 @@ def test_settings() -> None:
     for text in ("0", "-1", "nan", "soon", "1e9"):
         with pytest.raises(SettingsError, match="WILDSAGE_SERVERLESS_IDLE"):
             serverless_settings({"WILDSAGE_SERVERLESS_IDLE": text})
+
+
+async def test_what_stands_where_a_pool_should_be_cannot_keep_control_busy(tmp_path: Path) -> None:
+    sent = 0
+
+    async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        with suppress(OSError):
+            while sent < 1 << 28:
+                writer.write(b"[" * 65536)
+                await writer.drain()
+                sent += 65536
+        writer.close()
+
+    server = await asyncio.start_unix_server(endless, tmp_path / "pool.sock")
+    await serverless.tell(f"unix:{tmp_path}/http.sock", CONFIG)
+    server.close()
+    assert sent < 1 << 24
