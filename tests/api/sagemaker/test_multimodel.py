@@ -59,7 +59,10 @@ def test_several_containers_one_of_which_loads_models(account: Account) -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/out"}}}, "Asynchronous"),
+        (
+            {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/out"}}},
+            "AsyncInferenceConfig cannot",
+        ),
         ({"ShadowProductionVariants": []}, "Shadow variants"),
     ],
 )
@@ -67,9 +70,8 @@ def test_endpoints_that_are_refused(account: Account, more: dict[str, Any], word
     name = create(account)
     if "ShadowProductionVariants" in more:
         more = {"ShadowProductionVariants": [variant(name, "shadow")]}
-    account.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant(name)], **more)
     with pytest.raises(ClientError, match=words):
-        account.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        account.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant(name)], **more)
 
 
 def test_loading_is_measured(account: Account, server: Any) -> None:

@@ -14,7 +14,8 @@ from tests.unit.services.sagemaker.hosting import Hosting, ask
 from tests.unit.services.sagemaker.test_endpoint_updates import in_service, killed_in_step
 
 from wildsage.core import routes
-from wildsage.core.errors import ApiError, ValidationError
+from wildsage.core.errors import ApiError, Unsupported, ValidationError
+from wildsage.services.sagemaker.endpointconfigs.rules import check_model
 from wildsage.services.sagemaker.endpoints import fleet
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
 from wildsage.services.sagemaker.instance.health import until_healthy
@@ -217,3 +218,27 @@ async def test_a_model_that_was_made_anew_is_looked_at_again(hosting: Hosting) -
     await hosting.models("shadowed", {"Image": SKLEARN}, {"Image": SKLEARN})
     with pytest.raises(ApiError, match="ShadowProductionVariants cannot be used with a model of several containers"):
         await hosting.endpoint("shadowed")
+
+
+async def test_a_model_that_became_a_pipeline_is_no_serverless_endpoint(server: Server) -> None:
+    hosting = Hosting(server)
+    await hosting.model("changed")
+    variant = {
+        "VariantName": "all",
+        "ModelName": "changed",
+        "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1},
+    }
+    await hosting.call("CreateEndpointConfig", EndpointConfigName="changed", ProductionVariants=[variant])
+    await hosting.call("DeleteModel", ModelName="changed")
+    await hosting.models("changed", await hosting.container("one"), await hosting.container("two"))
+    with pytest.raises(ApiError, match="cannot be serverless"):
+        await hosting.endpoint("changed")
+
+
+def test_shadows_beside_a_container_of_many_models_are_refused_by_name() -> None:
+    model = {
+        "ModelName": "m",
+        "PrimaryContainer": {"Image": "image", "Mode": "MultiModel", "ModelDataUrl": "s3://b/m/"},
+    }
+    with pytest.raises(Unsupported, match="Shadow variants are not supported by Wildsage yet beside variant all"):
+        check_model({"ShadowProductionVariants": [{}]}, {"VariantName": "all", "ModelName": "m"}, model)

@@ -6,7 +6,7 @@ from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
 from wildsage.kit.declared import deleted, described, listed
 from wildsage.kit.operation import operation
-from wildsage.services.sagemaker.endpointconfigs import rules, serverless
+from wildsage.services.sagemaker.endpointconfigs import rules
 from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
 from wildsage.services.sagemaker.models.kind import MODEL
 from wildsage.store.codec import Document
@@ -22,6 +22,5 @@ async def create_endpoint_config(ctx: Context, request: Document) -> Document:
     for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ())):
         model = await crud.fetch(ctx, MODEL, variant["ModelName"])
         rules.check_model(request, variant, model.spec)
-        serverless.check_model(variant, model.spec)
     created = await crud.create(ctx, ENDPOINT_CONFIG, rules.complete(request))
     return {"EndpointConfigArn": ENDPOINT_CONFIG.arn(created.key)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from wildsage.core.errors import ValidationError
+from wildsage.core.errors import Unsupported, ValidationError
 from wildsage.core.routes import DIRECT, MULTI_MODEL
 from wildsage.services.sagemaker.endpointconfigs import serverless
 from wildsage.services.sagemaker.instance import places
@@ -82,10 +82,11 @@ def _check_asynchronous(config: Document, request: Document) -> None:
 
 
 def check_model(request: Document, variant: Document, model: Document) -> None:
-    """Raises ValidationError for a variant whose ``model`` cannot be used so.
+    """Raises ValidationError for a variant whose ``model`` cannot be used so, Unsupported for what is not run yet.
 
     Shadow tests exclude endpoints of several containers (Developer Guide, "Exclusions").
     """
+    serverless.check_model(variant, model)
     if request.get("AsyncInferenceConfig") and mode_of(model) in (DIRECT, MULTI_MODEL):
         raise ValidationError(
             f"An AsyncInferenceConfig cannot be used with model {model['ModelName']} of variant "
@@ -96,6 +97,11 @@ def check_model(request: Document, variant: Document, model: Document) -> None:
         raise ValidationError(
             f"ShadowProductionVariants cannot be used with a model of several containers, such as {model['ModelName']} "
             f"of variant {variant['VariantName']}."
+        )
+    if request.get("ShadowProductionVariants") and mode_of(model) == MULTI_MODEL:
+        raise Unsupported(
+            f"Shadow variants are not supported by Wildsage yet beside variant {variant['VariantName']}, whose model "
+            "has a container in Mode MultiModel."
         )
 
 

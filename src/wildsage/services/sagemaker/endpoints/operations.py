@@ -13,7 +13,6 @@ from wildsage.services.sagemaker.endpointconfigs.rules import check_model
 from wildsage.services.sagemaker.endpoints import alarms, deployment, fleet, moves, rules, serverless, summaries
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
-from wildsage.services.sagemaker.endpoints.multimodel import rules as multimodel
 from wildsage.services.sagemaker.endpoints.rollout import policy_of
 from wildsage.services.sagemaker.models.kind import MODEL
 from wildsage.store.codec import Document
@@ -44,9 +43,7 @@ async def _fleet_of(ctx: Context, config_name: str, number: int) -> Fleet:
                 )
             )
     capture, queued = (config.spec.get(each) or {} for each in ("DataCaptureConfig", "AsyncInferenceConfig"))
-    found = Fleet(number, config_name, ctx.now, tuple(variants), capture, queued)
-    multimodel.check(found)
-    return found
+    return Fleet(number, config_name, ctx.now, tuple(variants), capture, queued)
 
 
 @operation("CreateEndpoint")
