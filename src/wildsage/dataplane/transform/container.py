@@ -141,7 +141,7 @@ class Containers:
         *before, (name, address) = self._order.containers
         if before:
             raise Failed("MaxPayloadInMB 0 is not possible for a model of several containers")
-        headers = [*self._headers(self._order.content_type), ("transfer-encoding", "chunked")]
+        headers = [*self._headers(self._order.content_type, self._order.accept), ("transfer-encoding", "chunked")]
         try:
             response = await self._client.send(
                 address, Request("POST", "/invocations", headers, body), self._order.timeout
@@ -160,10 +160,12 @@ class Containers:
 
     async def _chain(self, body: bytes) -> bytes:
         content_type = self._order.content_type
-        for name, address in self._order.containers:
+        for number, (name, address) in enumerate(self._order.containers, 1):
+            # The others answer in what they take for their default, as in real-time pipelines (dataplane/series).
+            accept = self._order.accept if number == len(self._order.containers) else ""
             try:
                 async with asyncio.timeout(self._order.timeout):
-                    request = Request("POST", "/invocations", self._headers(content_type), BytesBody(body))
+                    request = Request("POST", "/invocations", self._headers(content_type, accept), BytesBody(body))
                     response = await self._client.send(address, request)
                     body = await _read(response)
             except TimeoutError as error:
@@ -177,12 +179,12 @@ class Containers:
             content_type = response.header("content-type") or content_type
         return body
 
-    def _headers(self, content_type: str) -> Headers:
+    def _headers(self, content_type: str, accept: str) -> Headers:
         headers = [("host", "localhost")]
         if content_type:
             headers.append(("content-type", content_type))
-        if self._order.accept:
-            headers.append(("accept", self._order.accept))
+        if accept:
+            headers.append(("accept", accept))
         return headers
 
     def _late(self, name: str) -> Failed:

@@ -11,6 +11,8 @@ import pytest
 
 from wildsage.core.transforms import MIB, Order
 from wildsage.dataplane.transform.container import Containers, Failed, Limits, limits_of
+from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.http.server import start_server
 
 WANTED = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 4}
 
@@ -47,3 +49,24 @@ async def test_an_answer_that_never_ends_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="longer than 256 MB"):
         await Containers(order).invoke(b"1")
     server.close()
+
+
+async def test_what_is_accepted_is_for_the_last_container_alone(tmp_path: Path) -> None:
+    """The others answer in what they take for their default, as in real-time pipelines."""
+
+    async def told(request: Request) -> Response:
+        before = await request.body.read(1000)
+        said = f"[{request.header('content-type')} {request.header('accept')}]".encode()
+        return Response(200, [("content-type", "application/json")], before + said)
+
+    servers = [await start_server(told, path=tmp_path / name) for name in "ab"]
+    at = tuple((name, f"unix:{tmp_path / name}") for name in "ab")
+    containers = Containers(
+        Order("http://here:1", "us-east-1", at, "out", content_type="text/csv", accept="text/plain")
+    )
+    try:
+        assert await containers.invoke(b"") == b"[text/csv None][application/json text/plain]"
+    finally:
+        containers.close()
+        for server in servers:
+            await server.close(0.1)
