@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from wildsage.core.jsonpath import NotThere, Path, parse
-from wildsage.core.transforms import CSV, Order, base_type
+from wildsage.core.transforms import CSV, MIB, MOST_MIB, Order, base_type
 
 _OUTPUT, _INPUT = "SageMakerOutput", "SageMakerInput"
+
+csv.field_size_limit(MOST_MIB * MIB)  # a field may be as long as a request: Python's limit, 128 KiB, is for others
 
 
 class Unfit(Exception):
@@ -167,4 +169,5 @@ def _value(text: bytes, what: str) -> Any:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace")  # halves of pairs, which have no UTF-8; what it writes is JSON's

@@ -51,6 +51,18 @@ def test_any_rows_come_back(rows: list[list[str]]) -> None:
     assert [next(csv.reader([line.decode()])) for line in kept] == rows
 
 
+def test_a_quoted_field_may_be_a_long_text() -> None:
+    record = b'"' + b"a, " * 100_000 + b'",7\n'
+    assert made("text/csv", join=True, output_filter="$[1:]").kept([record], b"1\n") == [b"7,1"]
+
+
+def test_half_a_character_of_json_stays_what_it_is() -> None:
+    """JSON may name one half of a pair, which has no UTF-8."""
+    values = made("application/jsonlines", input_filter="$.a", join=True, output_filter="$.a")
+    assert values.sent(b'{"a":"\\ud800 \xc3\xa4"}\n') == b'"\\ud800 \xc3\xa4"\n'
+    assert values.kept([b'{"a":"\\udc00"}\n'], b"1\n") == [b'"\\udc00"']
+
+
 def test_values_get_an_attribute_or_become_one() -> None:
     values = made("application/jsonlines", join=True)
     assert values.kept([b'{"key":1}\n', b"[1,2]\n"], b'{"label":1}\n{"label":2}\n') == [
