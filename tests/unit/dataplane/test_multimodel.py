@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import LIMITS
 from tests.unit.dataplane.plant import USER, Plant, endpoint
 from tests.unit.dataplane.test_hostile_clients import until
+from tests.unit.dataplane.test_large_bodies import written
 
 from wildsage.core.routes import MULTI_MODEL, Instance, Permission, Variant
 from wildsage.dataplane.multimodel.places import CROWDED, Place, another, preferred
@@ -29,6 +30,7 @@ class World:
     """Control, and containers that pass requests on to their models: ``loaded`` by instance.
 
     ``asked``: what control was asked to load. ``answers``: how it answers instead of loading.
+    ``free``: containers answer; ``under_way``: requests that wait for that.
     """
 
     plant: Plant
@@ -39,6 +41,8 @@ class World:
     instances: dict[str, Instance] = field(default_factory=dict)
     unloaded: list[str] = field(default_factory=list)
     keep: bool = True
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+    under_way: int = 0
 
     async def control(self, request: Request) -> Response:
         question = json.loads(await request.body.read(65536))
@@ -61,6 +65,11 @@ class World:
         async def container(request: Request) -> Response:
             body = await request.body.read(1 << 20)
             model = request.path.split("/")[2]
+            self.under_way += 1
+            try:
+                await self.free.wait()
+            finally:
+                self.under_way -= 1
             if model not in self.loaded[name]:
                 return Response(404, [], b"who?")
             return Response(200, [("content-type", "text/plain")], f"{name} {model} {body.decode()}".encode())
@@ -88,6 +97,7 @@ class World:
 async def world(plant: Plant, *names: str, answers: bool = True) -> World:
     found = World(plant)
     found.turn.set()
+    found.free.set()
     instances = tuple([await found.add(name) for name in names])
     plant.put(endpoint("iris", Variant("all", 1.0, instances, mode=MULTI_MODEL)))
     if answers:
@@ -216,6 +226,22 @@ async def test_what_is_no_path_below_the_prefix(plant: Plant, target: str) -> No
         await plant.invoke(**({"TargetModel": target} if target else {}))
     assert caught.value.response["Error"]["Code"] == "ValidationError"
     assert not here.asked
+
+
+async def test_a_client_that_hangs_up_unloads_nothing(plant: Plant) -> None:
+    here = await world(plant, "one")
+    await here.ask()
+    here.free.clear()
+    _, writer = await asyncio.open_connection(*plant.router.home())
+    writer.write(written(plant, b"1,2", ("x-amzn-sagemaker-target-model", "a")) + b"1,2")
+    await until(lambda: here.under_way == 1)
+    writer.close()
+    at = {"address": here.instances["one"].address}
+    await until(lambda: not plant.router.table.underway())
+    here.free.set()
+    assert list((await here.tell("/models/used", at))["models"]) == ["a"]
+    await here.ask()
+    assert here.asked["one", "a"] == 1
 
 
 async def test_a_slash_before_a_model_is_no_way_around_a_policy(plant: Plant) -> None:

@@ -97,7 +97,7 @@ class ModelInvocation(Invocation):
         self._home.again(self)
 
     def on_lost(self, error: AnswerLost) -> None:
-        if self.place is not None:
+        if self.place is not None and not self.over:  # if it is, we hung up
             self.place.forget()  # its process may have died; control knows
         super().on_lost(error)
 
