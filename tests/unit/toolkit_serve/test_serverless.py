@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,50 @@ async def test_what_can_be_forked(tmp_path: Path, framework: str, more: str, loa
         assert ("cannot be forked" in log) == bool(words), log
         assert words in log
         assert (loaded == pid) == bool(words)
+
+
+FULL = """
+import os, socket, sys
+from wildsage.toolkit.serving.http import Answer
+from wildsage.toolkit.serving.serverless import pool
+from wildsage.toolkit.serving.serverless.board import Board
+pool.MOST = 2
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1] + "~")
+listener.listen(16)
+os.rename(sys.argv[1] + "~", sys.argv[1])
+def answer(request): return Answer(200, "text/plain", str(os.getppid()).encode())
+pool.Pool(listener, os.pipe()[0], None, Board(0), pool.Terms(0, 0.1, 0), lambda: answer).run()
+"""
+
+
+async def test_connections_wait_while_there_are_as_many_workers_as_there_may_be(short_directory: Path) -> None:
+    place = short_directory / "s"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", FULL, str(place))
+    connections: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    try:
+        await until(place.exists)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        for _ in range(5):  # idle workers leave theirs to the pool
+            connections.append(await asyncio.open_unix_connection(str(place)))
+            assert await answers(*connections[-1:]) == [process.pid]
+            await until(lambda: not children.read_text())
+        assert await answers(*connections) == [process.pid] * 5
+    finally:
+        for _, writer in connections:
+            writer.close()
+            await writer.wait_closed()
+        process.terminate()
+        await process.wait()
+
+
+async def answers(*connections: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> list[int]:
+    """What is answered to requests that are sent at the same time."""
+    for _, writer in connections:
+        writer.write(b"POST /invocations HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
+    found = []
+    async with asyncio.timeout(60):
+        for reader, _ in connections:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            found.append(int(await reader.readexactly(int(head.partition("content-length: ")[2].split()[0]))))
+    return found

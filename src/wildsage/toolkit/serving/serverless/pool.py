@@ -148,7 +148,10 @@ class Pool:
     def _serve(self, sock: socket.socket) -> None:
         member = self._free()
         if member is None:
-            self._fork(sock)
+            if len(self._members) < MOST:
+                self._fork(sock)
+            else:
+                self._park(sock)  # several came at once; it is looked at again when there is room
             return
         member.connection = sock
         socket.send_fds(member.channel, [b"c"], [sock.fileno()])
@@ -274,7 +277,7 @@ class Pool:
         """So many workers are there whether anybody asks or not."""
         missing = self._board.provisioned - sum(not member.ending for member in self._members.values())
         if missing > 0 and time.monotonic() >= self._not_before:
-            for _ in range(missing):
+            for _ in range(min(missing, MOST - len(self._members))):  # those that end have their places still
                 self._fork(None)
 
     def _listen_to(self, told: socket.socket) -> None:
