@@ -68,7 +68,7 @@ def _check(action: Document, fewest: int) -> None:
     if least is not None and most is not None and least > most:
         raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
     if any(each is not None and each < fewest for each in (least, most)):
-        raise ValidationError("The capacity of a variant of a real-time endpoint must be at least 1.")
+        raise ValidationError(f"The capacity of a variant of {world.ENDPOINTS[fewest]} must be at least {fewest}.")
     if action.get("StartTime") and action.get("EndTime") and action["EndTime"] <= action["StartTime"]:
         raise ValidationError("EndTime must be later than StartTime.")
 

@@ -93,7 +93,7 @@ def _check_bounds(least: int | None, most: int | None, fewest: int) -> None:
         raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
     if least is not None and least < fewest:
         raise ValidationError(
-            f"The minimum capacity of a variant of a real-time endpoint must be at least {fewest}, not {least}."
+            f"The minimum capacity of a variant of {world.ENDPOINTS[fewest]} must be at least {fewest}, not {least}."
         )
 
 

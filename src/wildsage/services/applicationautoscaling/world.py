@@ -16,6 +16,10 @@ _BEYOND = 2
 """How many periods more are read than an alarm has, for values that come late."""
 
 
+ENDPOINTS = {0: "an asynchronous endpoint", 1: "a real-time endpoint"}
+"""Which may have so few instances (Developer Guide, "Auto scaling")."""
+
+
 class Gone(Exception):
     """There is no such endpoint, or it has no such variant."""
 
