@@ -173,6 +173,15 @@ def test_a_record_over_the_payload_limit_is_named(account: Account, model: str) 
     assert "SplitType" in reason
 
 
+def test_a_record_without_end_is_refused_although_a_filter_would_leave_little_of_it(
+    account: Account, model: str
+) -> None:
+    packed = gzip.compress(b"1," * (53 << 20), 1)
+    gzipped = {"TransformInput__CompressionType": "Gzip", "DataProcessing": {"InputFilter": "$[0]"}}
+    _, reason = failed(account, model, {"endless.csv.gz": packed}, MaxPayloadInMB=1, **gzipped)
+    assert "record 1: it has more than the 100 MB" in reason
+
+
 def test_a_filter_that_does_not_fit_names_the_record(account: Account, model: str) -> None:
     processing = {"InputFilter": "$[2]"}
     _, reason = failed(account, model, {"rows.csv": b"1,2,3\n4,5\n"}, DataProcessing=processing)

@@ -21,11 +21,12 @@ class Malformed(Exception):
 
 
 class TooLarge(Exception):
-    """A record that is larger than any that may be sent. ``first``: its first bytes."""
+    """A record of more than ``limit`` bytes. ``first``: those that it begins with."""
 
-    def __init__(self, first: bytes) -> None:
+    def __init__(self, first: bytes, limit: int) -> None:
         super().__init__("a record is too large")
         self.first = first
+        self.limit = limit
 
 
 class Record(NamedTuple):
@@ -61,7 +62,7 @@ class Lines:
         for line in lines:
             yield from self._record(line + b"\n")
         if len(self._rest) > self._limit:
-            raise TooLarge(self._rest[:_SHOWN])
+            raise TooLarge(self._rest[:_SHOWN], self._limit)
 
     def finish(self) -> Iterator[Record]:
         rest, self._rest = self._rest, b""
@@ -69,7 +70,7 @@ class Lines:
 
     def _record(self, line: bytes) -> Iterator[Record]:
         if len(line) > self._limit:
-            raise TooLarge(line[:_SHOWN])
+            raise TooLarge(line[:_SHOWN], self._limit)
         if line.rstrip(b"\r\n"):
             yield Record(line, line)
 
@@ -84,7 +85,7 @@ class Whole:
     def feed(self, data: bytes) -> Iterator[Record]:
         self._data += data
         if len(self._data) > self._limit:
-            raise TooLarge(bytes(self._data[:_SHOWN]))
+            raise TooLarge(bytes(self._data[:_SHOWN]), self._limit)
         yield from ()
 
     def finish(self) -> Iterator[Record]:
@@ -109,7 +110,7 @@ class _Framed:
         while len(self._buffer) - at >= self.head:
             size, whole = self._size(self._buffer, at)
             if size > self._limit:
-                raise TooLarge(bytes(self._buffer[at + self.head : at + self.head + _SHOWN]))
+                raise TooLarge(bytes(self._buffer[at + self.head : at + self.head + _SHOWN]), self._limit)
             if len(self._buffer) - at < whole:
                 break
             record = self._record(bytes(self._buffer[at : at + whole]), size)
@@ -162,7 +163,7 @@ class RecordIO(_Framed):
             return piece
         self._pieces.append(piece)
         if sum(len(each.data) for each in self._pieces) > self._limit:
-            raise TooLarge(self._pieces[0].data[:_SHOWN])
+            raise TooLarge(self._pieces[0].data[:_SHOWN], self._limit)
         if kind != _END:
             return None
         pieces, self._pieces = self._pieces, []

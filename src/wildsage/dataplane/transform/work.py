@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from wildsage.core.transforms import PROGRESS, Item, Order, progress_in
+from wildsage.core.transforms import MIB, MOST_MIB, PROGRESS, Item, Order, progress_in
 from wildsage.dataplane.transform import faults
 from wildsage.dataplane.transform.batching import Batch, Batcher, LineBatches, RecordBatches
 from wildsage.dataplane.transform.container import Containers, Failed, Limits
@@ -23,7 +23,6 @@ from wildsage.dataplane.transform.sink import Sink, abort
 from wildsage.dataplane.transform.source import chunks
 from wildsage.wire.http.messages import BodyTooLarge, Headers
 
-_UNBOUNDED = 1 << 62
 _OBJECTS_AT_ONCE = 4
 
 
@@ -171,7 +170,7 @@ class Work:
                 yield batch
         except TooLarge as error:
             whole = self._order.split == "None"
-            raise faults.too_large(item, batcher.at, error.first, self._limits.payload_mib, whole) from error
+            raise faults.too_large(item, batcher.at, error.first, error.limit // MIB, whole) from error
         except Malformed as error:
             raise Fault(f"ClientError: {item}: after {batcher.at - 1} records: {error}.") from error
         except Unfit as error:
@@ -181,8 +180,8 @@ class Work:
         limits, prepare = self._limits, self._processing.sent if self._processing else None
         if self._order.split == "Line" and not limits.single and prepare is None:
             return LineBatches(limits.payload)
-        # A filter may leave less of a record than it was.
-        most = limits.payload if prepare is None or self._order.input_filter == "$" else _UNBOUNDED
+        # A filter may leave less of a record than it was; but it has to be in memory whole.
+        most = limits.payload if prepare is None or self._order.input_filter == "$" else MOST_MIB * MIB
         return RecordBatches(SPLITTERS[self._order.split](most), limits.payload, limits.single, prepare)
 
     async def _kept(self, item: Item, batch: Batch, task: asyncio.Task[bytes]) -> bytes:
