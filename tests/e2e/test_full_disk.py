@@ -139,7 +139,7 @@ def test_a_job_that_fills_the_disk_costs_nobody_else(tmp_path: Path) -> None:
     assert "No space left on the disk of the data directory while downloading the input data" in reason
     status, reason = found["filling"]
     assert status == "Failed"
-    assert "No space left on device" in reason
+    assert "No space left on " in reason  # in its own words, or in ours if those found no room
     status, reason = found["large"]
     assert status == "Failed"
     assert "pace" in reason, reason

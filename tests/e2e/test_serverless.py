@@ -42,6 +42,7 @@ def predict_fn(asked, model):
     if asked == "die":
         os.kill(os.getpid(), 9)
     if isinstance(asked, (int, float)):
+        open("/opt/ml/asleep", "w").close()
         time.sleep(asked)
     return {**model, "pid": os.getpid(), "random": [random.random(), numpy.random.rand()]}
 def output_fn(prediction, accept): return json.dumps(prediction)
@@ -213,8 +214,7 @@ def test_killed(host: Server) -> None:
     first = ask(host, "killed", None)
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(ask, host, "killed", 1.5)
-        wait_until(lambda: bool(tree.workers), 60)
-        time.sleep(0.3)
+        wait_until((folder_of(host, "killed") / "ml" / "asleep").exists, 60)
         os.kill(tree.template, signal.SIGKILL)
         assert ask(host, "killed", None)["loaded"] != first["loaded"]
         assert slow.result()["loaded"] == first["loaded"]
