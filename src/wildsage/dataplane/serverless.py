@@ -8,6 +8,8 @@ from wildsage.dataplane import answers
 from wildsage.dataplane.table import LiveVariant
 from wildsage.wire.http.messages import Headers
 
+_DIGITS = 12
+
 
 def admit(live: LiveVariant, size: int) -> None:
     """Raises ThrottlingException beyond MaxConcurrency, ValidationError for a body of more than 4 MB.
@@ -29,4 +31,5 @@ def admit(live: LiveVariant, size: int) -> None:
 
 def setup_us(headers: Headers) -> int:
     """Microseconds for which the answer was late because a worker had to be started first; 0 if there was one."""
-    return next((int(value) for name, value in headers if name == SETUP_HEADER), 0)
+    said = next((value for name, value in headers if name == SETUP_HEADER), "")
+    return int(said) if said.isdecimal() and len(said) < _DIGITS else 0  # a container may say anything
