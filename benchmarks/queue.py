@@ -29,11 +29,18 @@ _ENDED = ("Completed", "Failed", "Stopped")
 
 
 def calibrate(seconds: float) -> str:
-    """A script that takes about so long alone."""
-    steps = 2_000_000
+    """A script that takes about so long alone: interpreter and all."""
+    few, many = 1, 10_000_000
+    start = min(alone(few) for _ in range(3))
+    rate = many / (min(alone(many) for _ in range(3)) - start)
+    return COUNT.format(steps=round(rate * (seconds - start)))
+
+
+def alone(steps: int) -> float:
+    """Seconds."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", COUNT.format(steps=steps)], check=True)
-    return COUNT.format(steps=round(steps * seconds / (time.perf_counter() - begun)))
+    return time.perf_counter() - begun
 
 
 def by_hand(script: str, jobs: int, at_once: int) -> float:
