@@ -89,9 +89,11 @@ async def test_a_zygote_is_found_again_and_replaced(folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["open", "link", "file"])
 async def test_what_somebody_else_put_in_its_place_is_not_used(
-    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, short_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder's name can be foreseen; who can write there could listen in its stead."""
+    folder = short_directory / kind  # a socket's name has at most 107 bytes
+    folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     place = Path(await Zygotes().socket_of(sys.executable, ("colorsys",), folder)).parent
     place = place.rename(folder / "elsewhere") and place
