@@ -76,7 +76,7 @@ class Caller:
         at = urlsplit(self.server.url)
         began = time.perf_counter()
         request = Request("POST", path, headers, BytesBody(BODY))
-        status, body = await self.client.whole(f"tcp:{at.hostname}:{at.port}", request, 90)
+        status, _, body = await self.client.whole(f"tcp:{at.hostname}:{at.port}", request, 90)
         if status != 200:
             raise RuntimeError(f"{status} {body.decode()[:500]}")
         return time.perf_counter() - began

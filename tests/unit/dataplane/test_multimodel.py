@@ -91,7 +91,7 @@ class World:
         body = json.dumps(question).encode()
         request = Request("POST", path, [("host", "r"), ("content-length", str(len(body)))], BytesBody(body))
         address = f"unix:{self.plant.data.router_socket(0)}"
-        return json.loads((await self.plant.client.whole(address, request, 10))[1])
+        return json.loads((await self.plant.client.whole(address, request, 10)).body)
 
 
 async def world(plant: Plant, *names: str, answers: bool = True) -> World:

@@ -86,8 +86,8 @@ class Asking:
     async def _ask(self, path: str, question: dict[str, str]) -> tuple[int, Any]:
         body = json.dumps(question).encode()
         request = Request("POST", path, [("host", "control"), ("content-length", str(len(body)))], BytesBody(body))
-        status, said = await self._client.whole(self._control, request)
-        return status, json.loads(said)
+        found = await self._client.whole(self._control, request)
+        return found.status, json.loads(found.body)
 
     def close(self) -> None:
         for task in list(self._asked.values()):

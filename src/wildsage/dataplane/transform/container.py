@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from wildsage.core.transforms import DEFAULT_CONCURRENT, DEFAULT_PAYLOAD_MIB, MIB, MOST_MIB, MULTI, SINGLE, Order
-from wildsage.wire.http.client import Client
+from wildsage.wire.http.client import Client, TooLong, gathered, pieces
 from wildsage.wire.http.client_connection import AnswerLost, Unreachable
-from wildsage.wire.http.messages import Body, BytesBody, Headers, Request, Response
+from wildsage.wire.http.messages import Body, BytesBody, Headers, Request
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,10 @@ _PING_WAIT, _PING_SECONDS = 0.02, 2.0
 _ASK_SECONDS = 10.0
 _MOST_ANSWER = 256 * MIB
 """A container that never stops answering must not fill the machine's memory."""
+_TOO_LONG = (
+    f"its answer is longer than {_MOST_ANSWER // MIB} MB. Have it answer less for one request (a smaller "
+    "MaxPayloadInMB, BatchStrategy SingleRecord), or stream: MaxPayloadInMB 0"
+)
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _ABSENT_SECONDS = 300.0
 """How long nobody may listen. A container that was killed is brought up again by control, which may have been, too."""
@@ -97,23 +101,18 @@ class Containers:
     async def _pings(self, address: str) -> bool:
         request = Request("GET", "/ping", [("host", "localhost")], BytesBody())
         try:
-            async with asyncio.timeout(_PING_SECONDS):
-                response = await self._client.send(address, request)
-                await _read(response)
+            return (await self._client.whole(address, request, _PING_SECONDS)).status == 200
         except (Unreachable, AnswerLost, OSError, TimeoutError):
             return False
-        return response.status == 200
 
     async def limits(self) -> Limits:
         """Asks the first for its execution parameters, which it need not have."""
         wanted: dict[str, Any] = {}
         try:
-            async with asyncio.timeout(_ASK_SECONDS):
-                request = Request("GET", "/execution-parameters", [("host", "localhost")], BytesBody())
-                response = await self._client.send(self._order.containers[0][1], request)
-                body = await _read(response)
-            if response.status == 200:
-                found = json.loads(body)
+            request = Request("GET", "/execution-parameters", [("host", "localhost")], BytesBody())
+            answer = await self._client.whole(self._order.containers[0][1], request, _ASK_SECONDS)
+            if answer.status == 200:
+                found = json.loads(answer.body)
                 wanted = found if isinstance(found, dict) else {}
         except (Unreachable, AnswerLost, OSError, TimeoutError, ValueError, RecursionError) as error:
             log.info("no execution parameters: %s", error)
@@ -147,12 +146,9 @@ class Containers:
                 address, Request("POST", "/invocations", headers, body), self._order.timeout
             )
             if response.status != 200:
-                raise _bad(name, response.status, await _read(response))
-            if isinstance(response.body, bytes):
-                yield response.body
-            else:
-                async for chunk in response.body:  # type: ignore[union-attr]
-                    yield chunk
+                raise _bad(name, response.status, await gathered(response, _MOST_ANSWER))
+            async for chunk in pieces(response):
+                yield chunk
         except TimeoutError as error:
             raise self._late(name) from error
         except (Unreachable, AnswerLost, OSError) as error:
@@ -164,19 +160,19 @@ class Containers:
             # The others answer in what they take for their default, as in real-time pipelines (dataplane/series).
             accept = self._order.accept if number == len(self._order.containers) else ""
             try:
-                async with asyncio.timeout(self._order.timeout):
-                    request = Request("POST", "/invocations", self._headers(content_type, accept), BytesBody(body))
-                    response = await self._client.send(address, request)
-                    body = await _read(response)
+                request = Request("POST", "/invocations", self._headers(content_type, accept), BytesBody(body))
+                answer = await self._client.whole(address, request, self._order.timeout, most=_MOST_ANSWER)
             except TimeoutError as error:
                 raise self._late(name) from error
             except Unreachable as error:
                 raise Failed(f"{_called(name)} cannot be reached: {error}", absent=True) from error
+            except TooLong as error:
+                raise Failed(f"{_called(name)} gave no answer: {_TOO_LONG}") from error
             except (AnswerLost, OSError) as error:
                 raise Failed(f"{_called(name)} gave no answer: {error}") from error
-            if response.status != 200:
-                raise _bad(name, response.status, body)
-            content_type = response.header("content-type") or content_type
+            if answer.status != 200:
+                raise _bad(name, answer.status, answer.body)
+            body, content_type = answer.body, answer.header("content-type") or content_type
         return body
 
     def _headers(self, content_type: str, accept: str) -> Headers:
@@ -200,19 +196,3 @@ def _bad(name: str, status: int, body: bytes) -> Failed:
 
 def _called(name: str) -> str:
     return f"container {name}" if name else "the container"
-
-
-async def _read(response: Response) -> bytes:
-    """The whole answer. Raises AnswerLost for one that is too long to be held in memory."""
-    if isinstance(response.body, bytes):
-        return response.body
-    found = bytearray()
-    async for chunk in response.body:  # type: ignore[union-attr]
-        found += chunk
-        if len(found) > _MOST_ANSWER:
-            await response.body.aclose()  # type: ignore[union-attr]
-            raise AnswerLost(
-                f"its answer is longer than {_MOST_ANSWER // MIB} MB. Have it answer less for one request (a smaller "
-                "MaxPayloadInMB, BatchStrategy SingleRecord), or stream: MaxPayloadInMB 0"
-            )
-    return bytes(found)

@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 from wildsage.core.transforms import Item
 from wildsage.dataplane.transform.faults import Fault
 from wildsage.wire import sigv4
-from wildsage.wire.http.client import Client
+from wildsage.wire.http.client import Client, Whole
 from wildsage.wire.http.client_connection import AnswerLost, Unreachable
-from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
+from wildsage.wire.http.messages import BytesBody, Headers, Request
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +37,6 @@ class Refused(Exception):
         self.code = code
 
 
-class Answer:
-    """A whole answer."""
-
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        self.status = status
-        self.headers = dict(headers)
-        self.body = body
-
-
 class S3:
     """``door``: http://host:port. ``credentials``: the URL where the role's are."""
 
@@ -61,7 +52,7 @@ class S3:
     def close(self) -> None:
         self._client.close()
 
-    async def ask(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Answer:
+    async def ask(self, method: str, target: str, headers: Headers, body: bytes = b"") -> Whole:
         """One signed request, repeated while the server is away. Raises Refused, Fault."""
         began, wait = time.monotonic(), _FIRST_WAIT
         while True:
@@ -77,17 +68,17 @@ class S3:
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 
-    async def _once(self, method: str, target: str, headers: Headers, body: bytes) -> Answer:
+    async def _once(self, method: str, target: str, headers: Headers, body: bytes) -> Whole:
         request = Request(method, target, [("host", self._host), *headers], BytesBody(body))
         if body or method in ("PUT", "POST"):
             request.headers.append(("content-length", str(len(body))))
         sigv4.sign(request, await self._credentials(), self._region, "s3", time.time(), sigv4.UNSIGNED_PAYLOAD)
-        return await _whole(await self._client.send(self._address, request, head_seconds=_HEAD_SECONDS))
+        return await self._client.whole(self._address, request, head_seconds=_HEAD_SECONDS)
 
     async def _credentials(self) -> sigv4.Credentials:
         if self._known is None or time.time() > self._known[1]:
             request = Request("GET", self._credentials_path, [("host", self._host)], BytesBody())
-            answer = await _whole(await self._client.send(self._address, request, head_seconds=_HEAD_SECONDS))
+            answer = await self._client.whole(self._address, request, head_seconds=_HEAD_SECONDS)
             if answer.status >= 500:
                 raise OSError(f"no credentials: status {answer.status}")
             if answer.status != 200:
@@ -141,7 +132,7 @@ def completion(tags: Sequence[str]) -> bytes:
     return f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
 
 
-def _accepted(answer: Answer) -> Answer:
+def _accepted(answer: Whole) -> Whole:
     if answer.status < 300:
         return answer
     code, message = str(answer.status), "the request was refused"
@@ -152,10 +143,3 @@ def _accepted(answer: Answer) -> Answer:
             raise Refused(answer.status, code, message) from None
         code, message = root.findtext("Code") or code, root.findtext("Message") or message
     raise Refused(answer.status, code, message)
-
-
-async def _whole(response: Response) -> Answer:
-    if isinstance(response.body, bytes):
-        return Answer(response.status, response.headers, response.body)
-    parts = [chunk async for chunk in response.body]  # type: ignore[union-attr]
-    return Answer(response.status, response.headers, b"".join(parts))

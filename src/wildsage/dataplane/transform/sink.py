@@ -90,7 +90,7 @@ class Sink:
 
     async def _part(self, number: int, data: bytes) -> str:
         target = f"{path_of(self._bucket, self._key)}?partNumber={number}&uploadId={self._upload}"
-        return (await self._s3.ask("PUT", target, [], data)).headers["etag"]
+        return (await self._s3.ask("PUT", target, [], data)).header("etag")
 
 
 async def abort(s3: S3, upload: Upload) -> None:

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Iterator
 
 from wildsage.core.transforms import Item
 from wildsage.dataplane.transform.faults import Fault
-from wildsage.dataplane.transform.s3 import S3, Answer, Refused, of_input, path_of
+from wildsage.dataplane.transform.s3 import S3, Refused, of_input, path_of
+from wildsage.wire.http.client import Whole
 
 RANGE = 4 << 20
 _INFLATED = 1 << 20
@@ -32,8 +33,8 @@ async def _ranges(s3: S3, item: Item) -> AsyncGenerator[bytes, None]:
     first = await _get(s3, item, 0, "")
     if first is None:
         return
-    total = int(first.headers.get("content-range", "").rpartition("/")[2] or len(first.body))
-    tag, body, at = first.headers.get("etag", ""), first.body, len(first.body)
+    total = int(first.header("content-range").rpartition("/")[2] or len(first.body))
+    tag, body, at = first.header("etag"), first.body, len(first.body)
     while True:
         ahead = asyncio.ensure_future(_get(s3, item, at, tag)) if at < total else None
         try:
@@ -49,7 +50,7 @@ async def _ranges(s3: S3, item: Item) -> AsyncGenerator[bytes, None]:
         at += len(body)
 
 
-async def _get(s3: S3, item: Item, at: int, tag: str) -> Answer | None:
+async def _get(s3: S3, item: Item, at: int, tag: str) -> Whole | None:
     """A range of the version that ``tag`` names; None if there are no bytes there."""
     headers = [("range", f"bytes={at}-{at + RANGE - 1}")]
     if tag:

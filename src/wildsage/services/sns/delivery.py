@@ -10,8 +10,6 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-from collections.abc import AsyncGenerator
-from typing import cast
 from urllib.parse import urlsplit
 
 from wildsage.core import arn
@@ -26,7 +24,7 @@ from wildsage.services.sns.topics import kept
 from wildsage.store.codec import Document
 from wildsage.store.outbox import Waiting
 from wildsage.store.resources import Resource
-from wildsage.wire.http.client import Client
+from wildsage.wire.http.client import Client, forgo
 from wildsage.wire.http.client_connection import AnswerLost, Pool, Unreachable
 from wildsage.wire.http.messages import BytesBody, Request
 
@@ -125,8 +123,7 @@ class Delivery:
         address = f"{'tls' if url.scheme == 'https' else 'tcp'}:{url.hostname}:{port}"
         try:
             response = await (await self._web()).send(address, request, _HEAD_SECONDS)
-            if not isinstance(response.body, bytes):
-                await cast(AsyncGenerator[bytes], response.body).aclose()  # nobody reads what it says
+            await forgo(response)  # nobody reads what it says
         except (Unreachable, AnswerLost, TimeoutError) as error:
             raise Failed(f"{type(error).__name__}: {error}") from None
         if 200 <= response.status < 300:

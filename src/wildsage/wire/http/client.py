@@ -12,14 +12,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from wildsage.wire.http import heads
 from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool
-from wildsage.wire.http.messages import Body, BytesBody, Headers, Request, Response
+from wildsage.wire.http.messages import Body, BytesBody, FileBody, Headers, Request, Response
 from wildsage.wire.http.streams import HIGH_WATER, LOW_WATER, StreamBody
 
 _MOST_SHORT = 16 * 1024 * 1024
 _CONTINUE_SECONDS = 1.0  # RFC 9110 section 10.1.1: do not wait for 100 Continue for ever
+
+
+class TooLong(AnswerLost):
+    """An answer that nobody wants to hold in memory."""
+
+
+class Whole(NamedTuple):
+    """An answer that is all here."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """The first value of ``name`` (given in lower case); empty without one."""
+        return next((value for key, value in self.headers if key == name), "")
 
 
 class Client:
@@ -47,31 +64,57 @@ class Client:
             raise
         return answer.response()
 
-    async def whole(self, address: str, request: Request, seconds: float | None = None) -> tuple[int, bytes]:
-        """Status and body of a short answer. Raises as ``send`` does; TimeoutError if that takes ``seconds``.
+    async def whole(
+        self,
+        address: str,
+        request: Request,
+        seconds: float | None = None,
+        *,
+        head_seconds: float | None = None,
+        most: int = _MOST_SHORT,
+    ) -> Whole:
+        """The answer once all of it is here. Raises as ``send`` does; TimeoutError if that takes ``seconds``.
 
-        An answer of more than 16 MiB is lost: containers, too, are asked so, and they may never end.
+        One of more than ``most`` bytes raises TooLong: containers, too, are asked so, and they may never end.
         """
         async with asyncio.timeout(seconds):
-            answer = (response := await self.send(address, request)).body
-            body = await _gathered(answer) if isinstance(answer, AsyncIterator) else answer
-        assert isinstance(body, bytes)  # files are what servers send
-        return response.status, body
+            response = await self.send(address, request, head_seconds)
+            return Whole(response.status, response.headers, await gathered(response, most))
 
     def close(self) -> None:
         """Closes the idle connections."""
         self._pool.close()
 
 
-async def _gathered(pieces: AsyncIterator[bytes]) -> bytes:
+async def pieces(response: Response) -> AsyncIterator[bytes]:
+    """The body of an answer as it comes."""
+    body = response.body
+    assert not isinstance(body, FileBody)  # files are what servers send
+    if isinstance(body, bytes):
+        if body:
+            yield body
+        return
+    async for piece in body:
+        yield piece
+
+
+async def gathered(response: Response, most: int) -> bytes:
+    """The body of an answer in one piece. Raises TooLong beyond ``most`` bytes."""
+    if isinstance(response.body, bytes):
+        return response.body
     found = bytearray()
-    async for piece in pieces:
+    async for piece in pieces(response):
         found += piece
-        if len(found) > _MOST_SHORT:
-            if isinstance(pieces, _Answer):
-                await pieces.aclose()
-            raise AnswerLost(f"it is longer than {_MOST_SHORT} bytes")
+        if len(found) > most:
+            await forgo(response)
+            raise TooLong(f"it is longer than {most} bytes")
     return bytes(found)
+
+
+async def forgo(response: Response) -> None:
+    """Nothing more is wanted of an answer."""
+    if isinstance(response.body, _Answer):
+        await response.body.aclose()
 
 
 class _Answer:

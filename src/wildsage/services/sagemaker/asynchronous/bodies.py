@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from wildsage.services.sagemaker.asynchronous.notices import MOST_INCLUDED
+from wildsage.wire.http.client import forgo, pieces
 from wildsage.wire.http.client_connection import AnswerLost
 from wildsage.wire.http.messages import BodyTooLarge, ClientGone, FileBody, Headers, Response
 
@@ -23,7 +24,7 @@ class Answer:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self._pieces():
+            async for piece in pieces(self._response):
                 self._length += len(piece)
                 if len(self.first) < MOST_INCLUDED:
                     self.first += piece[: MOST_INCLUDED - len(self.first)]
@@ -42,18 +43,7 @@ class Answer:
 
     async def close(self) -> None:
         """Nothing more is wanted of it."""
-        close = getattr(self._response.body, "aclose", None)
-        if close is not None:
-            await close()
-
-    async def _pieces(self) -> AsyncIterator[bytes]:
-        body = self._response.body
-        if isinstance(body, bytes):
-            if body:
-                yield body
-        elif not isinstance(body, FileBody):
-            async for piece in body:
-                yield piece
+        await forgo(self._response)
 
 
 class Pieces:

@@ -15,9 +15,12 @@ from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import AnswerLost, Unreachable
-from wildsage.wire.http.messages import BytesBody, FileBody, Request
+from wildsage.wire.http.messages import BytesBody, Request
 
 log = logging.getLogger(__name__)
+
+_MOST = 1 << 30
+"""Bytes of what one router says: counters of tens of thousands of endpoints."""
 
 _PATIENCE_SECONDS = 5.0
 
@@ -59,7 +62,7 @@ class Routers:
 
     async def told(self) -> Told:
         """What each says; one that does not answer within ``patience`` seconds is left out."""
-        found = await asyncio.gather(*map(self._ask, self._data.router_sockets()))
+        found = await asyncio.gather(*(self._ask(each, "GET", "/counters") for each in self._data.router_sockets()))
         return Told(tuple(json.loads(answer) for answer in found if answer), None not in found)
 
     async def done_with(self, addresses: Collection[str]) -> bool:
@@ -84,34 +87,18 @@ class Routers:
         return None not in found and all(json.loads(answer)["released"] for answer in found if answer)
 
     async def _tell(self, path: str, question: Mapping[str, str]) -> list[bytes | None]:
-        """The answers; empty of a router that has ended, None of one that says nothing."""
+        """What each router answers, as ``_ask`` has it."""
         body = json.dumps(question).encode()
+        return await asyncio.gather(*(self._ask(each, "POST", path, body) for each in self._data.router_sockets()))
 
-        async def ask(socket: Path) -> bytes | None:
-            headers = [("host", socket.stem), ("content-length", str(len(body)))]
-            try:
-                request = Request("POST", path, headers, BytesBody(body))
-                return (await self._client.whole(f"unix:{socket}", request, self._patience))[1]
-            except (Unreachable, AnswerLost):
-                return b""
-            except TimeoutError:
-                return None
-
-        return await asyncio.gather(*map(ask, self._data.router_sockets()))
-
-    async def _ask(self, socket: Path) -> bytes | None:
+    async def _ask(self, socket: Path, method: str, path: str, body: bytes = b"") -> bytes | None:
         """The answer; empty if nobody is there any more, None if there is but says nothing."""
-        request = Request("GET", "/counters", [("host", socket.stem)], BytesBody())
+        headers = [("host", socket.stem), ("content-length", str(len(body)))]
+        request = Request(method, path, headers, BytesBody(body))
         try:
-            async with asyncio.timeout(self._patience):
-                response = await self._client.send(f"unix:{socket}", request)
-                if isinstance(response.body, bytes | FileBody):
-                    return response.body if isinstance(response.body, bytes) else b""
-                return b"".join([piece async for piece in response.body])
-        except Unreachable:
+            return (await self._client.whole(f"unix:{socket}", request, self._patience, most=_MOST)).body
+        except (Unreachable, AnswerLost):
             return b""  # it has ended, and has left what it counted in a file
-        except AnswerLost:
-            return b""
         except TimeoutError:
-            log.warning("the router at %s did not say what it counted in time", socket.name)
+            log.warning("the router at %s did not answer in time", socket.name)
             return None

@@ -66,10 +66,7 @@ async def _ask(address: str) -> _Answer:
     request = Request("GET", "/ping", [("host", "localhost")], BytesBody())
     client = Client()
     try:
-        response = await client.send(address, request, head_seconds=_ANSWER_SECONDS)
-        if not isinstance(response.body, bytes):
-            async for _ in response.body:  # type: ignore[union-attr]
-                pass
+        response = await client.whole(address, request, head_seconds=_ANSWER_SECONDS)
     except TimeoutError:
         return _Answer.NONE
     except (Unreachable, AnswerLost, OSError):

@@ -85,5 +85,5 @@ class Container:
         headers += [("content-type", "application/json")] if data else []
         headers += [(TARGET, target)] if target else []
         request = Request(method, path, headers, BytesBody(data))
-        status, said = await self._client.whole(self.address, request, _SECONDS)
-        return Answer(status, said)
+        found = await self._client.whole(self.address, request, _SECONDS)
+        return Answer(found.status, found.body)
