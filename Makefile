@@ -20,9 +20,12 @@ test:
 
 everything: debian lint types coverage $(ENVIRONMENTS)
 
-# What the tests use of Debian's beyond a plain system: network namespaces, MPI, Java for Spark.
+# What the tests use of Debian's beyond a plain system: network namespaces, MPI, Java for Spark; a container engine and what
+# makes an image for it. The engine itself is started by the tests, where none runs.
+DEBIAN := ip:iproute2 mpirun:openmpi-bin java:openjdk-17-jre-headless dockerd:docker.io debootstrap:debootstrap
 debian:
-	command -v ip >/dev/null && command -v mpirun >/dev/null && command -v java >/dev/null || { apt-get update -qq && apt-get install -y -qq iproute2 openmpi-bin openjdk-17-jre-headless; }
+	set -e; missing=; for each in $(DEBIAN); do command -v $${each%%:*} >/dev/null || missing="$$missing $${each#*:}"; done; \
+	[ -z "$$missing" ] || { apt-get update -qq && apt-get install -y -qq $$missing; }
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

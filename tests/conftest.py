@@ -17,7 +17,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.packages import index as index  # a fixture
+from tests.container_engine import engine as engine  # a fixture, as those below
+from tests.debian_image import debian as debian
+from tests.packages import index as index
 
 ROOT = Path(__file__).resolve().parents[1]
 _STOP_SECONDS = 60

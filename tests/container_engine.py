@@ -1,0 +1,132 @@
+"""A container engine for tests: the one that answers on this machine, or one that the tests start and end.
+
+The engine of the tests keeps its images between runs (in the cache folder), and ends when the test run does:
+
+    python -m tests.container_engine PID FOLDER      holds a dockerd at FOLDER/docker.sock until process PID is gone
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wildsage-test"
+_PATIENCE = 120.0  # seconds for an engine to answer
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float = 60) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Opens it."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def answers(path: str) -> bool:
+    """Whether an engine answers at the socket ``path``."""
+    connection = UnixConnection(path, 10)
+    try:
+        connection.request("GET", "/_ping")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """One process of this machine at a time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def dockerd(folder: Path, data: Path, *options: str) -> list[str]:
+    """The command of an engine of its own: socket and private files in ``folder``, images in ``data``."""
+    return [
+        *("dockerd", f"--host=unix://{folder}/docker.sock", f"--pidfile={folder}/docker.pid"),
+        *(f"--exec-root={folder}/exec", f"--data-root={data}", "--log-level=warn", *options),
+    ]
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The socket of an engine, as DOCKER_HOST names one: that of the machine, or of one started for this test run."""
+    known = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if known.startswith("unix://") and answers(known.removeprefix("unix://")):
+        return known
+    if os.geteuid() != 0:
+        pytest.skip("needs a container engine at /var/run/docker.sock, or root to start one")
+    if shutil.which("dockerd") is None:
+        pytest.skip("needs a container engine: apt-get install docker.io")
+    # The process that all processes of the test run are children of, where there are several.
+    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    folder = Path(f"/run/wildsage-test-{run}")
+    with locked("engine"):
+        if not answers(f"{folder}/docker.sock"):
+            _start(run, folder)
+    return f"unix://{folder}/docker.sock"
+
+
+def _start(run: int, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    with (folder / "log").open("w") as log:
+        holder = subprocess.Popen(
+            [sys.executable, "-m", "tests.container_engine", str(run), str(folder)],
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    end = time.monotonic() + _PATIENCE
+    while not answers(f"{folder}/docker.sock"):
+        if holder.poll() is not None or time.monotonic() > end:
+            holder.kill()
+            pytest.skip(f"dockerd cannot run here: {(folder / 'log').read_text()[-2000:]}")
+        time.sleep(0.1)
+    holder.returncode = 0  # it outlives this process, which would be warned of that
+
+
+def main() -> None:
+    """Holds an engine until the test run has ended."""
+    run, folder = int(sys.argv[1]), Path(sys.argv[2])
+    watched = os.pidfd_open(run)
+    with subprocess.Popen(dockerd(folder, CACHE / "engine"), preexec_fn=os.setsid) as engine:
+        while engine.poll() is None:
+            if _ended(watched):
+                break
+        engine.send_signal(signal.SIGTERM)
+    if engine.returncode == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(engine.returncode)
+
+
+def _ended(watched: int) -> bool:
+    """Whether the process of that descriptor ends within a second."""
+    return bool(select.select([watched], [], [], 1.0)[0])
+
+
+if __name__ == "__main__":
+    main()
