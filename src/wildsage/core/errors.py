@@ -5,6 +5,7 @@
     ├── RuntimeRefused           a runtime was asked for something it declares it cannot do
     ├── JobFault                 user work that failed; its text becomes the FailureReason
     │   ├── ClientFault            the caller's doing ("ClientError: …", "AlgorithmError: …")
+    │   │   └── CannotStart          an image's program that does not exist or cannot be executed
     │   └── InternalFault          ours ("InternalServerError: …")
     └── ApiError                 an answer in AWS's form: code, HTTP status, message
         ├── ValidationError        ValidationException, 400
@@ -40,6 +41,13 @@ class JobFault(WildsageError):
 
 class ClientFault(JobFault):
     """The caller's input, script or image is at fault."""
+
+
+class CannotStart(ClientFault):
+    """The program of an image does not exist, may not be executed, or is for another architecture.
+
+    ``str(error)``: the engine's own words, without a kind before them; whoever launched knows what was to be run.
+    """
 
 
 class InternalFault(JobFault):

@@ -85,7 +85,10 @@ class LaunchSpec:
     a launch starts anew and the log goes on.
     ``argv``/``environment``: what is run; for a native image the interpreter is argv[0]. The environment is complete,
     nothing is inherited.
-    ``image``: engine image for runtimes with ANY_IMAGE, else empty.
+    ``image``: what the engine knows an image by, for runtimes with ANY_IMAGE; else empty. With one, ``argv`` are the
+    arguments of its ENTRYPOINT (none: the image's own CMD), in whose place ``entrypoint`` comes if it is not empty (the
+    image's CMD is then no argument); ``environment`` goes over the image's ENV; ``working_directory`` empty is the
+    image's WORKDIR. What cannot be started at all raises CannotStart.
     ``memory_bytes``/``cpus``: limits, 0 for none. A limit on CPUs is told to the processes in SM_NUM_CPUS and
     OMP_NUM_THREADS, unless ``environment`` sets these.
     ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
@@ -102,6 +105,7 @@ class LaunchSpec:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     image: str = ""
+    entrypoint: tuple[str, ...] = ()
     working_directory: str = "/"
     hostname: str = "algo-1"
     mounts: tuple[Mount, ...] = ()
@@ -184,7 +188,7 @@ class Runtime(Protocol):
     async def launch(self, spec: LaunchSpec) -> Handle:
         """Starts the container and returns once its process exists.
 
-        Raises RuntimeRefused, ClientFault or InternalFault.
+        Raises RuntimeRefused, ClientFault (of an image's program CannotStart) or InternalFault.
         """
         ...
 

@@ -20,7 +20,9 @@ from wildsage.store.codec import Document
 class Software:
     """What an image turned out to be here.
 
-    ``command``: what its ``train`` or ``serve`` runs; empty for processing, where each job names its own.
+    ``image``: what the container engine knows it by; empty where the machine stands in for it (a native image).
+    ``command``: what its ``train`` or ``serve`` runs; of an engine's image ("train",) or ("serve",), arguments of its
+    ENTRYPOINT. Empty for processing, where each job names its own.
     ``variables``: what the image itself sets. ``notice``: which version was asked for and which runs, in one sentence
     for the log. ``modules``: what its scripts import, to be kept in memory for them.
     """
@@ -29,15 +31,18 @@ class Software:
     variables: Mapping[str, str]
     notice: str
     modules: tuple[str, ...] = ()
+    image: str = ""
 
     def document(self) -> Document:
         """As it is kept with a job."""
-        return {"command": list(self.command), "variables": dict(self.variables), "notice": self.notice}
+        engine = {"image": self.image} if self.image else {}
+        return {"command": list(self.command), "variables": dict(self.variables), "notice": self.notice, **engine}
 
 
 def kept(document: Document) -> Software:
     """The inverse of ``Software.document``."""
-    return Software(tuple(document["command"]), document["variables"], document["notice"])
+    command, image = tuple(document["command"]), document.get("image", "")
+    return Software(command, document["variables"], document["notice"], image=image)
 
 
 def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
