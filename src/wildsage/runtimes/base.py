@@ -88,7 +88,9 @@ class LaunchSpec:
     ``image``: what the engine knows an image by, for runtimes with ANY_IMAGE; else empty. With one, ``argv`` are the
     arguments of its ENTRYPOINT (none: the image's own CMD), in whose place ``entrypoint`` comes if it is not empty (the
     image's CMD is then no argument); ``environment`` goes over the image's ENV; ``working_directory`` empty is the
-    image's WORKDIR. What cannot be started at all raises CannotStart.
+    image's WORKDIR. Only ``folders`` of ``directory/ml`` are mounted (``model``, ``input``), each at its place below
+    /opt/ml, so that what the image itself has there, say in /opt/ml/code, is seen; all of it if there are none. What
+    cannot be started at all raises CannotStart.
     ``memory_bytes``/``cpus``: limits, 0 for none. A limit on CPUs is told to the processes in SM_NUM_CPUS and
     OMP_NUM_THREADS, unless ``environment`` sets these.
     ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
@@ -106,6 +108,7 @@ class LaunchSpec:
     environment: Mapping[str, str]
     image: str = ""
     entrypoint: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     working_directory: str = "/"
     hostname: str = "algo-1"
     mounts: tuple[Mount, ...] = ()
