@@ -102,7 +102,7 @@ def as_session(server: Server, service: str, credentials: Any) -> Any:
 
 def test_pass_role_needs_permission(server: Server, limited: Any) -> None:
     sagemaker = as_session(server, "sagemaker", limited)
-    assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_models(NameContains="nopass")["Models"] == []
     with pytest.raises(ClientError) as caught:
         sagemaker.create_model(ModelName="nopass", ExecutionRoleArn=server.role)
     assert code_of(caught) == ("AccessDeniedException", 400)

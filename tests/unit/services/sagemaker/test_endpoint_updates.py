@@ -124,6 +124,8 @@ async def test_alarms_must_be_there_for_the_role_to_see(server: Server, hosting:
         '"Action":"sts:AssumeRole"}]}'
     )
     role = await server.call("iam", "CreateRole", RoleName="blind", AssumeRolePolicyDocument=trust)
+    reads = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
+    await server.call("iam", "PutRolePolicy", RoleName="blind", PolicyName="reads", PolicyDocument=reads)
     container = (await hosting.call("DescribeModel", ModelName="changing"))["PrimaryContainer"]
     await hosting.call(
         "CreateModel", ModelName="blind", ExecutionRoleArn=role["Role"]["Arn"], PrimaryContainer=container

@@ -47,12 +47,13 @@ async def test_an_endpoint_comes_up_answers_and_goes_without_a_trace(server: Ser
 
 
 async def test_a_model_without_its_archive_fails_in_aws_words(hosting: Hosting) -> None:
-    await hosting.model("absent", ModelDataUrl=f"s3://{BUCKET}/models/nowhere.tar.gz")
+    await hosting.model("absent")
+    await hosting.server.call("s3", "DeleteObject", Bucket=BUCKET, Key="models/absent.tar.gz")
     await hosting.config("absent")
     await hosting.endpoint("absent")
     described = await hosting.until("absent", "Failed")
     assert described["FailureReason"].startswith(
-        f'Failed to download model data for container "container_1" from URL: "s3://{BUCKET}/models/nowhere.tar.gz". '
+        f'Failed to download model data for container "container_1" from URL: "s3://{BUCKET}/models/absent.tar.gz". '
         "Please ensure that there is an object located at the URL and that the role passed to CreateModel has "
         "permissions to download the object."
     )

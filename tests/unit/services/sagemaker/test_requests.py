@@ -243,7 +243,7 @@ async def test_training_jobs_are_listed_by_every_filter(server: Server) -> None:
 
 
 def model(name: str = "m", **changes: Any) -> dict[str, Any]:
-    container = {"Image": SKLEARN, "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"}
+    container = {"Image": SKLEARN}
     return {"ModelName": name, "ExecutionRoleArn": ROLE, "PrimaryContainer": container, **changes}
 
 

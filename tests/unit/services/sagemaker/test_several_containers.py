@@ -165,8 +165,9 @@ async def test_containers_that_are_still_not_well_when_time_is_over_are_all_name
 
 async def test_data_of_a_container_that_is_not_there_is_named(hosting: Hosting) -> None:
     good = await hosting.container("there", ContainerHostname="there")
-    bad = {**good, "ContainerHostname": "gone", "ModelDataUrl": f"s3://{BUCKET}/models/nowhere.tar.gz"}
+    bad = await hosting.container("gone", ContainerHostname="gone")
     await hosting.models("half", good, bad)
+    await hosting.server.call("s3", "DeleteObject", Bucket=BUCKET, Key="models/gone.tar.gz")
     await hosting.config("half")
     await hosting.endpoint("half")
     described = await hosting.until("half", "Failed")

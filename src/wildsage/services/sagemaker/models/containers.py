@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 from wildsage.core.routes import MULTI_MODEL, SERIAL
 from wildsage.store.codec import Document
 
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
+
+
+class Shape(StrEnum):
+    """What a model's data is in S3 (botocore shape S3ModelDataSource)."""
+
+    ARCHIVE = "one object, a tar.gz"
+    FILE = "one object, the model itself"
+    FOLDER = "all objects under a prefix"
+
+
+class Data(NamedTuple):
+    """``uri``: empty where a container has no model of its own."""
+
+    uri: str
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +50,14 @@ class Container:
         return self.definition.get("Environment") or {}
 
     @property
-    def data(self) -> tuple[str, bool]:
-        """Where its model lies and whether that is a tar.gz (else the files under a prefix); empty: none."""
+    def data(self) -> Data:
+        """Where its model lies."""
         source = (self.definition.get("ModelDataSource") or {}).get("S3DataSource")
-        if source:
-            return source["S3Uri"], source["CompressionType"] == "Gzip"
-        return self.definition.get("ModelDataUrl") or "", True
+        if not source:
+            return Data(self.definition.get("ModelDataUrl") or "", Shape.FOLDER if self.many else Shape.ARCHIVE)
+        if source["CompressionType"] == "Gzip":
+            return Data(source["S3Uri"], Shape.ARCHIVE)
+        return Data(source["S3Uri"], Shape.FOLDER if source["S3DataType"] == "S3Prefix" else Shape.FILE)
 
     @property
     def many(self) -> bool:

@@ -10,9 +10,10 @@ from wildsage.core.errors import ApiError, ClientFault
 from wildsage.images.building import Progress
 from wildsage.services.sagemaker.instance import archives
 from wildsage.services.sagemaker.instance.images import Images, Software
-from wildsage.services.sagemaker.instance.places import Location, code, parse
+from wildsage.services.sagemaker.instance.places import Location, code, parse, relative
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
+from wildsage.services.sagemaker.models.containers import Shape
 from wildsage.services.sagemaker.models.launch import MODELS, Placement
 
 _FOLDERS = ("model", "code")
@@ -23,10 +24,10 @@ async def fill(place: Placement, transfers: Transfers) -> None:
     """Begins anew each time it is called. Raises ClientFault in AWS's words, OSError for the disk's doing."""
     ml = place.directory / "ml"
     await in_thread(lambda _: _prepare(place.directory))
-    uri, packed = place.container.data
+    uri, shape = place.container.data
     if place.container.many:
         (place.directory / MODELS).mkdir()
-    elif uri and packed:
+    elif uri and shape is Shape.ARCHIVE:
         await _unpack(place, transfers, parse(uri), ml / "model")
     elif uri:
         await _download(place, transfers, uri, ml / "model")
@@ -63,12 +64,19 @@ async def _unpack(place: Placement, transfers: Transfers, source: Location, fold
 
 
 async def _download(place: Placement, transfers: Transfers, uri: str, folder: Path) -> None:
+    source = parse(uri)
     try:
-        count = await transfers.download_prefix(parse(uri), folder)
+        if place.container.data.shape is Shape.FILE:
+            await transfers.download(source, folder / relative(source.key, source.key))
+        elif not await transfers.download_prefix(source, folder):
+            raise _failed(place, uri, None)
     except ApiError as error:
         raise _failed(place, uri, error) from error
-    if not count:
-        raise _failed(place, uri, None)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise ClientFault(
+            f"Two objects under {uri} cannot both be files of the model: one is named as a folder of the other "
+            f"({error.filename}). Rename one of them."
+        ) from error
 
 
 def _failed(place: Placement, uri: str, error: ApiError | None) -> ClientFault:

@@ -6,7 +6,7 @@ from wildsage.core.errors import Unsupported, ValidationError
 from wildsage.core.routes import DIRECT, MULTI_MODEL, SERIAL
 from wildsage.services.sagemaker.instance import places
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
-from wildsage.services.sagemaker.models.containers import Container, containers_of
+from wildsage.services.sagemaker.models.containers import Container, Shape, containers_of
 from wildsage.store.codec import Document
 
 _CONTAINER: Tree = {
@@ -100,15 +100,31 @@ def _check_container(container: Container) -> None:
         raise ValidationError("Image is required in the container definition.")
     if definition.get("ModelDataUrl") and definition.get("ModelDataSource"):
         raise ValidationError("You cannot specify both ModelDataUrl and ModelDataSource in one container definition.")
-    uri, _ = container.data
+    uri, shape = container.data
     if uri:
-        _check_uri(uri, container.many)
+        _check_uri(uri, shape)
+    source = (definition.get("ModelDataSource") or {}).get("S3DataSource") or {}
+    if source.get("S3DataType") == "S3Prefix":
+        _check_prefix(uri, shape)
 
 
-def _check_uri(uri: str, prefix: bool) -> None:
+def _check_uri(uri: str, shape: Shape) -> None:
     try:
         location = places.parse(uri)
     except ValueError:
         location = None
-    if location is None or not (location.key or prefix):
+    if location is None or not (location.key or shape is Shape.FOLDER):
         raise ValidationError(f'Invalid model data URL "{uri}". It must have the form s3://bucket/key.')
+
+
+def _check_prefix(uri: str, shape: Shape) -> None:
+    """The rules of S3DataType S3Prefix (botocore shape S3ModelDataSource)."""
+    if shape is Shape.ARCHIVE:
+        raise ValidationError(
+            "S3DataType S3Prefix cannot be combined with CompressionType Gzip: only one object can be an archive. "
+            "Choose S3Object, or CompressionType None."
+        )
+    if not uri.endswith("/"):
+        raise ValidationError(
+            f'Invalid S3Uri "{uri}". A prefix (S3DataType S3Prefix) must end with a forward slash (/).'
+        )

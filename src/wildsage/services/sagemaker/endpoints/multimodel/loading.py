@@ -149,5 +149,5 @@ class Loading:
     async def _source(self, found: _Found) -> Source:
         model = found.variant.model
         caller = await roles.assume(self._platform, model["ExecutionRoleArn"])
-        prefix, _ = found.variant.containers[0].data
+        prefix = found.variant.containers[0].data.uri
         return Source(parse(prefix), Transfers(self._platform.calls, caller, found.endpoint.region))
