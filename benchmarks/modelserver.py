@@ -1,11 +1,11 @@
-"""scikit-learn's iris behind the full path against the layout most bring-your-own containers have.
+"""scikit-learn's iris on the model server, and behind the router, against the layout most bring-your-own containers have.
 
     python -m benchmarks.modelserver [--seconds 3] [--rounds 5] [--peers DIR]
 
-Ours: the router, signatures checked, in front of the native model server. The peer: nginx, gunicorn with two gevent
-workers, Flask; packages are installed into ``--peers`` (default ~/.cache/wildsage-peers) on the first run, nginx and
-wrk are Debian's.  Both have two workers and run the same four functions on the same model; nothing is pinned.  Then the
-model server alone with a function that does nothing: the CPU time it takes for a request apart from the model.
+Ours: the native model server, by itself and behind the router, which checks signatures. The peer: nginx, gunicorn with
+two gevent workers, Flask; packages are installed into ``--peers`` (default ~/.cache/wildsage-peers) on the first run,
+nginx and wrk are Debian's.  All have two workers and run the same four functions on the same model; nothing is pinned.
+Then the model server with a function that does nothing: the CPU time it takes for a request apart from the model.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -33,6 +34,7 @@ from benchmarks.load import Load, cpu_seconds, median, script, snapshot, start, 
 
 BODY = b"5.1,3.5,1.4,0.2"
 CLIENTS, WORKERS = 32, 2
+PEER = "nginx + gunicorn + Flask"
 PACKAGES = ("flask==3.1.2", "gunicorn==23.0.0", "gevent==25.9.1")
 
 INFERENCE = """
@@ -168,34 +170,43 @@ def install(packages: Path) -> None:
 
 
 def compare(folder: Path, packages: Path, seconds: int, rounds: int) -> dict[str, object]:
-    """Rounds in turn, so that both see the same machine."""
+    """Rounds in turn, so that all see the same machine."""
     data = folder / "data"
     data.mkdir()
     (data / "routes.json").write_text(snapshot(f"unix:{folder}/model.sock").to_json())
-    port = free_port()
+    port, own = free_port(), free_port()
     running = peer(folder, packages, port)
     running.append(model_server(folder, "iris", INFERENCE, {"WILDSAGE_BIND": f"unix:{folder}/model.sock"}))
+    running.append(model_server(folder, "alone", INFERENCE, {"SAGEMAKER_BIND_TO_PORT": str(own)}))
     router, line = start([sys.executable, "-m", "wildsage.dataplane", "--data", str(data), "--port", "0"])
     running.append(router)
+    urls = {
+        PEER: f"http://127.0.0.1:{port}/invocations",
+        "model server": f"http://127.0.0.1:{own}/invocations",
+        "router + model server": f"{line.removeprefix('listening on ')}/endpoints/iris/invocations",
+    }
     try:
-        peer_url = f"http://127.0.0.1:{port}/invocations"
-        our_url = f"{line.removeprefix('listening on ')}/endpoints/iris/invocations"
-        until_ready(f"http://127.0.0.1:{port}/ping")
-        peer_lua = script(folder / "peer.lua", peer_url, BODY, "text/csv")
-        our_lua = script(folder / "our.lua", our_url, BODY, "text/csv")
-        theirs: list[Load] = []
-        ours: list[Load] = []
-        for _ in range(rounds):
-            theirs.append(wrk(peer_url, peer_lua, CLIENTS, seconds, None))
-            ours.append(wrk(our_url, our_lua, CLIENTS, seconds, None))
-        one, other = median(theirs), median(ours)
-        return {
-            "nginx + gunicorn + Flask": {"rate": round(one.rate), "p50_ms": one.p50, "p99_ms": one.p99},
-            "router + model server": {"rate": round(other.rate), "p50_ms": other.p50, "p99_ms": other.p99},
-            "times the peer": round(other.rate / one.rate, 2),
+        for each in (port, own):
+            until_ready(f"http://127.0.0.1:{each}/ping")
+        scripts = {
+            who: script(folder / f"{urlsplit(url).port}.lua", url, BODY, "text/csv") for who, url in urls.items()
         }
+        loads: dict[str, list[Load]] = {who: [] for who in urls}
+        for _ in range(rounds):
+            for who, url in urls.items():
+                loads[who].append(wrk(url, scripts[who], CLIENTS, seconds, None))
     finally:
         stop(running)
+    found = {who: median(each) for who, each in loads.items()}
+    return {
+        who: {
+            "rate": round(load.rate),
+            "p50_ms": load.p50,
+            "p99_ms": load.p99,
+            "times the peer": round(load.rate / found[PEER].rate, 2),
+        }
+        for who, load in found.items()
+    }
 
 
 def overhead(folder: Path, seconds: int, rounds: int) -> float:
