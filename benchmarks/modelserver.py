@@ -1,4 +1,4 @@
-"""scikit-learn's iris on the model server, and behind the router, against the layout most bring-your-own containers have.
+"""scikit-learn's iris on the model server, and behind the router, against the layout of most containers people bring.
 
     python -m benchmarks.modelserver [--seconds 3] [--rounds 5] [--peers DIR]
 
