@@ -92,14 +92,16 @@ class LaunchSpec:
     /opt/ml, so that what the image itself has there, say in /opt/ml/code, is seen; all of it if there are none. What
     cannot be started at all raises CannotStart.
     ``memory_bytes``/``cpus``: limits, 0 for none. A limit on CPUs is told to the processes in SM_NUM_CPUS and
-    OMP_NUM_THREADS, unless ``environment`` sets these.
-    ``network``: ``host`` shares the machine's network, ``isolated`` has loopback only.
+    OMP_NUM_THREADS, unless ``environment`` sets these. ``processes``: the most processes and threads at a time.
+    ``network``: ``host`` reaches what the machine reaches, ``isolated`` has loopback only (an isolated container that
+    serves still answers at ``address_of``). ``loopback``: ports of the machine's loopback that the container finds
+    under the same address; one that shares the machine's network sees all of them anyway.
     ``joins``: the handle of a network instead, on which the container is the host named ``hostname``.
     ``preload``: modules that argv (an interpreter and a script) will import. A runtime that can forks it from a process
     that has them in memory already, which many containers share; never name a user's, they are imported outside.
     ``script=folder``: of a script its ``preload`` is called, with the folder in which containers have it.
     ``serves``: the container answers HTTP (a model server); ``address_of`` its handle says where, and inside
-    WILDSAGE_BIND does, if the runtime chose a socket for it (``unix:/path``).
+    WILDSAGE_BIND does, if the runtime chose a socket for it (``unix:/path``); else it answers at port 8080.
     """
 
     name: str
@@ -114,7 +116,9 @@ class LaunchSpec:
     mounts: tuple[Mount, ...] = ()
     memory_bytes: int = 0
     cpus: float = 0.0
+    processes: int = 8192
     network: str = "host"
+    loopback: tuple[int, ...] = ()
     joins: Handle | None = None
     serves: bool = False
     preload: tuple[str, ...] = ()
@@ -134,7 +138,7 @@ class Inspection:
     """What is known of a container now.
 
     ``exit_code``: 0-255, 128+n for signal n; only when EXITED. ``out_of_memory``: it was killed for exceeding its
-    limit. Times are epoch seconds.
+    limit. Times are epoch seconds. ``reason``: of a LOST one, what became of it, where that is known.
     """
 
     phase: Phase
@@ -142,6 +146,7 @@ class Inspection:
     out_of_memory: bool = False
     started_at: float | None = None
     ended_at: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

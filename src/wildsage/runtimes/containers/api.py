@@ -1,0 +1,162 @@
+"""HTTP to a container engine at its Unix socket: blocking, and with next to no imports, for attendants use it too.
+
+The API is Docker's (1.40 and later), which Podman speaks as well. Paths go without a version: engines drop old ones,
+and what is used here is the same in all.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+_CHUNK = 1 << 16
+
+
+class EngineGone(ConnectionError):
+    """Nobody answers at the engine's socket, or it hung up amid an answer."""
+
+
+class EngineError(Exception):
+    """The engine said no: ``status`` of HTTP, and its words."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+
+
+class Answer:
+    """The answer to one request, which the connection ends with."""
+
+    def __init__(self, connection: socket.socket, path: str) -> None:
+        self._socket = connection
+        self._file = connection.makefile("rb")
+        self._path = path
+        words = self._file.readline().split(None, 2)
+        if len(words) < 2:
+            self.close()
+            raise EngineGone(f"the container engine hung up ({path})")
+        self.status = int(words[1])
+        self.headers: dict[str, str] = {}
+        while line := self._file.readline().strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            self.headers[name.strip().lower()] = value.strip()
+
+    def close(self) -> None:
+        """Also ends a read of it in another thread."""
+        with suppress(OSError):  # it has ended already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._file.close()
+        self._socket.close()
+
+    def read_raw(self, size: int) -> bytes:
+        """Exactly ``size`` bytes of a stream that follows the headers, fewer at its end."""
+        try:
+            return self._file.read(size)
+        except (OSError, ValueError):
+            return b""
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it comes. Raises EngineGone if it breaks off."""
+        try:
+            if self.headers.get("transfer-encoding", "").lower() == "chunked":
+                yield from self._chunks()
+            elif "content-length" in self.headers:
+                yield from self._counted(int(self.headers["content-length"]))
+            elif self.status not in (204, 304):
+                while piece := self._file.read1(_CHUNK):
+                    yield piece
+        except (OSError, ValueError) as error:
+            raise EngineGone(f"the container engine hung up ({self._path}): {error}") from error
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self._file.readline().split(b";")[0], 16):
+            yield from self._counted(size)
+            self._file.readline()
+
+    def _counted(self, left: int) -> Iterator[bytes]:
+        while left:
+            piece = self._file.read1(min(left, _CHUNK))
+            if not piece:
+                raise OSError("it ended early")
+            left -= len(piece)
+            yield piece
+
+    def body(self) -> bytes:
+        return b"".join(self.pieces())
+
+
+class Api:
+    """``socket_path``: where the engine answers. Every request has a connection of its own."""
+
+    def __init__(self, socket_path: str) -> None:
+        self.socket_path = socket_path
+
+    def open(
+        self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Sends a request (an iterable body in chunks), reads the answer's head. Raises EngineGone, EngineError."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(self.socket_path)
+            _send(connection, method, path, body, headers or {})
+            answer = Answer(connection, path)
+        except OSError as error:
+            connection.close()
+            if isinstance(error, EngineGone):
+                raise
+            raise EngineGone(f"no container engine answers at {self.socket_path} ({error.strerror})") from error
+        if answer.status >= 400:
+            try:
+                words = _words(answer.body())
+            finally:
+                answer.close()
+            raise EngineError(answer.status, words)
+        return answer
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        document: object = None,
+        headers: dict[str, str] | None = None,
+        body: bytes | Iterable[bytes] | None = None,
+    ) -> Any:
+        """A request with JSON, and the answer's JSON (None without any). Raises EngineGone, EngineError."""
+        if document is not None:
+            body, headers = json.dumps(document).encode(), {"Content-Type": "application/json", **(headers or {})}
+        answer = self.open(method, path, body, headers)
+        try:
+            raw = answer.body()
+        finally:
+            answer.close()
+        return json.loads(raw) if raw.strip() else None
+
+
+def _send(
+    connection: socket.socket, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: dict[str, str]
+) -> None:
+    lines = {"Host": "localhost", "Connection": "close", **headers}
+    if isinstance(body, bytes) or body is None:
+        lines["Content-Length"] = str(len(body or b""))
+    else:
+        lines["Transfer-Encoding"] = "chunked"
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
+    if isinstance(body, bytes):
+        connection.sendall(body)
+    elif body is not None:
+        for piece in body:
+            if piece:
+                connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        connection.sendall(b"0\r\n\r\n")
+
+
+def _words(raw: bytes) -> str:
+    try:
+        return str(json.loads(raw)["message"])
+    except (ValueError, KeyError, TypeError):
+        return raw.decode("utf-8", "replace").strip() or "it gave no reason"

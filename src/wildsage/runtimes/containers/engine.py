@@ -1,0 +1,296 @@
+"""The container engine of this machine: what it is, and its images. Everything raises what went wrong in words."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import platform
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from wildsage.core.errors import ClientFault, InternalFault
+from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGone
+
+_SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+Progress = Callable[[str], None]
+"""Told what happens, a line at a time, on the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """An image in the engine. ``size`` in bytes; ``user`` and ``working_directory`` empty for root and /."""
+
+    id: str
+    architecture: str
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    size: int = 0
+    user: str = ""
+    working_directory: str = ""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether it is for this machine's architecture."""
+        return not self.architecture or self.architecture == architecture()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineVersion:
+    """``name`` of the engine (Docker, Podman). ``warnings``: what the engine says of the machine's shortcomings."""
+
+    name: str
+    version: str
+    api: str
+    storage: str
+    cgroups: str
+    rootless: bool
+    runtimes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def architecture() -> str:
+    """This machine's, as images name it."""
+    machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def socket_of(environ: Mapping[str, str]) -> str:
+    """The Unix socket of the engine: DOCKER_HOST's, else the first of Docker's and Podman's that exists; else empty.
+
+    An engine on another machine (``tcp:``, ``ssh:``) cannot see this one's folders and counts as none.
+    """
+    if named := environ.get("DOCKER_HOST"):
+        return named.removeprefix("unix://") if named.startswith("unix://") else ""
+    places = [
+        *_SOCKETS,
+        *([f"{environ['XDG_RUNTIME_DIR']}/podman/podman.sock"] if "XDG_RUNTIME_DIR" in environ else []),
+    ]
+    return next((place for place in places if Path(place).exists()), "")
+
+
+class Engine:
+    """Its methods raise InternalFault if nobody answers at ``socket_path``, and the engine's own words as a fault."""
+
+    def __init__(self, socket_path: str) -> None:
+        self.api = Api(socket_path)
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self.api.socket_path}"
+
+    async def call(self, method: str, path: str, document: object = None) -> Any:
+        """One request with JSON, one answer. Raises EngineError (the engine's words), InternalFault if it is gone."""
+        try:
+            return await asyncio.to_thread(self.api.call, method, path, document)
+        except EngineGone as error:
+            raise gone(error) from error
+
+    async def answers(self) -> bool:
+        """Whether an engine is there."""
+        try:
+            await asyncio.to_thread(self.api.call, "GET", "/version")
+        except (EngineGone, EngineError):
+            return False
+        return True
+
+    async def version(self) -> EngineVersion:
+        """What engine it is."""
+        info, version = await asyncio.gather(self.call("GET", "/info"), self.call("GET", "/version"))
+        components = [each.get("Name", "") for each in version.get("Components") or ()]
+        return EngineVersion(
+            name="Podman" if any("Podman" in name for name in components) else "Docker",
+            version=version["Version"],
+            api=version["ApiVersion"],
+            storage=info.get("Driver", ""),
+            cgroups=str(info.get("CgroupVersion") or "1"),
+            rootless=any("rootless" in each for each in info.get("SecurityOptions") or ()),
+            runtimes=tuple(info.get("Runtimes") or ()),
+            warnings=tuple(info.get("Warnings") or ()),
+        )
+
+    async def find(self, reference: str) -> ImageInfo | None:
+        """The image that ``reference`` (name, name and tag or digest, or id) names in the engine."""
+        try:
+            found = await self.call("GET", f"/images/{quote(reference, safe='/:@')}/json")
+        except EngineError as error:
+            if error.status == 404:
+                return None
+            raise InternalFault(f"InternalServerError: The container engine cannot say: {error.words}") from error
+        return _image(found)
+
+    async def images(self) -> tuple[ImageInfo, ...]:
+        """Every image that has a name or is nobody's layer; of these only id, names, labels and size."""
+        found = await self.call("GET", "/images/json")
+        return tuple(
+            ImageInfo(
+                id=each["Id"],
+                architecture="",
+                labels=each.get("Labels") or {},
+                tags=tuple(tag for tag in each.get("RepoTags") or () if tag != "<none>:<none>"),
+                digests=tuple(each.get("RepoDigests") or ()),
+                size=each.get("Size", 0),
+            )
+            for each in found
+        )
+
+    async def tag(self, reference: str, repository: str, tag: str) -> None:
+        """Gives an image one more name."""
+        query = urlencode({"repo": repository, "tag": tag})
+        try:
+            await self.call("POST", f"/images/{quote(reference, safe='/:@')}/tag?{query}")
+        except EngineError as error:
+            raise ClientFault(f"ClientError: {reference} cannot be named {repository}:{tag}: {error.words}") from error
+
+    async def forget(self, reference: str) -> None:
+        """Takes a name off an image, and the image away if that was its last and nothing rests on it."""
+        try:
+            await self.call("DELETE", f"/images/{quote(reference, safe='/:@')}?noprune=0")
+        except EngineError as error:
+            if error.status != 404:
+                raise ClientFault(f"ClientError: {reference} cannot be removed: {error.words}") from error
+
+    async def pull(
+        self, reference: str, credentials: tuple[str, str] | None = None, progress: Progress | None = None
+    ) -> ImageInfo:
+        """Fetches an image from the registry that its name says. Raises ClientFault (AccessDenied, not found, …).
+
+        ``credentials``: user and password for that registry.
+        """
+        headers = {} if credentials is None else {"X-Registry-Auth": _auth(reference, credentials)}
+        # A tag of its own, for without any the engine would fetch all that there are.
+        name = reference if _has_tag(reference) else f"{reference}:latest"
+        query = urlencode({"fromImage": name})
+        try:
+            async for step in self._steps("POST", f"/images/create?{query}", headers):
+                if "error" in step:
+                    raise ClientFault(refusal(reference, str(step["error"])))
+                if progress is not None:
+                    progress(" ".join(str(step[key]) for key in ("id", "status") if step.get(key)))
+        except EngineError as error:
+            raise ClientFault(refusal(reference, error.words)) from error
+        found = await self.find(reference)
+        if found is None:
+            raise InternalFault(f"InternalServerError: The container engine pulled {reference} but does not have it.")
+        return found
+
+    async def load(self, archive: Iterable[bytes], progress: Progress | None = None) -> None:
+        """Puts the images of an archive (as ``docker save`` makes one) into the engine."""
+        headers = {"Content-Type": "application/x-tar"}
+        try:
+            async for step in self._steps("POST", "/images/load?quiet=1", headers, archive):
+                if "error" in step:
+                    raise ClientFault(f"ClientError: The archive cannot be loaded: {step['error']}")
+                if progress is not None and step.get("stream"):
+                    progress(str(step["stream"]).strip())
+        except EngineError as error:
+            raise ClientFault(f"ClientError: The archive cannot be loaded: {error.words}") from error
+
+    async def _steps(
+        self, method: str, path: str, headers: dict[str, str], body: Iterable[bytes] | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The JSON lines that the engine answers with, as they come; hanging up ends its work."""
+        try:
+            answer = await asyncio.to_thread(self.api.open, method, path, body, headers)
+            lines = _Lines(answer)
+            try:
+                while (line := await asyncio.to_thread(lines.next)) is not None:
+                    yield line
+            finally:
+                await asyncio.to_thread(answer.close)
+        except EngineGone as error:
+            raise gone(error) from error
+
+
+class _Lines:
+    """JSON documents, one a line, from an answer's body."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._pieces = answer.pieces()
+        self._rest = b""
+
+    def next(self) -> dict[str, Any] | None:
+        while b"\n" not in self._rest:
+            piece = next(self._pieces, b"")
+            if not piece:
+                line, self._rest = self._rest, b""
+                return _parsed(line)
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\n")
+        return _parsed(line) if line.strip() else self.next()
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    if not line.strip():
+        return None
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def _image(found: Mapping[str, Any]) -> ImageInfo:
+    config = found.get("Config") or {}
+    return ImageInfo(
+        id=found["Id"],
+        architecture=found.get("Architecture") or "",
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        environment=dict(each.split("=", 1) for each in config.get("Env") or () if "=" in each),
+        labels=config.get("Labels") or {},
+        tags=tuple(found.get("RepoTags") or ()),
+        digests=tuple(found.get("RepoDigests") or ()),
+        size=found.get("Size", 0),
+        user=config.get("User") or "",
+        working_directory=config.get("WorkingDir") or "",
+    )
+
+
+def _has_tag(reference: str) -> bool:
+    return "@" in reference or ":" in reference.rpartition("/")[2]
+
+
+def _auth(reference: str, credentials: tuple[str, str]) -> str:
+    user, password = credentials
+    document = {"username": user, "password": password, "serveraddress": reference.partition("/")[0]}
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode()
+
+
+def gone(error: EngineGone) -> InternalFault:
+    """The engine is not there."""
+    return InternalFault(f"InternalServerError: The container engine is out of reach: {error}. Please start it again.")
+
+
+def refusal(reference: str, words: str) -> str:
+    """Why an image could not be pulled, after the engine's ``words``: what it means and what to do about it."""
+    said = words.strip().rstrip(".")
+    low = said.lower()
+    if (
+        "unauthorized" in low
+        or "authentication required" in low
+        or "no basic auth" in low
+        or "incorrect username" in low
+    ):
+        means = "the registry does not accept these credentials, or asks for some"
+    elif "access denied" in low or "denied" in low or "forbidden" in low:
+        means = "the registry denies access, or there is no such repository"
+    elif "no matching manifest" in low or "does not match the specified platform" in low:
+        means = f"it has no image for this machine's architecture ({architecture()})"
+    elif "manifest unknown" in low or "not found" in low or "name unknown" in low:
+        means = "the registry has no such image"
+    elif "invalid reference" in low:
+        means = "that is no name of an image"
+    elif any(each in low for each in ("no such host", "connection refused", "timeout", "i/o timeout", "no route")):
+        means = "its registry cannot be reached"
+    elif "no space left" in low:
+        means = "the engine's disk is full"
+    else:
+        means = "the engine refused"
+    return f"ClientError: Cannot pull the image {reference}: {means} ({said})."
