@@ -64,6 +64,7 @@ class NetworkSpec:
     ``outside``: whether they reach what the machine reaches (TCP, and names); its loopback only at the ports in
     ``loopback``, under the same address, as if they shared the machine's network.
     ``encrypted``: what goes from one host to another can neither be read nor changed on the way.
+    ``any_image``: its containers are of an engine's images, so it must be the engine's.
     """
 
     name: str
@@ -72,6 +73,7 @@ class NetworkSpec:
     outside: bool = True
     loopback: tuple[int, ...] = ()
     encrypted: bool = False
+    any_image: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,5 +48,5 @@ def _beyond(value: Any, accepted: Any, path: str) -> Iterator[str]:
 def unheeded(document: Mapping[str, Any]) -> str:
     """What a log should say of fields that are accepted and change nothing here; empty if there are none."""
     if document.get("VpcConfig"):
-        return "VpcConfig is kept and described; it changes nothing here: instances share this machine's network."
+        return "VpcConfig is kept and described; it changes nothing here: instances reach what this machine reaches."
     return ""

@@ -13,11 +13,18 @@ _ON_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})")
 
 
 def of_job(
-    job: Job, ours: Mapping[str, str], *, outside: bool, encrypted: bool, folder: Path | None = None
+    job: Job,
+    ours: Mapping[str, str],
+    *,
+    outside: bool,
+    encrypted: bool,
+    any_image: bool = False,
+    folder: Path | None = None,
 ) -> NetworkSpec | None:
     """The network of a job with several instances; None for a job with one.
 
-    ``ours``: the variables we set there. ``folder``: what the network goes with, if that is not the job.
+    ``ours``: the variables we set there. ``any_image``: as NetworkSpec has it. ``folder``: what the network goes with,
+    if that is not the job.
     """
     folder = folder or job.directory
     if len(job.hosts) == 1:
@@ -27,16 +34,21 @@ def of_job(
         directory=folder / "network",
         hosts=tuple(host.name for host in job.hosts),
         outside=outside,
-        loopback=tuple(sorted(set(_loopback_ports(ours)))),
+        loopback=loopback_ports(ours),
         encrypted=encrypted,
+        any_image=any_image,
     )
 
 
-def _loopback_ports(environment: Mapping[str, str]) -> Iterator[int]:
+def loopback_ports(ours: Mapping[str, str]) -> tuple[int, ...]:
     """What our variables name of the machine's loopback: this server, and say a package index or a proxy beside it.
 
     In the job's own Environment, as on AWS, localhost is the container itself.
     """
+    return tuple(sorted(set(_named(ours))))
+
+
+def _named(environment: Mapping[str, str]) -> Iterator[int]:
     for value in environment.values():
         for found in _ON_LOOPBACK.findall(value):
             if 0 < int(found) < 1 << 16:

@@ -25,7 +25,7 @@ def variables(software: Software, settings: Settings, region: str, credentials_u
     return found
 
 
-def mounts(settings: Settings) -> tuple[Mount, ...]:
-    """The toolkit and the algorithms, and the certificates that AWS_CA_BUNDLE names."""
+def mounts(software: Software, settings: Settings) -> tuple[Mount, ...]:
+    """The certificates that AWS_CA_BUNDLE names; of a native image, the toolkit and the algorithms too."""
     bundle = Mount(settings.data.tls / "bundle.pem", CA_BUNDLE, read_only=True)
-    return (*toolkit_mounts(), bundle)
+    return (bundle,) if software.image else (*toolkit_mounts(), bundle)

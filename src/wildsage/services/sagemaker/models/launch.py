@@ -13,7 +13,7 @@ from pathlib import Path
 from wildsage.core.settings import Settings
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount
 from wildsage.runtimes.instances import lookup
-from wildsage.services.sagemaker.instance import surroundings
+from wildsage.services.sagemaker.instance import networks, surroundings
 from wildsage.services.sagemaker.instance.images import Software
 from wildsage.services.sagemaker.models.containers import SUBMIT_DIRECTORY, Container
 from wildsage.store.codec import Document
@@ -54,8 +54,13 @@ class Placement:
 
 
 def environment(place: Placement, software: Software, settings: Settings, credentials_uri: str) -> Mapping[str, str]:
-    """What SageMaker sets, what the container definition says, and where its code lies here."""
-    many = {"SAGEMAKER_MULTI_MODEL": "true", "WILDSAGE_MEMORY_BYTES": str(place.memory_limit)}
+    """What SageMaker sets, what the container definition says, and where its code lies here.
+
+    The toolkit in an engine's image fetches its code by itself.
+    """
+    many = {"SAGEMAKER_MULTI_MODEL": "true"}
+    if not software.image:
+        many["WILDSAGE_MEMORY_BYTES"] = str(place.memory_limit)
     found = {
         **surroundings.variables(software, settings, place.region, credentials_uri),
         "SAGEMAKER_BIND_TO_PORT": PORT,
@@ -64,7 +69,7 @@ def environment(place: Placement, software: Software, settings: Settings, creden
         **place.container.environment,
         **place.variables,
     }
-    if place.container.submit_directory:
+    if place.container.submit_directory and not software.image:
         found[SUBMIT_DIRECTORY] = CODE
     return found
 
@@ -85,12 +90,15 @@ def spec(place: Placement, software: Software, settings: Settings, credentials_u
         directory=place.directory,
         argv=software.command,
         environment=environment(place, software, settings, "" if place.isolated else credentials_uri),
-        working_directory=Inside.ML,
+        image=software.image,
+        folders=("model",) if software.image else (),
+        working_directory="" if software.image else Inside.ML,
         hostname=place.container.hostname or "model-1",
-        mounts=(*surroundings.mounts(settings), *([models] if place.container.many else [])),
+        mounts=(*surroundings.mounts(software, settings), *([models] if place.container.many else [])),
         memory_bytes=place.memory_limit,
         cpus=float(lookup(place.instance_type).cpus) if place.instance_type else 0.0,
         network="isolated" if place.isolated else "host",
+        loopback=networks.loopback_ports(surroundings.variables(software, settings, place.region, credentials_uri)),
         serves=True,
         preload=preloaded(place, software),
         labels={"arn": place.arn},

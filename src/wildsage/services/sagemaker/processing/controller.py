@@ -123,7 +123,7 @@ class ProcessingController:
     async def _prepare(self, resource: Resource, job: Job) -> Step:
         app = job.document["AppSpecification"]
         software = await self._images.prepare(app["ImageUri"], Role.PROCESSING, self._remarks.reporter(resource, job))
-        if not app.get("ContainerEntrypoint"):
+        if not software.image and not app.get("ContainerEntrypoint"):
             raise ClientFault(
                 f"ClientError: The image {app['ImageUri']} has no entry point for processing of its own. Name one in "
                 "AppSpecification.ContainerEntrypoint, or use a ScriptProcessor."

@@ -209,10 +209,10 @@ class TrainingController:
 
     async def _download(self, resource: Resource, job: Job) -> Step:
         transfers, _ = await self._transfers(job)
-        await together(fill(job, host, transfers) for host in job.hosts)
+        software = kept(resource.state["software"])
+        await together(fill(job, host, transfers, native=not software.image) for host in job.hosts)
         await checkpoints.fetch(job, transfers)
-        report = self._remarks.reporter(resource, job)
-        software = await with_requirements(self._images, kept(resource.state["software"]), job, report)
+        software = await with_requirements(self._images, software, job, self._remarks.reporter(resource, job))
         await self._remarks.begin(resource, job, resource.spec)  # here, for a core may wait for what comes next
         stage = "feed" if is_piped(job.document) else "launch"
         ready = self._turns.running.take(resource.uid)

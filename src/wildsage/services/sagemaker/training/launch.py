@@ -17,7 +17,7 @@ from wildsage.services.sagemaker.instance.images import Software
 from wildsage.services.sagemaker.instance.inputs import files
 from wildsage.services.sagemaker.instance.instances import Logged
 from wildsage.services.sagemaker.instance.metrics import Metric
-from wildsage.services.sagemaker.training import drivers
+from wildsage.services.sagemaker.training import drivers, layout
 from wildsage.services.sagemaker.training.cluster import hosts
 from wildsage.services.sagemaker.training.inputs.channels import channels
 from wildsage.services.sagemaker.training.kind import LOG_GROUP
@@ -80,11 +80,17 @@ class Job:
         return None if self.warm is None else self.warm / host.name
 
 
-def argv(document: Document, software: Software) -> tuple[str, ...]:
-    """ContainerEntrypoint and ContainerArguments where given, else the toolkit's ``train``."""
+def argv(document: Document, software: Software) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """``entrypoint`` and ``argv``: ContainerEntrypoint and ContainerArguments, else the toolkit's ``train``.
+
+    An engine's image is run as ``docker run IMAGE train``; ContainerArguments are in the place of ``train``.
+    """
     algorithm = document["AlgorithmSpecification"]
-    entrypoint = algorithm.get("ContainerEntrypoint") or software.command
-    return (*entrypoint, *(algorithm.get("ContainerArguments") or ()))
+    entrypoint = tuple(algorithm.get("ContainerEntrypoint") or ())
+    arguments = tuple(algorithm.get("ContainerArguments") or ())
+    if software.image:
+        return entrypoint, arguments or (() if entrypoint else software.command)
+    return (), (*(entrypoint or software.command), *arguments)
 
 
 def environment(job: Job, software: Software, settings: Settings, credentials_uri: str) -> Mapping[str, str]:
@@ -104,26 +110,37 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
     isolated = bool(job.document.get("EnableNetworkIsolation"))
     cache = job.cache(host)
     variables = environment(job, software, settings, "" if isolated else credentials_uri)
-    mpi = drivers.uses_mpi(job.folder(host) / files.FOLDER)
+    mpi = not software.image and drivers.uses_mpi(job.folder(host) / files.FOLDER)
+    entrypoint, arguments = argv(job.document, software)
     return LaunchSpec(
         name=f"{job.directory.name}-{host.name}",
         directory=job.folder(host),
-        argv=argv(job.document, software),
+        argv=arguments,
         environment=drivers.variables(variables) if mpi else variables,
-        working_directory=Inside.ML,
+        image=software.image,
+        entrypoint=entrypoint,
+        folders=layout.MOUNTED if software.image else (),
+        working_directory="" if software.image else Inside.ML,
         hostname=host.name,
         mounts=(
-            *surroundings.mounts(settings),
+            *surroundings.mounts(software, settings),
             *(drivers.mounts() if mpi else ()),
             *files.mounts(channels(job.document, host), job.folder(host), settings.file_systems),
-            *(() if job.checkpoint_path == CHECKPOINTS else (Mount(job.checkpoints(host), job.checkpoint_path),)),
+            *_checkpoints(job, host, software),
             *(() if cache is None else (Mount(cache, CACHE),)),
         ),
         memory_bytes=instance.memory_bytes,
         cpus=float(instance.cpus),
         network="isolated" if isolated else "host",
+        loopback=networks.loopback_ports(surroundings.variables(software, settings, job.region, credentials_uri)),
         labels={"arn": job.arn},
     )
+
+
+def _checkpoints(job: Job, host: Host, software: Software) -> tuple[Mount, ...]:
+    """Where the folder of checkpoints is not in its place already; an engine's image has it if it was asked for."""
+    there = not job.document.get("CheckpointConfig") if software.image else job.checkpoint_path == CHECKPOINTS
+    return () if there else (Mount(job.checkpoints(host), job.checkpoint_path),)
 
 
 def network(job: Job, software: Software, settings: Settings, credentials_uri: str) -> NetworkSpec | None:
@@ -133,5 +150,6 @@ def network(job: Job, software: Software, settings: Settings, credentials_uri: s
         surroundings.variables(software, settings, job.region, credentials_uri),
         outside=not job.document.get("EnableNetworkIsolation"),
         encrypted=bool(job.document.get("EnableInterContainerTrafficEncryption")),
+        any_image=bool(software.image),
         folder=job.warm,
     )

@@ -66,6 +66,9 @@ def files(job: Document, host: Host) -> dict[str, str]:
 FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
 """Below /opt/ml, there before the container starts."""
 
+MOUNTED = ("input", "model", "output")
+"""Below /opt/ml of an engine's image; its own toolkit fetches source code to where it likes."""
+
 
 def submit_directory(job: Document) -> str:
     """The S3 URI of script mode's sourcedir.tar.gz; empty where the job has none or it is a path in the image.

@@ -22,8 +22,11 @@ from wildsage.services.sagemaker.training.launch import Job
 _SOURCE = "sourcedir.tar.gz"
 
 
-async def fill(job: Job, host: Host, transfers: Transfers) -> None:
-    """Begins anew each time it is called. Raises JobFault for what makes the job fail, OSError for the disk's doing."""
+async def fill(job: Job, host: Host, transfers: Transfers, *, native: bool = True) -> None:
+    """Begins anew each time it is called. Raises JobFault for what makes the job fail, OSError for the disk's doing.
+
+    ``native``: the source of script mode, too, which the toolkit in an engine's image fetches by itself.
+    """
     instance = job.folder(host)
     found = channels(job.document, host)
     reader = Reader(transfers, job.document["RoleArn"], job.region)
@@ -32,7 +35,8 @@ async def fill(job: Job, host: Host, transfers: Transfers) -> None:
         if channel.mode is not Mode.PIPE and channel.origin is not Origin.FILE_SYSTEM:
             await files.place(channel, instance / files.FOLDER / channel.name, reader)
     await pipes.stage(found, instance, reader)
-    await _stage_code(job, transfers, instance / "ml" / "code")
+    if native:
+        await _stage_code(job, transfers, instance / "ml" / "code")
 
 
 def _prepare(job: Job, host: Host, found: list[Channel]) -> None:
