@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -260,6 +262,16 @@ def test_run_wins_over_the_users_own_configuration(started: Server, tmp_path: Pa
         "us-east-1",
     ]
     assert sorted(path.name for path in (home / ".aws").iterdir()) == ["config", "credentials"]
+
+
+def test_a_newer_wildsage_s_data_is_refused_in_words(data: Path) -> None:
+    start_server(data).stop()
+    with contextlib.closing(sqlite3.connect(data / "wildsage.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    tried = wildsage("up", "--data", str(data), "--port", "0")
+    assert tried.returncode == 2
+    assert "wildsage.db was written by a newer Wildsage (its layout is 99" in tried.stderr
+    assert "Traceback" not in tried.stderr
 
 
 def run_in(environment: dict[str, str], server: Server, script: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import uvloop
 
 from wildsage.compose.process import serve
+from wildsage.core.errors import SettingsError
 from wildsage.core.jobs import job_settings
 from wildsage.core.scaling import scaling_settings
 from wildsage.core.serverless import serverless_settings
@@ -49,7 +50,11 @@ def main() -> int:
         scaling=scaling_settings(os.environ),
         serverless=serverless_settings(os.environ),
     )
-    uvloop.run(serve(settings, options.lifeline))
+    try:
+        uvloop.run(serve(settings, options.lifeline))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
+from wildsage.store import layout
 from wildsage.store.looks import Looks
 from wildsage.store.reserve import Reserve
 from wildsage.store.turn import Turn
@@ -115,6 +116,8 @@ def _make_tables(connection: Connection) -> None:
             connection.exec_driver_sql(f"DROP INDEX {name}")
         for name in wanted.keys() - there:
             wanted[name].create(connection)
+    if connection.exec_driver_sql("PRAGMA user_version").scalar_one() != layout.LAYOUT:
+        connection.exec_driver_sql(f"PRAGMA user_version = {layout.LAYOUT}")
 
 
 class Database:
@@ -133,7 +136,11 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path) -> Database:
-        """Opens or creates the SQLite database at ``path`` with the tables of all modules imported so far."""
+        """Opens or creates the SQLite database at ``path`` with the tables of all modules imported so far.
+
+        Raises SettingsError for a file that this Wildsage does not know.
+        """
+        layout.check(path)
         engine = create_engine(
             f"sqlite:///{path}",
             poolclass=QueuePool,
