@@ -39,7 +39,8 @@ async def test_tables_are_as_they_were_written_down(tmp_path: Path) -> None:
     connection.close()
     found = tables(tmp_path / "new.db")
     assert {name: found.get(name) for name in tables(old)} == tables(old)
-    assert found.keys() == tables(old).keys(), "a new table: write it down in layout.sql"
+    ours = {name for name in found if "_of_the_test_" not in name}  # other tests of the process have their own
+    assert ours == tables(old).keys(), "a new table: write it down in layout.sql"
 
 
 async def test_a_database_without_a_number_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -61,9 +62,7 @@ async def test_a_newer_database_is_not_touched(tmp_path: Path) -> None:
     connection.execute(f"PRAGMA user_version = {layout.LAYOUT + 1}")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(
-        SettingsError, match=r"newer\.db was written by a newer Wildsage"
-    ):
+    with pytest.raises(SettingsError, match=r"newer\.db was written by a newer Wildsage"):
         await Database.open(path)
     assert path.read_bytes() == before
 
