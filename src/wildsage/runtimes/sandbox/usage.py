@@ -84,7 +84,7 @@ def measure(container: Container, processes: Processes) -> Usage | None:
         if not below:
             return None
         began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + container.started / _TICK
-        return Usage(ticks / _TICK, _memory(below), _files(container.directory), began=began)
+        return Usage(ticks / _TICK, _memory(below), files(container.directory), began=began)
     try:
         report = json.loads((container.directory / "exit.json").read_text())
     except FileNotFoundError:
@@ -92,7 +92,7 @@ def measure(container: Container, processes: Processes) -> Usage | None:
     if "cpu_seconds" not in report:
         return None
     span = (report["started_at"], report["ended_at"])
-    return Usage(report["cpu_seconds"], report["peak_memory_bytes"], _files(container.directory), span)
+    return Usage(report["cpu_seconds"], report["peak_memory_bytes"], files(container.directory), span)
 
 
 def _memory(pids: list[int]) -> int:
@@ -121,7 +121,7 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _files(directory: Path) -> int | None:
+def files(directory: Path) -> int | None:
     """Bytes on the disk; None for more files than can be counted in a moment."""
     total, count = 0, 0
     waiting = [os.fspath(directory)]

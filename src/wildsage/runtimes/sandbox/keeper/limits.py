@@ -130,8 +130,8 @@ def create(name: str, memory_bytes: int, cpus: float) -> Limits:
     return limits
 
 
-def own_groups() -> list[tuple[list[str], str]]:
-    """This process's groups as (controllers, directory); no controllers means version 2."""
+def own_groups(process: str = "self") -> list[tuple[list[str], str]]:
+    """This process's groups, or another's, as (controllers, directory); no controllers means version 2."""
     mounted: dict[str, tuple[str, str]] = {}
     with open("/proc/self/mountinfo") as file:
         for line in file:
@@ -142,7 +142,7 @@ def own_groups() -> list[tuple[list[str], str]]:
                 for controller in options.split(",") if kind == "cgroup" else [""]:
                     mounted[controller] = (root, point)
     found = []
-    with open("/proc/self/cgroup") as file:
+    with open(f"/proc/{process}/cgroup") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)
             names = [name for name in controllers.split(",") if name]

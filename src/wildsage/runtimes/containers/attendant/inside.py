@@ -1,0 +1,111 @@
+"""The machine's loopback ports inside a container's network: listeners made there, connected to from here.
+
+Sockets belong to the network namespace that they were made in, so a thread enters the container's, makes them and ends.
+They are made while the engine still prepares the container, before its first process may run.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from _thread import allocate_lock, start_new_thread
+
+from wildsage.runtimes.sandbox.keeper import kernel
+from wildsage.runtimes.sandbox.network import forward
+
+_GROUPS = "/sys/fs/cgroup"
+_WITHIN = ("pids/docker/{}", "docker/{}", "system.slice/docker-{}.scope", "machine.slice/libpod-{}.scope")
+_LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+_PAUSE = 0.002
+
+
+class Entrance:
+    """Opens ``ports`` in the network of ``container``, as soon as that exists. To be used once."""
+
+    def __init__(self, container: str, ports: tuple[int, ...]) -> None:
+        self._ports = ports
+        self._groups = [f"{_GROUPS}/{each.format(container)}/cgroup.procs" for each in _WITHIN]
+        self._here = os.readlink("/proc/self/ns/net")
+        self._found: list[int] = []
+        self._given_up = False
+        self._done = allocate_lock()
+        self._done.acquire()
+
+    def seek(self) -> None:
+        """Begins to look for the container's first process."""
+        start_new_thread(self._seek, ())
+
+    def finish(self, pid: int) -> None:
+        """The container runs as ``pid`` (0: it does not): returns once its ports are carried, or cannot be."""
+        self._given_up = True
+        self._done.acquire()
+        if not self._found and pid:
+            start_new_thread(self._enter, (pid,))
+            self._done.acquire()
+        for descriptor in self._found:
+            start_new_thread(forward.listen, (descriptor, forward.same))
+
+    def _seek(self) -> None:
+        while self._ports and not self._given_up and not self._found:
+            for pid in filter(self._elsewhere, self._processes()):
+                if self._try(pid):
+                    break
+            else:
+                time.sleep(_PAUSE)
+        self._done.release()
+
+    def _enter(self, pid: int) -> None:
+        if self._ports:
+            self._try(pid)
+        self._done.release()
+
+    def _processes(self) -> list[int]:
+        for path in self._groups:
+            try:
+                with open(path) as file:
+                    return [int(line) for line in file]
+            except OSError:
+                continue
+        return []
+
+    def _elsewhere(self, pid: int) -> bool:
+        """Whether it is in a network namespace of its own already."""
+        try:
+            return os.readlink(f"/proc/{pid}/ns/net") != self._here
+        except OSError:
+            return False
+
+    def _try(self, pid: int) -> bool:
+        """In a thread that is of no other use: it stays in the container's network."""
+        made: list[int] = []
+        try:
+            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                kernel.enter(namespace, kernel.CLONE_NEWNET)
+            finally:
+                os.close(namespace)
+            for port in self._ports:
+                made.append(_listen(port, *_LOOPBACKS[0]))
+        except OSError:  # it ended; or its loopback is not up yet
+            for descriptor in made:
+                os.close(descriptor)
+            return False
+        for port in self._ports:
+            try:
+                made.append(_listen(port, *_LOOPBACKS[1]))
+            except OSError:
+                break  # the engine gave the container no IPv6
+        self._found = made
+        return True
+
+
+def _listen(port: int, family: int, address: str) -> int:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.bind((address, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener.detach()

@@ -1,0 +1,133 @@
+"""Launches one container of an engine and stays with it to its end.
+
+Control starts this program and talks to it as to ``keeper.main``: an order (marshal) on standard input, ``key value``
+lines as in the state file or one line ``refused|client|start|internal: words`` on standard output. In between:
+
+    launcher  takes the directory's lock; a state file there means the container exists already
+      └─ attendant  attaches to the container, starts it, writes what it says to ``log`` and how it ended to
+                    ``exit.json``, carries the machine's loopback ports, and removes it from the engine
+
+The launcher writes the state file before it lets the container begin. An attendant that was killed is replaced: the
+container goes on meanwhile, the engine keeps what it says, and the next attendant goes on from there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+
+from wildsage.runtimes.containers.api import Api, EngineError, EngineGone
+from wildsage.runtimes.containers.attendant import making
+from wildsage.runtimes.containers.attendant.order import Order, load
+from wildsage.runtimes.containers.attendant.staying import EXIT, Attendant
+from wildsage.runtimes.sandbox.keeper import identity
+
+STATE = "keeper"
+
+
+def main() -> None:
+    """Entry: see the module's text."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
+            os.close(int(name))
+    order = load(sys.stdin.buffer.read())
+    lock = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    state = _read(f"{order.directory}/{STATE}")
+    try:
+        answer = _again(order, state, lock) if state else _launch(order, lock)
+    except EngineGone as error:
+        answer = f"gone: {error}\n"
+    except EngineError as error:
+        answer = f"{_kind(error)}: {_line(error.words)}\n"
+    sys.stdout.write(answer)
+    sys.stdout.flush()
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _write(directory: str, state: str) -> None:
+    with open(f"{directory}/{STATE}.new", "w") as file:
+        file.write(state)
+    os.rename(f"{directory}/{STATE}.new", f"{directory}/{STATE}")
+
+
+def _line(words: str) -> str:
+    return " ".join(words.split())
+
+
+def _kind(error: EngineError) -> str:
+    return "image" if error.status == 404 and "image" in error.words.lower() else "internal"
+
+
+def _launch(order: Order, lock: int) -> str:
+    if os.path.exists(f"{order.directory}/{EXIT}"):
+        os.unlink(f"{order.directory}/{EXIT}")
+    api = Api(order.socket)
+    made = making.make(api, order)
+    base = os.path.getsize(f"{order.directory}/log") if os.path.exists(f"{order.directory}/log") else 0
+    pid, outcome, go = _fork(order, Attendant(order, made, base, adopted=False), lock)
+    about = f"container {made.container}\nnetwork {made.network or '-'}\naddress {made.address or '-'}\nbase {base}\n"
+    state = _identity(pid) + about
+    _write(order.directory, state)
+    os.write(go, b"1")
+    with open(outcome) as pipe:
+        complaint = pipe.read()
+    if complaint:
+        os.waitpid(pid, 0)
+        making.try_to_remove(api, made)
+        os.unlink(f"{order.directory}/{STATE}")
+        return complaint
+    return state
+
+
+def _again(order: Order, state: str, lock: int) -> str:
+    """The container exists. If nobody is with it any more, and it has not ended, somebody is from now on."""
+    found = dict(line.split(" ", 1) for line in state.splitlines())
+    if identity.start_time(int(found["pid"])) == int(found["started"]) and identity.boot_id() == found["boot"]:
+        return state
+    if os.path.exists(f"{order.directory}/{EXIT}"):
+        return state
+    made = making.Made(*("" if found[key] == "-" else found[key] for key in ("container", "network", "address")))
+    about = state[state.index("container ") :]
+    attendant = Attendant(order, made, int(found["base"]), adopted=True)
+    if identity.boot_id() != found["boot"]:
+        attendant.lost("the machine was started anew while the container ran")
+        making.try_to_remove(Api(order.socket), made)
+        return state
+    pid, outcome, go = _fork(order, attendant, lock)
+    state = _identity(pid) + about
+    _write(order.directory, state)
+    os.write(go, b"1")
+    with open(outcome) as pipe:
+        pipe.read()
+    return state
+
+
+def _identity(pid: int) -> str:
+    return f"pid {pid}\nstarted {identity.start_time(pid)}\nboot {identity.boot_id()}\n"
+
+
+def _fork(order: Order, attendant: Attendant, lock: int) -> tuple[int, int, int]:
+    """An attendant that waits for a byte; where it says what went wrong at the start, and where the byte goes."""
+    outcome, tell = os.pipe()
+    gate, go = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        for descriptor in (lock, outcome, go):
+            os.close(descriptor)
+        os.setsid()
+        if os.read(gate, 1) == b"1":
+            os.close(gate)
+            attendant.run(tell)
+        os._exit(0)
+    os.close(tell)
+    os.close(gate)
+    return pid, outcome, go

@@ -1,0 +1,48 @@
+"""What control tells an attendant, as plain values: reading it imports next to nothing (see ``keeper.order``)."""
+
+from __future__ import annotations
+
+import marshal
+from typing import Any
+
+Document = dict[str, Any]
+
+
+class Order:
+    """One container to make and to stay with.
+
+    ``directory``: has no symbolic links. ``socket``: of the engine. ``container``: its document, but for its network:
+    ``network`` is the document of one to make, at the first of ``places`` (subnet, address of the container) that is
+    free; without it, ``joins`` names one that exists, and the address there, or is empty for loopback only.
+    ``loopback``: ports of the machine's loopback to listen at inside. ``patience``: seconds that an engine which is
+    gone may take to come back.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        socket: str,
+        container: Document,
+        network: Document | None,
+        places: tuple[tuple[str, str], ...],
+        joins: tuple[str, ...],
+        loopback: tuple[int, ...],
+        patience: float,
+    ) -> None:
+        self.directory = directory
+        self.socket = socket
+        self.container = container
+        self.network = network
+        self.places = places
+        self.joins = joins
+        self.loopback = loopback
+        self.patience = patience
+
+    def dump(self) -> bytes:
+        places = (self.network, self.places, self.joins)
+        return marshal.dumps((self.directory, self.socket, self.container, *places, self.loopback, self.patience))
+
+
+def load(raw: bytes) -> Order:
+    """The order that ``dump`` made ``raw`` of."""
+    return Order(*marshal.loads(raw))

@@ -1,0 +1,243 @@
+"""Stays with a container: its log, its end, what it used."""
+
+from __future__ import annotations
+
+import os
+import time
+from _thread import allocate_lock, start_new_thread
+from typing import Any
+
+from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGone
+from wildsage.runtimes.containers.attendant import making, used
+from wildsage.runtimes.containers.attendant.inside import Entrance
+from wildsage.runtimes.containers.attendant.order import Order
+
+EXIT = "exit.json"
+_LOOK_EVERY = 0.25  # seconds, between looks at what it uses; and at whether the container still has an owner
+_ASK_EVERY = 0.5  # seconds, while the engine is gone
+_DRAINED_WITHIN = 10.0  # seconds after its end, for the last of its log
+_HEADER = 8  # bytes before each piece of the log: which stream, and how long
+_NOT_FOUND = (
+    "not found",
+    "no such file",
+    "permission denied",
+    "exec format error",
+    "is a directory",
+    "not a directory",
+)
+_STARTED = 304  # it runs already
+
+
+class Attendant:
+    """``base``: the size of ``log`` before the container was made. ``adopted``: it runs already, or has ended."""
+
+    def __init__(self, order: Order, made: making.Made, base: int, adopted: bool) -> None:
+        self._api = Api(order.socket)
+        self._order = order
+        self._made = made
+        self._base = base
+        self._adopted = adopted
+        self._directory = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._log = os.open(f"{order.directory}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._started = 0.0
+        self._usage = used.Meter()
+        self._copied = allocate_lock()  # held while the log is copied
+
+    def run(self, tell: int) -> None:
+        """To the container's end. Writes to ``tell`` why it did not start, if it did not."""
+        self._detach()
+        if not self._adopted:
+            complaint = self._start()
+            if complaint:
+                os.write(tell, complaint.encode())
+                return
+        os.close(tell)
+        stopped = self._stay()
+        if stopped:
+            self._finish()
+
+    def _detach(self) -> None:
+        """Lets go of what control gave; what a bug has to say goes to the container's log."""
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        os.dup2(self._log, 2)
+        os.close(null)
+
+    # Its beginning.
+
+    def _start(self) -> str:
+        entrance = Entrance(self._made.container, self._order.loopback)
+        try:
+            output = self._api.open(
+                "POST",
+                f"/containers/{self._made.container}/attach?stream=1&stdout=1&stderr=1",
+                headers={"Upgrade": "tcp", "Connection": "Upgrade"},
+            )
+            self._copy(output, 0)
+            entrance.seek()
+            self._started = time.time()
+            self._api.call("POST", f"/containers/{self._made.container}/start")
+        except EngineGone as error:
+            return f"gone: {error}\n"
+        except EngineError as error:
+            words = " ".join(error.words.split())
+            return f"{'start' if any(each in words.lower() for each in _NOT_FOUND) else 'internal'}: {words}\n"
+        pid = self._pid()
+        entrance.finish(pid)
+        self._usage.watch(pid)
+        return ""
+
+    def _pid(self) -> int:
+        try:
+            return int(self._state()["Pid"])
+        except (EngineGone, EngineError):
+            return 0
+
+    def _state(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._api.call("GET", f"/containers/{self._made.container}/json")["State"]
+        return found
+
+    # Its log.
+
+    def _copy(self, output: Answer, skip: int) -> None:
+        self._copied.acquire()
+        start_new_thread(self._copy_to_end, (output, skip))
+
+    def _copy_to_end(self, output: Answer, skip: int) -> None:
+        try:
+            while len(head := output.read_raw(_HEADER)) == _HEADER:
+                piece = output.read_raw(int.from_bytes(head[4:], "big"))
+                if skip:
+                    skip, piece = max(0, skip - len(piece)), piece[skip:]
+                self._write(piece)
+        finally:
+            output.close()
+            self._copied.release()
+
+    def _write(self, piece: bytes) -> None:
+        """Waits for room on a disk that is full: the container waits, too, when the engine holds enough of it."""
+        while piece:
+            try:
+                piece = piece[os.write(self._log, piece) :]
+            except OSError:
+                if not self._owned():
+                    return
+                time.sleep(_ASK_EVERY)
+
+    def _copy_rest(self) -> None:
+        """What was said while nobody copied: the engine kept it, and what is in ``log`` already comes first."""
+        skip = os.fstat(self._log).st_size - self._base
+        path = f"/containers/{self._made.container}/logs?follow=1&stdout=1&stderr=1"
+        self._copy(self._api.open("GET", path), skip)
+
+    # Its end.
+
+    def _stay(self) -> bool:
+        """Returns when it has ended and that was reported; False if nothing is left to remove."""
+        resumes = self._adopted
+        left = False  # whether the engine was gone in between
+        while True:
+            try:
+                state = self._state()
+                if resumes:
+                    self._usage.watch(int(state["Pid"]))
+                    self._carry_again(int(state["Pid"]))
+                    self._copy_rest()
+                if state["Status"] not in ("created", "exited", "dead"):
+                    self._wait()
+                    state = self._state()
+                self._report(state, left)
+                return True
+            except EngineError as error:
+                self.lost(f"the engine does not know the container any more ({error.words})")
+                return True
+            except EngineGone:
+                resumes = left = True
+                if not self._engine_comes_back():
+                    self.lost("the container engine stopped while the container ran")
+                    return False
+
+    def _carry_again(self, pid: int) -> None:
+        if pid and self._adopted:
+            entrance = Entrance(self._made.container, self._order.loopback)
+            entrance.seek()
+            entrance.finish(pid)
+            self._adopted = False  # once is enough
+
+    def _wait(self) -> None:
+        """To the container's end; looks now and then at what it uses."""
+        waiting = allocate_lock()
+        waiting.acquire()
+        failed: list[Exception] = []
+
+        def ask() -> None:
+            try:
+                self._api.call("POST", f"/containers/{self._made.container}/wait")
+            except (EngineGone, EngineError) as error:
+                failed.append(error)
+            waiting.release()
+
+        start_new_thread(ask, ())
+        while not waiting.acquire(timeout=_LOOK_EVERY):
+            self._usage.look()
+            if not self._owned():
+                making.try_to_remove(self._api, self._made)
+                os._exit(0)
+        if failed:
+            raise failed[0]
+
+    def _owned(self) -> bool:
+        """Whether the directory exists; without it nobody can find this container again, so it must not go on."""
+        return os.fstat(self._directory).st_nlink > 0
+
+    def _engine_comes_back(self) -> bool:
+        end = time.monotonic() + self._order.patience
+        while time.monotonic() < end and self._owned():
+            try:
+                self._state()
+                return True
+            except EngineError:
+                return True  # it is back, and _stay will hear what it has to say
+            except EngineGone:
+                time.sleep(_ASK_EVERY)
+        return False
+
+    def _report(self, state: dict[str, Any], left: bool) -> None:
+        code = int(state["ExitCode"])
+        if left:
+            self.lost(f"the container engine stopped, and ended the container (exit code {code})")
+            return
+        if state["Status"] == "created":
+            self.lost("it was never started")
+            return
+        self._copied.acquire(timeout=_DRAINED_WITHIN)
+        killed = code != 0 and (bool(state["OOMKilled"]) or self._usage.killed)
+        began = self._started or used.seconds(state["StartedAt"])
+        self._put(
+            f'{{"exit_code": {code & 255}, "out_of_memory": {"true" if killed else "false"}, '
+            f'"started_at": {began!r}, "ended_at": {max(began, time.time())!r}, '
+            f'"cpu_seconds": {self._usage.cpu_seconds!r}, "peak_memory_bytes": {self._usage.peak_bytes}}}\n'
+        )
+
+    def lost(self, reason: str) -> None:
+        """Reports that nobody will know how it ended, and why."""
+        words = reason.replace("\\", "/").replace('"', "'")
+        self._put(f'{{"lost": "{words}"}}\n')
+
+    def _put(self, text: str) -> None:
+        """``exit.json``, whole or not at all, on the disk before this process ends."""
+        if not self._owned():
+            return
+        report = os.open(f"{EXIT}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644, dir_fd=self._directory)
+        os.write(report, text.encode())
+        os.fsync(report)
+        os.close(report)
+        os.rename(f"{EXIT}.new", EXIT, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        os.fsync(self._directory)
+
+    def _finish(self) -> None:
+        """Who waits for the end waits for this process; the engine may take its time for the rest."""
+        if os.fork() == 0:
+            making.try_to_remove(self._api, self._made)
+        os._exit(0)

@@ -1,0 +1,266 @@
+"""Containers of an engine: any image, over the engine's HTTP API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+from wildsage.core import trees
+from wildsage.core.clock import Clock, SystemClock
+from wildsage.core.errors import CannotStart, ClientFault, InternalFault, RuntimeRefused
+from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, LogLine, NetworkSpec, Phase, Usage
+from wildsage.runtimes.containers import networks, plan, state, sweeping, usage
+from wildsage.runtimes.containers.api import EngineError, EngineGone
+from wildsage.runtimes.containers.attendant import making
+from wildsage.runtimes.containers.attendant.order import Order
+from wildsage.runtimes.containers.engine import Engine, gone
+from wildsage.runtimes.sandbox import log
+
+PATIENCE = 60.0
+"""Seconds that an engine which is gone may take to come back before its containers count as lost."""
+
+_PACKAGE_ROOT = str(Path(__file__).parents[3])
+_MAIN = "import sys; sys.path.append(sys.argv[1]); from wildsage.runtimes.containers.attendant.main import main; main()"
+_ATTENDANT = (
+    os.path.realpath(getattr(sys, "_base_executable", sys.executable)),
+    *("-I", "-S", "-W", "ignore", "-X", "frozen_modules=on", "-c", _MAIN, _PACKAGE_ROOT),
+)
+
+
+class Containers:
+    """See ``runtimes.base.Runtime`` for the verbs; ``docs/design/containers.md`` for what each does with the engine."""
+
+    name = state.NAME
+    capabilities = frozenset(
+        {
+            Capability.OWN_ROOT,
+            Capability.MEMORY_LIMIT,
+            Capability.CPU_LIMIT,
+            Capability.PROCESS_TREE,
+            Capability.NETWORK_ISOLATION,
+            Capability.PEERS,
+            Capability.ANY_IMAGE,
+        }
+    )
+
+    def __init__(self, engine: Engine, clock: Clock | None = None, patience: float = PATIENCE) -> None:
+        self.engine = engine
+        self._clock = clock or SystemClock()
+        self._patience = patience
+
+    async def launch(self, spec: LaunchSpec) -> Handle:
+        """Raises RuntimeRefused, ClientFault (no such image; CannotStart), InternalFault (the engine is gone, …)."""
+        if not spec.image:
+            raise RuntimeRefused(f"The container engine cannot run {spec.name}: it names no image.")
+        if spec.network not in ("host", "isolated"):
+            raise RuntimeRefused(f"The container engine has no network {spec.network!r}, only host and isolated.")
+        if os.geteuid() != 0:
+            raise RuntimeRefused(
+                f"The container engine cannot run {spec.name}: Wildsage reaches into the networks of an engine's "
+                "containers, and so must run as root to use one. See: wildsage doctor"
+            )
+        order = await asyncio.to_thread(self._prepare, spec)
+        text = await self._begin(order, spec)
+        return state.of_report(spec.name, spec.directory, text).handle()
+
+    def _prepare(self, spec: LaunchSpec) -> Order:
+        """Makes the container's private folders; returns what its attendant is told."""
+        own = [spec.directory / "ml" / name for name in spec.folders or ("",)]
+        for folder in (*own, *plan.layers(spec)):
+            folder.mkdir(parents=True, exist_ok=True)
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        network = plan.network_of_launch(spec)
+        joins: tuple[str, ...] = ()
+        if spec.joins is not None:
+            joins = (spec.joins["engine_name"], spec.joins["addresses"][spec.hostname])
+        return Order(
+            directory=os.path.realpath(spec.directory),
+            socket=self.engine.api.socket_path,
+            container=plan.container(spec, total, os.cpu_count() or 1),
+            network=network,
+            places=tuple((subnet, plan.address(subnet, 0)) for subnet in plan.subnets(spec.directory, 1)),
+            joins=joins,
+            loopback=_loopback(spec),
+            patience=self._patience,
+        )
+
+    async def _begin(self, order: Order, spec: LaunchSpec) -> str:
+        answer, errors = await asyncio.to_thread(_given, order.dump())
+        text = answer.decode("utf-8", "replace")
+        if text.startswith("pid "):
+            return text
+        await asyncio.to_thread(_remove_private_files, spec.directory)
+        kind, _, words = text.strip().partition(": ")
+        if kind == "start":
+            raise CannotStart(words)
+        if kind == "image":
+            raise ClientFault(f"ClientError: The container engine does not have the image {spec.image}: {words}")
+        if kind == "gone":
+            raise gone(EngineGone(words))
+        said = words or errors.decode("utf-8", "replace").strip().rpartition("\n")[2] or "its attendant said nothing"
+        raise InternalFault(f"InternalServerError: {spec.name} could not be started: {said}")
+
+    async def connect(self, spec: NetworkSpec) -> Handle:
+        """Raises RuntimeRefused (encrypted), InternalFault."""
+        if spec.encrypted:
+            raise RuntimeRefused(
+                "The container engine cannot encrypt the traffic between instances. Please use one instance, do "
+                "without EnableInterContainerTrafficEncryption, or use an image that runs natively."
+            )
+        return await networks.connect(self.engine, spec)
+
+    def reaches_outside(self, network: Handle) -> bool:
+        return bool(network["outside"])
+
+    async def inspect(self, handle: Handle) -> Inspection:
+        if networks.is_network(handle):
+            return await networks.inspect(self.engine, handle)
+        container = state.of_handle(handle)
+        descriptor = await self._attended(container)
+        if descriptor is None:
+            return container.ended() or Inspection(Phase.LOST)
+        os.close(descriptor)
+        return Inspection(Phase.RUNNING)
+
+    async def _attended(self, container: state.Container) -> int | None:
+        """A descriptor of the container's attendant, of a new one if it was killed; None if the container has ended."""
+        descriptor = container.attendant()
+        if descriptor is not None or container.ended() is not None or not container.known():
+            return descriptor
+        await asyncio.to_thread(self._attend_again, container.directory)
+        return container.attendant()
+
+    def _attend_again(self, directory: Path) -> None:
+        socket = self.engine.api.socket_path
+        order = Order(os.path.realpath(directory), socket, {}, None, (), (), _loopback_of(directory), self._patience)
+        _given(order.dump())
+
+    async def wait(self, handle: Handle) -> Inspection:
+        if networks.is_network(handle):
+            return await networks.wait(self.engine, handle)
+        container = state.of_handle(handle)
+        while (descriptor := await self._attended(container)) is not None:
+            loop = asyncio.get_running_loop()
+            ended = asyncio.Event()
+            loop.add_reader(descriptor, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+        return container.ended() or Inspection(Phase.LOST)
+
+    async def usage(self, handle: Handle) -> Usage | None:
+        return await usage.measure(self.engine, state.of_handle(handle))
+
+    async def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
+        container = state.of_handle(handle)
+        path = container.directory / "log"
+        if not follow:
+            ended = (await self.inspect(handle)).phase is not Phase.RUNNING
+            async with aclosing(log.read(path, offset, self._clock, lambda: ended)) as lines:
+                async for line in lines:
+                    yield line
+            return
+        end = asyncio.ensure_future(self.wait(handle))
+        try:
+            async with aclosing(log.follow(path, offset, self._clock, end)) as lines:
+                async for line in lines:
+                    yield line
+        finally:
+            end.cancel()
+
+    async def stop(self, handle: Handle, grace: float) -> None:
+        """The container's first process gets the SIGTERM; when it ends, the kernel ends all others at once."""
+        container = state.of_handle(handle)
+        if grace > 0 and await self._signal(container, "SIGTERM") and await self._ends_within(handle, grace):
+            return
+        await self._signal(container, "SIGKILL")
+        await self.wait(handle)
+
+    async def _signal(self, container: state.Container, name: str) -> bool:
+        """Whether there was somebody to send it to. Raises InternalFault if the engine is gone."""
+        if container.ended() is not None or not container.known():
+            return False
+        try:
+            await self.engine.call("POST", f"/containers/{container.id}/kill?signal={name}")
+        except EngineError as error:
+            if error.status in (404, 409, 500):  # it is gone, or has ended at this moment
+                return False
+            raise InternalFault(f"InternalServerError: {container.name} cannot be stopped: {error.words}") from error
+        return True
+
+    async def _ends_within(self, handle: Handle, seconds: float) -> bool:
+        end = asyncio.ensure_future(self.wait(handle))
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({end, timer}, return_when=asyncio.FIRST_COMPLETED)
+            return end.done()
+        finally:
+            end.cancel()
+            timer.cancel()
+
+    async def remove(self, handle: Handle) -> None:
+        """What an engine that is gone keeps is swept when Wildsage starts next."""
+        if networks.is_network(handle):
+            await networks.remove(self.engine, handle)
+            return
+        container = state.of_handle(handle)
+        made = making.Made(container.id, container.network, container.address)
+        try:
+            await self.stop(handle, 0)
+            await asyncio.to_thread(_take_away, self.engine, made)
+        except (InternalFault, EngineGone):
+            if await self.engine.answers():
+                raise
+        if container.known():
+            await asyncio.to_thread(_remove_private_files, container.directory)
+
+    def address_of(self, handle: Handle) -> str:
+        return f"tcp:{handle['address']}:{plan.PORT}"
+
+    async def sweep(self, root: Path) -> None:
+        """Takes away what is left of containers and networks whose directories, below ``root``, know them no more."""
+        await asyncio.to_thread(sweeping.sweep, self.engine.api, root)
+
+
+def _given(order: bytes) -> tuple[bytes, bytes]:
+    """In a thread: a fork of the event loop's own making copies the page tables of all of this process."""
+    with subprocess.Popen(_ATTENDANT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        return process.communicate(order)
+
+
+def _loopback(spec: LaunchSpec) -> tuple[int, ...]:
+    """The ports that its attendant carries, kept for an attendant to come."""
+    ports = spec.loopback if spec.network == "host" else ()
+    if spec.joins is not None:
+        ports = tuple(spec.joins["loopback"])
+    folder = plan.scratch(spec.directory)
+    folder.mkdir(exist_ok=True)
+    (folder / "loopback").write_text(" ".join(map(str, ports)))
+    return ports
+
+
+def _loopback_of(directory: Path) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, (plan.scratch(directory) / "loopback").read_text().split()))
+    except FileNotFoundError:
+        return ()
+
+
+def _take_away(engine: Engine, made: making.Made) -> None:
+    try:
+        making.remove_container(engine.api, made.container)
+        making.remove_network(engine.api, made.network)
+    except EngineError as error:
+        raise InternalFault(f"InternalServerError: A container cannot be removed: {error.words}") from error
+
+
+def _remove_private_files(directory: Path) -> None:
+    trees.remove(plan.scratch(directory))
+    (directory / state.STATE).unlink(missing_ok=True)
