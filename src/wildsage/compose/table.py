@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wildsage.compose import machine
 from wildsage.compose.foundation import Foundation, lay
 from wildsage.core.settings import (
     Settings,
@@ -26,8 +27,6 @@ from wildsage.images.requirements import Requirements
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Controller, Engine
 from wildsage.kit.operation import Service
-from wildsage.runtimes.base import Runtime
-from wildsage.runtimes.sandbox.runtime import Sandbox
 from wildsage.services.applicationautoscaling.controller import ScalingController
 from wildsage.services.applicationautoscaling.service import APPLICATION_AUTO_SCALING
 from wildsage.services.applicationautoscaling.wake import Wake
@@ -134,6 +133,7 @@ class Control:
             Watch(self.platform).run(),
             alarm_actions.courier(self.platform).run(),
             Wake(self.platform).run(),
+            machine.sweep(self.platform),
         ]
 
     async def rest(self) -> None:
@@ -149,16 +149,11 @@ class Control:
         await self.foundation.close()
 
 
-def runtimes(settings: Settings) -> dict[str, Runtime]:
-    """Every runtime of this machine, by name."""
-    return {"sandbox": Sandbox(hidden=[settings.data.root])}
-
-
 def controllers(
     platform: Platform, routes: RoutePublisher, attendants: Attendants, errands: Errands, routers: Routers
 ) -> Sequence[Controller]:
     """Every controller."""
-    runtime = platform.runtimes["sandbox"]
+    runtime = machine.together(platform)
     folder = environments_folder(os.environ, platform.settings.data)
     requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
     images = Images(Environments(folder, os.environ), pip_settings(os.environ), requirements)
@@ -177,7 +172,7 @@ async def complete(foundation: Foundation) -> Control:
     """Puts the rest on the foundation, whose door then answers for every service; no job runs yet."""
     platform, settings = foundation.platform, foundation.platform.settings
     await platform.database.create_tables()
-    platform.runtimes = runtimes(settings)
+    platform.runtimes = machine.runtimes(settings)
     services = {service.name: service for service in SERVICES}
     forwarder = None
     if settings.s3_upstream is not None:

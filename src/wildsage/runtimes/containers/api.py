@@ -99,6 +99,8 @@ class Api:
         self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
         """Sends a request (an iterable body in chunks), reads the answer's head. Raises EngineGone, EngineError."""
+        if not self.socket_path:
+            raise EngineGone("this machine has neither Docker's nor Podman's socket, and DOCKER_HOST names none on it")
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.connect(self.socket_path)
