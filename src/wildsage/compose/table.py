@@ -24,6 +24,7 @@ from wildsage.gateway.parts import Command, by_service
 from wildsage.images.environments import Environments
 from wildsage.images.requirements import FOLDER as REQUIREMENTS
 from wildsage.images.requirements import Requirements
+from wildsage.images.seeking import seeker
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Controller, Engine
 from wildsage.kit.operation import Service
@@ -156,7 +157,7 @@ def controllers(
     runtime = machine.together(platform)
     folder = environments_folder(os.environ, platform.settings.data)
     requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
-    images = Images(Environments(folder, os.environ), pip_settings(os.environ), requirements)
+    images = Images(Environments(folder, os.environ), pip_settings(os.environ), requirements, seeker(os.environ))
     hosts = Instances(platform, runtime, images, attendants, routers)
     return (
         TrainingController(platform, runtime, images, attendants),

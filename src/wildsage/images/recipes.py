@@ -138,9 +138,8 @@ def recipe_for(uri: str, role: Role) -> tuple[FrameworkImage, Recipe]:
         if words := uris.why_refused(uri):
             raise ClientFault(f"ClientError: The image {uri} cannot be run here. {words}")
         raise ClientFault(
-            f"ClientError: The image {uri} is not one that Wildsage runs; images of your own are not supported yet. "
-            f"Known are AWS's framework and algorithm images, in any region and version: {', '.join(uris.known())}. "
-            "Use one of them as sagemaker.image_uris.retrieve gives it; 'wildsage images' shows what they run."
+            f"ClientError: The image {uri} is none of AWS's framework and algorithm images that need no container "
+            f"engine, in any region and version ('wildsage images' shows what they run): {', '.join(uris.known())}."
         )
     # Any image can run a script: processing jobs take those for training and for inference as well.
     if role is not Role.PROCESSING and image.role not in (role, Role.BOTH):

@@ -275,8 +275,8 @@ raise SystemExit(7)
         ("", {"AppSpecification": {"ImageUri": SKLEARN}}, "no entry point for processing of its own"),
         (
             "",
-            {"AppSpecification": {"ImageUri": "busybox", "ContainerEntrypoint": ["true"]}},
-            "The image busybox is not one that Wildsage runs",
+            {"AppSpecification": {"ImageUri": "127.0.0.1:9/busybox", "ContainerEntrypoint": ["true"]}},
+            "e image 127.0.0.1:9/busybox",  # there is no engine, or nobody who would give it the image
         ),
         (
             "",

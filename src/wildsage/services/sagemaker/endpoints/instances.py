@@ -98,6 +98,7 @@ class Instances:
                 variables={} if config is None else serverless.variables(config, settings, container.environment),
                 memory_bytes=0 if config is None else serverless.memory_bytes(config),
                 shares=config is not None,
+                called=f"the model container for variant {variant.name}",
             )
             for container in variant.containers
         ]
@@ -184,7 +185,7 @@ class Instances:
 
         A serverless one is not asked, which would start a worker each time; its pool looks after its workers.
         """
-        if variant is not None and variant.serverless is not None:
+        if variant is not None and variant.serverless is not None and serverless.pooled(instance.address):
             await serverless.tell(instance.address, variant.serverless)
             await self._ended(instance)
             return False

@@ -27,6 +27,7 @@ _MIB_PER_CPU = 1769
 _AT_LEAST = 16
 """Workers whose memory an instance may have in any case: MaxConcurrency may be raised while it runs."""
 
+_UNIX = "unix:"
 _TOLD = "pool.sock"
 _TELL_SECONDS = 5.0
 _SOME = 4096
@@ -88,12 +89,19 @@ def described(current: Document, desired: Document) -> Document:
     return {"CurrentServerlessConfig": current, "DesiredServerlessConfig": desired}
 
 
+def pooled(address: str) -> bool:
+    """Whether the container at ``address`` has a pool of workers; one of an engine's image has none."""
+    return address.startswith(_UNIX)
+
+
 async def tell(address: str, config: Document) -> None:
     """Has the pool at ``address`` keep so many workers as ``config`` says.
 
     There may be none: a server that is not ours, or one that is just starting, which was told at its launch.
     """
-    path = Path(address.removeprefix("unix:")).with_name(_TOLD)
+    if not pooled(address):
+        return
+    path = Path(address.removeprefix(_UNIX)).with_name(_TOLD)
     wish = {"provisioned": config.get("ProvisionedConcurrency") or 0}
     try:
         async with asyncio.timeout(_TELL_SECONDS):

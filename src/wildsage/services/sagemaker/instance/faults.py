@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from wildsage.core.errors import ApiError, ClientFault, InternalFault, JobFault
+from wildsage.core.errors import ApiError, CannotStart, ClientFault, InternalFault, JobFault
+from wildsage.runtimes.base import LaunchSpec
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What only names can be the cause of, and names come from the caller.
@@ -39,6 +40,16 @@ def of_key(error: OSError, key: str) -> ClientFault | None:
     return ClientFault(
         f'ClientError: Data download failed:The object key "{_cut(key)}" cannot be a path in File mode: '
         f"{_NAMES[error.errno]}. Rename the object, or use Pipe mode."
+    )
+
+
+def of_start(error: CannotStart, what: str, spec: LaunchSpec) -> ClientFault:
+    """An image without the program that it is run with, in the words that AWS has for it. ``what``: is to start."""
+    option = f"--entrypoint {spec.entrypoint[0]} " if spec.entrypoint else ""
+    command = " ".join((f"docker run {option}<image>", *spec.entrypoint[1:], *spec.argv))
+    return ClientFault(
+        f"CannotStartContainerError. Please ensure {what} starts correctly when invoked with '{command}'. "
+        f"The container engine says: {error}"
     )
 
 

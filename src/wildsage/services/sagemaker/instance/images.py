@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wildsage.images.building import Progress
+from wildsage.images.choice import Preference, Where
 from wildsage.images.environments import Environments
 from wildsage.images.native import check_programs, environment_variables, preload, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.requirements import Requirements, shareable
+from wildsage.images.seeking import Seeker
 from wildsage.images.uris import Role
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.store.codec import Document
@@ -24,7 +26,7 @@ class Software:
     ``command``: what its ``train`` or ``serve`` runs; of an engine's image ("train",) or ("serve",), arguments of its
     ENTRYPOINT. Empty for processing, where each job names its own.
     ``variables``: what the image itself sets. ``notice``: which version was asked for and which runs, in one sentence
-    for the log. ``modules``: what its scripts import, to be kept in memory for them.
+    for the log. ``modules``: what its scripts import, to be kept in memory for them. ``labels``: of an engine's image.
     """
 
     command: tuple[str, ...]
@@ -32,6 +34,7 @@ class Software:
     notice: str
     modules: tuple[str, ...] = ()
     image: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def document(self) -> Document:
         """As it is kept with a job."""
@@ -54,19 +57,35 @@ def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def anywhere(settings: Mapping[str, str]) -> dict[str, str]:
+    """Of pip's settings those that mean something in any image: none that names a file of this machine."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if not any(each.startswith(("/", "~", ".", "file:")) for each in value.split())
+    }
+
+
+_ARGUMENTS = {Role.TRAINING: ("train",), Role.INFERENCE: ("serve",)}
 _COMMANDS = {Role.TRAINING: train_command, Role.INFERENCE: serve_command}
 
 
 class Images:
-    """Finds, or builds, what stands in for an image.
+    """Finds, builds or fetches what runs an image.
 
     ``settings``: variables for every container, by which ``pip`` in it finds the packages this machine finds.
+    ``seeker``: who knows the container engine; without one all are native.
     """
 
     def __init__(
-        self, environments: Environments, settings: Mapping[str, str], requirements: Requirements | None = None
+        self,
+        environments: Environments,
+        settings: Mapping[str, str],
+        requirements: Requirements | None = None,
+        seeker: Seeker | None = None,
     ) -> None:
         self._environments = environments
+        self._seeker = seeker or Seeker(None, Preference.NATIVE)
         self._settings = settings
         self._requirements = requirements
 
@@ -78,7 +97,7 @@ class Images:
         Else as it is: the toolkit then installs them in the container, and says in words what is wrong with them.
         """
         text = await in_thread(lambda _: file.read_text(errors="replace") if file.is_file() else "")
-        if self._requirements is None or not software.command or not shareable(text):
+        if self._requirements is None or software.image or not software.command or not shareable(text):
             return software
         python, pip = Path(software.command[0]), {**self._settings, **pip_settings(own)}
         found = await self._requirements.over(python, text, pip, progress)
@@ -94,6 +113,15 @@ class Images:
 
     async def prepare(self, image: str, role: Role, progress: Progress) -> Software:
         """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault."""
+        found = await self._seeker.look(image)
+        if found.choice.where is Where.NATIVE:
+            return await self._native(image, role, progress)
+        info = await self._seeker.have(image, found, progress)
+        words = f"[wildsage] The image {image} runs in the container engine ({info.id[:19]}). {found.choice.why}"
+        variables = anywhere(self._settings)
+        return Software(_ARGUMENTS.get(role, ()), variables, words, image=info.id, labels=info.labels)
+
+    async def _native(self, image: str, role: Role, progress: Progress) -> Software:
         asked, recipe = recipe_for(image, role)
         check_programs(recipe)
         environment = await self._environments.resolve(recipe, progress)

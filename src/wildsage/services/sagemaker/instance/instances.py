@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wildsage.core import trees
-from wildsage.core.errors import RuntimeRefused
+from wildsage.core.errors import CannotStart, ClientFault, RuntimeRefused
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, NetworkSpec, Phase, Runtime
+from wildsage.services.sagemaker.instance import faults
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
 from wildsage.services.sagemaker.instance.gauges import Measured, job_host
 from wildsage.services.sagemaker.instance.hosts import Host
@@ -128,7 +129,10 @@ class Instances:
                 held[NETWORK] = made or await self._runtime.connect(network)
 
             async def one(name: str, spec: LaunchSpec) -> None:
-                held[name] = await self._runtime.launch(_joining(spec, held.get(NETWORK)))
+                try:
+                    held[name] = await self._runtime.launch(_joining(spec, held.get(NETWORK)))
+                except CannotStart as error:
+                    raise ClientFault(f"ClientError: {faults.of_start(error, 'the container', spec)}") from error
 
             await together(one(name, spec) for name, spec in specs.items())
         except (Exception, asyncio.CancelledError):

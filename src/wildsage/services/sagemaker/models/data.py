@@ -20,8 +20,11 @@ _FOLDERS = ("model", "code")
 _ARCHIVE = "download.tar.gz"
 
 
-async def fill(place: Placement, transfers: Transfers) -> None:
-    """Begins anew each time it is called. Raises ClientFault in AWS's words, OSError for the disk's doing."""
+async def fill(place: Placement, transfers: Transfers, *, native: bool = True) -> None:
+    """Begins anew each time it is called. Raises ClientFault in AWS's words, OSError for the disk's doing.
+
+    ``native``: inference code that is not part of the model, too, which the toolkit in an engine's image fetches.
+    """
     ml = place.directory / "ml"
     await in_thread(lambda _: _prepare(place.directory))
     uri, shape = place.container.data
@@ -31,7 +34,7 @@ async def fill(place: Placement, transfers: Transfers) -> None:
         await _unpack(place, transfers, parse(uri), ml / "model")
     elif uri:
         await _download(place, transfers, uri, ml / "model")
-    if place.container.submit_directory:
+    if native and place.container.submit_directory:
         source = code(place.container.submit_directory, "the variable SAGEMAKER_SUBMIT_DIRECTORY")
         await _unpack(place, transfers, source, ml / "code")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wildsage.core.errors import ClientFault
 from wildsage.core.settings import Settings
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount
 from wildsage.runtimes.instances import lookup
@@ -20,6 +21,7 @@ from wildsage.store.codec import Document
 
 PORT = "8080"
 CODE = f"{Inside.ML}/code"
+MANY_LABEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 MODELS = "models"
 """The folder, beside a container's /opt/ml and read-only there, of models that come and go."""
 
@@ -31,7 +33,8 @@ class Placement:
     ``arn``: of the endpoint or job. ``instance_type``: whose processors and memory it has; empty where it has none,
     and ``memory_bytes`` are its limit. ``directory``: its own. ``variables``: set after those of the container's
     definition, and rather than these: a transform job's Environment. ``shares``: it has its
-    framework in memory together with other containers, where that can be.
+    framework in memory together with other containers, where that can be. ``called``: what it is called where it
+    cannot be started.
     """
 
     arn: str
@@ -43,6 +46,7 @@ class Placement:
     variables: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 0
     shares: bool = False
+    called: str = "the model container"
 
     @property
     def isolated(self) -> bool:
@@ -58,9 +62,7 @@ def environment(place: Placement, software: Software, settings: Settings, creden
 
     The toolkit in an engine's image fetches its code by itself.
     """
-    many = {"SAGEMAKER_MULTI_MODEL": "true"}
-    if not software.image:
-        many["WILDSAGE_MEMORY_BYTES"] = str(place.memory_limit)
+    many = {"SAGEMAKER_MULTI_MODEL": "true", "WILDSAGE_MEMORY_BYTES": str(place.memory_limit)}
     found = {
         **surroundings.variables(software, settings, place.region, credentials_uri),
         "SAGEMAKER_BIND_TO_PORT": PORT,
@@ -69,9 +71,31 @@ def environment(place: Placement, software: Software, settings: Settings, creden
         **place.container.environment,
         **place.variables,
     }
+    if software.image:
+        found = {name: value for name, value in found.items() if not name.startswith("WILDSAGE_")}
     if place.container.submit_directory and not software.image:
         found[SUBMIT_DIRECTORY] = CODE
     return found
+
+
+def check(place: Placement, software: Software) -> None:
+    """Raises ClientFault for an image that is not made for what the model asks of it (Developer Guide, "Build Your Own
+    Container for SageMaker AI Multi-Model Endpoints")."""
+    if place.container.many and software.image and software.labels.get(MANY_LABEL) != "true":
+        raise ClientFault(
+            f"The image {place.container.image} does not have the label {MANY_LABEL}=true. Add it to the Dockerfile of "
+            "a container that can load models while it runs, or leave out Mode MultiModel."
+        )
+
+
+def notice(place: Placement, software: Software) -> str:
+    """What the log should say of how it runs."""
+    if place.shares and software.image:
+        return (
+            f"{software.notice} A serverless variant with such an image is one container that is always there: "
+            "it has no cold starts and does not scale to zero; MaxConcurrency holds."
+        )
+    return software.notice
 
 
 def preloaded(place: Placement, software: Software) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from wildsage.core.errors import CannotStart
 from wildsage.images.building import Progress
 from wildsage.images.uris import Role
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Handle, Runtime
-from wildsage.services.sagemaker.instance import permitted, roles
+from wildsage.services.sagemaker.instance import faults, permitted, roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -31,13 +32,16 @@ class Launching:
         """
         report = self._reporter(place, stream)
         software = await self._images.prepare(place.container.image, Role.INFERENCE, report)
-        if text := "\n".join(filter(None, (software.notice, unheeded(place.model)))):
+        launch.check(place, software)
+        if text := "\n".join(filter(None, (launch.notice(place, software), unheeded(place.model)))):
             await permitted.announce(self._platform, place.model["ExecutionRoleArn"], stream, text, once=once)
 
     async def fill(self, place: Placement) -> None:
         """The model and its code lie in the container's folder. Begins anew each time. Raises JobFault, OSError."""
         caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
-        await data.fill(place, Transfers(self._platform.calls, caller, place.region))
+        software = await self._images.prepare(place.container.image, Role.INFERENCE, _unheard)
+        transfers = Transfers(self._platform.calls, caller, place.region)
+        await data.fill(place, transfers, native=not software.image)
 
     async def launch(self, place: Placement, stream: LogStream) -> Handle:
         """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
@@ -45,7 +49,11 @@ class Launching:
         software = await data.with_requirements(self._images, software, place, self._reporter(place, stream))
         caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
         uri = credentials_uri(self._platform, caller)
-        return await self._runtime.launch(launch.spec(place, software, self._platform.settings, uri))
+        spec = launch.spec(place, software, self._platform.settings, uri)
+        try:
+            return await self._runtime.launch(spec)
+        except CannotStart as error:
+            raise faults.of_start(error, place.called, spec) from error
 
     def _reporter(self, place: Placement, stream: LogStream) -> Progress:
         return permitted.reporter(self._platform, place.model["ExecutionRoleArn"], stream)

@@ -1,0 +1,99 @@
+"""Finds out what there is for an image, and has the container engine have it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wildsage.core.errors import ClientFault, InternalFault, SettingsError
+from wildsage.images import uris
+from wildsage.images.building import Progress
+from wildsage.images.choice import SETTING, Choice, Preference, Seen, Where, choose
+from wildsage.runtimes.containers.engine import Engine, ImageInfo, architecture, socket_of
+
+HOW_TO_GET = (
+    "apt-get install docker.io (or podman), and see to it that you may use its socket; DOCKER_HOST names another."
+)
+_PATIENCE = 10.0
+"""Seconds in which an engine says whether it has an image. What needs no engine must not hang with one that does."""
+
+
+def preference(environ: Mapping[str, str]) -> Preference:
+    """WILDSAGE_FRAMEWORK_IMAGES: ``native`` or ``engine``."""
+    chosen = environ.get(SETTING, "")
+    if chosen not in list(Preference):
+        raise SettingsError(f"{SETTING} must be native or engine, not {chosen!r}")
+    return Preference(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``info``: what the engine has under this name already."""
+
+    choice: Choice
+    info: ImageInfo | None = None
+
+
+class Seeker:
+    """``engine``: the container engine of this machine; None without one."""
+
+    def __init__(self, engine: Engine | None, prefer: Preference) -> None:
+        self._engine = engine
+        self._prefer = prefer
+
+    async def look(self, uri: str) -> Found:
+        """What runs ``uri``. Nothing is fetched or built."""
+        known = uris.framework_image(uri) is not None
+        if known and self._prefer is Preference.NATIVE:
+            return Found(choose(uri, Seen(known=True), self._prefer))
+        info, absent = await self._held(uri)
+        seen = Seen(
+            known=known,
+            instead=uris.why_refused(uri),
+            engine=not absent,
+            absent=absent,
+            held=info is not None,
+        )
+        return Found(choose(uri, seen, self._prefer), info)
+
+    async def have(
+        self, uri: str, found: Found, progress: Progress, credentials: tuple[str, str] | None = None
+    ) -> ImageInfo:
+        """The image in the engine, which pulls it if it must. Raises ClientFault, InternalFault.
+
+        ``credentials``: user and password for the registry that ``uri`` names.
+        """
+        if self._engine is None or found.choice.where is Where.NOWHERE:
+            raise ClientFault(f"ClientError: {found.choice.why}")
+        info = found.info
+        if info is None or found.choice.where is not Where.ENGINE:
+            began = time.monotonic()
+            await progress(f"[wildsage] Pulling the image {uri}.")
+            info = await self._engine.pull(uri, credentials)
+            seconds = time.monotonic() - began
+            await progress(f"[wildsage] Pulled {uri} ({info.size / 1e6:.0f} MB unpacked) in {seconds:.1f} s.")
+        if not info.runs_here:
+            raise ClientFault(
+                f"ClientError: The image {uri} is for the architecture {info.architecture}, and this machine is "
+                f"{architecture()}. Build it with docker build --platform linux/{architecture()}."
+            )
+        return info
+
+    async def _held(self, uri: str) -> tuple[ImageInfo | None, str]:
+        """What the engine has under that name; why none answers, or nothing."""
+        if self._engine is None:
+            return None, f"no engine's socket was found. {HOW_TO_GET}"
+        try:
+            return await asyncio.wait_for(self._engine.find(uri), _PATIENCE), ""
+        except InternalFault as fault:
+            return None, str(fault).removeprefix("InternalServerError: ")
+        except TimeoutError:
+            return None, f"{self._engine.address} gave no answer for {_PATIENCE:g} s."
+
+
+def seeker(environ: Mapping[str, str]) -> Seeker:
+    """With the engine and the preference that ``environ`` names. Raises SettingsError."""
+    socket = socket_of(environ)
+    return Seeker(Engine(socket) if socket else None, preference(environ))
