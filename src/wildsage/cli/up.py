@@ -26,6 +26,7 @@ from wildsage.cli.listeners import listen
 from wildsage.cli.server_file import ServerFile
 from wildsage.core.addresses import reached_at
 from wildsage.core.errors import SettingsError, WildsageError
+from wildsage.core.functions import function_settings
 from wildsage.core.invocations import invocation_limits
 from wildsage.core.jobs import job_settings
 from wildsage.core.scaling import scaling_settings
@@ -51,6 +52,7 @@ def main(options: argparse.Namespace) -> int:
     job_settings(os.environ)
     scaling_settings(os.environ)
     serverless_settings(os.environ)
+    function_settings(os.environ)
     invocation_limits(os.environ)  # the routers do
     count = router_count(os.environ, options.routers)
     settings = Settings(
@@ -261,7 +263,7 @@ def _prepare(data: DataDir) -> None:
         raise SettingsError(f"the path of the data directory {data.root} is too long for sockets; choose a shorter one")
     try:
         data.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (data.run, data.logs, data.objects, data.instances):
+        for folder in (data.run, data.logs, data.objects, data.instances, data.functions):
             folder.mkdir(mode=0o700, exist_ok=True)
         sdk_defaults.write(data)
     except OSError as error:

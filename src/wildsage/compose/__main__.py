@@ -17,6 +17,7 @@ import uvloop
 
 from wildsage.compose.process import serve
 from wildsage.core.errors import SettingsError
+from wildsage.core.functions import function_settings
 from wildsage.core.jobs import job_settings
 from wildsage.core.scaling import scaling_settings
 from wildsage.core.serverless import serverless_settings
@@ -49,6 +50,7 @@ def main() -> int:
         jobs=job_settings(os.environ),
         scaling=scaling_settings(os.environ),
         serverless=serverless_settings(os.environ),
+        functions=function_settings(os.environ),
     )
     try:
         uvloop.run(serve(settings, options.lifeline))

@@ -41,7 +41,7 @@ def empty(data: DataDir) -> None:
     """Every resource, object and log line of a server that is not running."""
     for path in (data.database, *data.root.glob(f"{data.database.name}-*")):
         path.unlink(missing_ok=True)
-    for folder in (data.objects, data.instances):
+    for folder in (data.objects, data.instances, data.functions):
         trees.remove(folder)
         folder.mkdir(mode=0o700)
     for path in data.captured.glob("*"):  # the folder stays: routers are running

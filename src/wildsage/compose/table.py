@@ -36,6 +36,11 @@ from wildsage.services.cloudwatch.alarms import actions as alarm_actions
 from wildsage.services.cloudwatch.alarms.watch import Watch
 from wildsage.services.cloudwatch.service import CLOUDWATCH
 from wildsage.services.iam.service import IAM
+from wildsage.services.lambda_.controller import FunctionController
+from wildsage.services.lambda_.guards import Guards as FunctionGuards
+from wildsage.services.lambda_.queued import Deliveries
+from wildsage.services.lambda_.service import LAMBDA, served_by
+from wildsage.services.lambda_.workers.pool import Workers
 from wildsage.services.logs.service import LOGS
 from wildsage.services.s3 import expiry, sweep
 from wildsage.services.s3.cors import CrossOrigin
@@ -76,6 +81,7 @@ SERVICES: tuple[Service, ...] = (
     APPLICATION_AUTO_SCALING,
     CLOUDWATCH,
     IAM,
+    LAMBDA,
     LOGS,
     S3,
     SAGEMAKER,
@@ -99,6 +105,7 @@ class Control:
     errands: Errands
     loading: Loading
     dispatcher: Dispatcher
+    workers: Workers
     forwarder: Forwarder | None
 
     @property
@@ -135,6 +142,8 @@ class Control:
             alarm_actions.courier(self.platform).run(),
             Wake(self.platform).run(),
             machine.sweep(self.platform),
+            self.workers.run(),
+            Deliveries(self.platform, self.workers).run(),
         ]
 
     async def rest(self) -> None:
@@ -151,13 +160,18 @@ class Control:
 
 
 def controllers(
-    platform: Platform, routes: RoutePublisher, attendants: Attendants, errands: Errands, routers: Routers
+    platform: Platform,
+    environments: Environments,
+    routes: RoutePublisher,
+    attendants: Attendants,
+    errands: Errands,
+    routers: Routers,
 ) -> Sequence[Controller]:
     """Every controller."""
     runtime = machine.together(platform)
     folder = environments_folder(os.environ, platform.settings.data)
     requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
-    images = Images(Environments(folder, os.environ), pip_settings(os.environ), requirements, seeker(os.environ))
+    images = Images(environments, pip_settings(os.environ), requirements, seeker(os.environ))
     hosts = Instances(platform, runtime, images, attendants, routers)
     return (
         TrainingController(platform, runtime, images, attendants),
@@ -166,6 +180,7 @@ def controllers(
         TransformController(platform, runtime, images, attendants),
         EndpointController(platform, hosts, errands, routes),
         ScalingController(platform),
+        FunctionController(platform, environments),
     )
 
 
@@ -180,11 +195,21 @@ async def complete(foundation: Foundation) -> Control:
         forwarder = Forwarder(settings.s3_upstream, platform.clock, settings.data.run)
         services[S3.name] = in_front_of(S3, forwarder)
     buckets = S3Guards(platform)
-    guards = by_service({"s3": buckets, "sns": TopicGuards(platform), "sqs": QueueGuards(platform)})
+    guards = by_service(
+        {
+            "s3": buckets,
+            "sns": TopicGuards(platform),
+            "sqs": QueueGuards(platform),
+            "lambda": FunctionGuards(platform),
+        }
+    )
     attendants = Attendants(platform)
     routes = RoutePublisher(platform, foundation.snapshot.push)
     routers, errands = Routers(settings.data, foundation.client), Errands()
-    engine = Engine(platform, controllers(platform, routes, attendants, errands, routers))
+    environments = Environments(environments_folder(os.environ, settings.data), os.environ)
+    workers = Workers(platform, platform.runtimes["sandbox"], environments)
+    services[LAMBDA.name] = served_by(workers)
+    engine = Engine(platform, controllers(platform, environments, routes, attendants, errands, routers))
     Traffic(platform, routers, routes.endpoints)
     counting = Counting(platform, foundation.client, routes.endpoints)
     loading = Loading(platform, routers, foundation.client, counting)
@@ -200,6 +225,7 @@ async def complete(foundation: Foundation) -> Control:
         errands,
         loading,
         dispatcher,
+        workers,
         forwarder,
     )
 

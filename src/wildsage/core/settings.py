@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wildsage.core.addresses import reached_at
 from wildsage.core.errors import SettingsError
+from wildsage.core.functions import FunctionSettings
 from wildsage.core.jobs import JobSettings
 from wildsage.core.scaling import ScalingSettings
 from wildsage.core.serverless import ServerlessSettings
@@ -109,6 +110,11 @@ class DataDir:
         return self.root / "captured"
 
     @property
+    def functions(self) -> Path:
+        """The code of Lambda functions."""
+        return self.root / "functions"
+
+    @property
     def logs(self) -> Path:
         """The server's own logs."""
         return self.root / "logs"
@@ -122,6 +128,7 @@ class Settings:
     ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
     ``s3_upstream``: another S3 that keeps buckets of this one. ``jobs``: how training jobs are stopped and interrupted.
     ``serverless``: when workers of serverless endpoints end. ``scaling``: how soon automatic scaling sees a load.
+    ``functions``: how Lambda functions are run.
     """
 
     data: DataDir
@@ -138,6 +145,7 @@ class Settings:
     jobs: JobSettings = field(default_factory=JobSettings)
     scaling: ScalingSettings = field(default_factory=ScalingSettings)
     serverless: ServerlessSettings = field(default_factory=ServerlessSettings)
+    functions: FunctionSettings = field(default_factory=FunctionSettings)
 
     @property
     def url(self) -> str:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _DATA_SERVICES = frozenset({"sagemaker-runtime", "sagemaker-featurestore-runtime"})
 _DATA_OPERATIONS = frozenset(
-    {"PutLogEvents", "GetLogEvents", "FilterLogEvents", "PutMetricData", "Publish", "PublishBatch"}
+    {"PutLogEvents", "GetLogEvents", "FilterLogEvents", "PutMetricData", "Publish", "PublishBatch", "Invoke"}
     | {f"{verb}Message{batch}" for verb in ("Send", "Delete") for batch in ("", "Batch")}
     | {"ReceiveMessage", "ChangeMessageVisibility", "ChangeMessageVisibilityBatch"}
 )

@@ -1,7 +1,7 @@
 """Stage 6: whether the caller may.
 
-Every need of the call (``needs``) is put to the caller's policies; roles that are handed to SageMaker need
-``iam:PassRole`` and must trust it.
+Every need of the call (``needs``) is put to the caller's policies; roles that are handed to a service
+need ``iam:PassRole`` and must trust it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.needs import needs, passed_roles
 from wildsage.gateway.parts import Parts
 
-SAGEMAKER = "sagemaker.amazonaws.com"
 _TELLING = ("GetObject", "HeadObject", "GetObjectAttributes")
 _QUERY_SERVICES = ("iam", "sts", "sns", "sqs")
 
@@ -39,12 +38,13 @@ async def authorize(parts: Parts, exchange: Exchange) -> None:
             exchange.refused.add((need.resource, need.version))
         elif not decision.allowed:
             raise _refusal(exchange, need, decision)
+    service = f"{exchange.service}.amazonaws.com"
     for role in roles:
-        need = Need("iam:PassRole", role, {"iam:passedtoservice": (SAGEMAKER,)})
+        need = Need("iam:PassRole", role, {"iam:passedtoservice": (service,)})
         decision = decide(identity, Question(need.action, need.resource, {**context, **need.context}))
         if not decision.allowed:
             raise _refusal(exchange, need, decision)
-        await _check_trust(parts, role)
+        await _check_trust(parts, role, service)
 
 
 async def unseen(parts: Parts, exchange: Exchange, error: ApiError) -> ApiError:
@@ -87,13 +87,17 @@ async def _decide(
     return decide_across(identity, question, on_resource, guard.granted, exchange.by.account == "")
 
 
-async def _check_trust(parts: Parts, role: str) -> None:
+async def _check_trust(parts: Parts, role: str, service: str) -> None:
     trust = await parts.principals.trust(role)
-    if trust is None or not trusts(trust, Principal("Service", frozenset({SAGEMAKER}))):
-        raise ValidationError(
-            f"Could not assume role {role}. Please ensure that the role exists and allows principal "
-            f"'{SAGEMAKER}' to assume the role."
-        )
+    if trust is not None and trusts(trust, Principal("Service", frozenset({service}))):
+        return
+    if service.startswith("lambda."):
+        words = "The role defined for the function cannot be assumed by Lambda."
+        raise ApiError("InvalidParameterValueException", words, 400, {"Type": "User"})
+    raise ValidationError(
+        f"Could not assume role {role}. Please ensure that the role exists and allows principal "
+        f"'{service}' to assume the role."
+    )
 
 
 def _refusal(exchange: Exchange, need: Need, decision: Decision) -> ApiError:
@@ -106,7 +110,7 @@ def _refusal(exchange: Exchange, need: Need, decision: Decision) -> ApiError:
     if exchange.service == "s3" or exchange.service in _QUERY_SERVICES:
         return ApiError("AccessDenied", words, 403)
     denied = AccessDenied(words)
-    denied.status = 403 if exchange.service == "sagemaker-runtime" else 400
+    denied.status = 403 if exchange.service in ("sagemaker-runtime", "lambda") else 400
     return denied
 
 

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from wildsage.core import arn
 from wildsage.gateway.asked import Asked, Need
 from wildsage.gateway.cloudwatch_needs import cloudwatch_needs
+from wildsage.gateway.lambda_needs import lambda_needs
 from wildsage.gateway.messaging_needs import sns_needs, sqs_needs
 from wildsage.gateway.s3_needs import s3_needs
 
 _PREFIXES: Mapping[str, str] = {"sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
-_ROLE_MEMBERS = ("RoleArn", "ExecutionRoleArn")
+# The services that are handed roles → the members that hold them.
+_ROLE_MEMBERS: Mapping[str, tuple[str, ...]] = {"sagemaker": ("RoleArn", "ExecutionRoleArn"), "lambda": ("Role",)}
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -29,10 +31,8 @@ def needs(asked: Asked) -> list[Need]:
 
 
 def passed_roles(asked: Asked) -> list[str]:
-    """The roles a SageMaker call hands over, which need ``iam:PassRole`` and must trust the service."""
-    if asked.service != "sagemaker":
-        return []
-    found = [asked.params.get(member) for member in _ROLE_MEMBERS]
+    """The roles that a call hands to its service, which need ``iam:PassRole`` and must trust the service."""
+    found = [asked.params.get(member) for member in _ROLE_MEMBERS.get(asked.service, ())]
     return [role for role in found if isinstance(role, str)]
 
 
@@ -108,4 +108,5 @@ _OWN: Mapping[str, Callable[[Asked], Iterable[Need]]] = {
     "sqs": sqs_needs,
     "sns": sns_needs,
     "cloudwatch": cloudwatch_needs,
+    "lambda": lambda_needs,
 }

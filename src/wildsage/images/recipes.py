@@ -112,6 +112,14 @@ _RECIPES = {
         ("pyspark==3.5.9", "pandas<3", "pyarrow", "numpy", "setuptools<81"),
         programs={"java": "Spark runs on Java 17, 11 or 8, say: apt-get install openjdk-17-jre-headless"},
     ),
+    # No image of SageMaker's: what Lambda's Python runtimes have, the client of its Runtime API and boto3.
+    Framework.LAMBDA: Recipe(
+        Framework.LAMBDA,
+        "Lambda functions in Python",
+        ("awslambdaric",),
+        ("boto3",),
+        ("awslambdaric==4.2.2", "boto3"),
+    ),
 }
 
 

@@ -27,6 +27,7 @@ class Framework(StrEnum):
     HUGGINGFACE = "huggingface"
     ALGORITHMS = "algorithms"
     SPARK = "spark"
+    LAMBDA = "lambda"
 
 
 class Role(StrEnum):

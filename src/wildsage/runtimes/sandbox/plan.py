@@ -74,14 +74,31 @@ def _names_inside(spec: LaunchSpec) -> bool:
 
 def _top_level(mounts: Iterable[Mount]) -> Iterator[Step]:
     # What is mounted below a folder of the machine that lacks such a place needs that folder empty: /mnt, say.
-    places = {mount.target.split("/")[1] for mount in mounts if not Path(mount.target).exists()} & _EMPTIABLE
-    for entry in sorted(os.scandir("/"), key=lambda each: each.name):
+    missing = [mount.target.split("/") for mount in mounts if not Path(mount.target).exists()]
+    places = {parts[1] for parts in missing} & _EMPTIABLE
+    # A place right below a folder that the machine needs (/var/task) is made beside what that folder has.
+    opened = {parts[1] for parts in missing if len(parts) == 3} - _EMPTIABLE - _OWN
+    for entry in _entries("/"):
         if entry.name in _OWN or entry.name in places:
             continue
-        if entry.is_symlink():
-            yield ("link", entry.path, str(Path(entry.path).readlink()))
-        elif entry.is_dir():
-            yield ("read-only", entry.path, entry.path)
+        if entry.name in opened and entry.is_dir(follow_symlinks=False):
+            yield ("directory", entry.path, "755")
+            for within in _entries(entry.path):
+                yield from _shown(within)
+        else:
+            yield from _shown(entry)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    return sorted(os.scandir(folder), key=lambda each: each.name)
+
+
+def _shown(entry: os.DirEntry[str]) -> Iterator[Step]:
+    """As the machine has it; what is neither folder nor link is left out."""
+    if entry.is_symlink():
+        yield ("link", entry.path, str(Path(entry.path).readlink()))
+    elif entry.is_dir():
+        yield ("read-only", entry.path, entry.path)
 
 
 def _own_places(private: Path, sockets: Path) -> Iterator[Step]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import ROLE
 from wildsage.store.resources import AlreadyExists, Key, Resource
 
+_SERVICES = ["sagemaker.amazonaws.com", "lambda.amazonaws.com"]
 
-def _trust(account: str) -> str:
+
+def _trust(account: str, service: object = _SERVICES) -> str:
     return json.dumps(
         {
             "Version": "2012-10-17",
             "Statement": [
                 {
                     "Effect": "Allow",
-                    "Principal": {"Service": "sagemaker.amazonaws.com", "AWS": f"arn:aws:iam::{account}:root"},
+                    "Principal": {"Service": service, "AWS": f"arn:aws:iam::{account}:root"},
                     "Action": "sts:AssumeRole",
                 }
             ],
@@ -42,5 +45,15 @@ async def ensure_execution_role(platform: Platform) -> None:
     )
     try:
         await platform.resources.create(role)
-    except AlreadyExists:
-        return
+    except AlreadyExists as found:
+        if found.existing.spec["AssumeRolePolicyDocument"] == _trust(credentials.account, _SERVICES[0]):
+            await platform.resources.edit(role.key, _trusted(role))
+
+
+def _trusted(new: Resource) -> Callable[[Resource], None]:
+    """For the role of a server from before Lambda."""
+
+    def change(role: Resource) -> None:
+        role.spec = {**role.spec, "AssumeRolePolicyDocument": new.spec["AssumeRolePolicyDocument"]}
+
+    return change

@@ -1,0 +1,47 @@
+"""A function as answers show it. Pure.
+
+``state`` of its resource: ``sha256`` and ``size`` of the code, ``revision`` (RevisionId), ``build`` (anew with each
+change of what runs: workers of another build are not used), ``changed`` (LastModified), ``policy`` and ``reserved``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from wildsage.core.functions import LATEST
+from wildsage.services.lambda_.code import Code
+from wildsage.services.lambda_.names import arn_of
+from wildsage.store.codec import Document
+from wildsage.store.resources import Resource
+
+
+def configuration(function: Resource, qualifier: str = "") -> Document:
+    """FunctionConfiguration; the ARN has the qualifier that was asked with."""
+    state = function.state
+    found: dict[str, Any] = {
+        **function.spec,
+        **Code(state["sha256"], state["size"]).shown,
+        "FunctionName": function.key.name,
+        "FunctionArn": arn_of(function.key, qualifier),
+        "Version": LATEST,
+        "RevisionId": state["revision"],
+        "LastModified": moment(state["changed"]),
+        "State": function.phase,
+        **function.status,
+        "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+    }
+    vpc = found.get("VpcConfig")
+    if vpc is not None:
+        found["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", **vpc}
+    variables = (function.spec.get("Environment") or {}).get("Variables")
+    if variables:
+        found["Environment"] = {"Variables": variables}
+    else:
+        found.pop("Environment", None)
+    return found
+
+
+def moment(seconds: float) -> str:
+    """As Lambda writes LastModified: ISO 8601 with milliseconds and +0000."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"

@@ -1,0 +1,132 @@
+"""What a worker runs, and the container that it runs in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wildsage.core.functions import LATEST, function_arn
+from wildsage.core.sessions import Credentials
+from wildsage.core.settings import Settings
+from wildsage.images.environments import Environment
+from wildsage.kit.logstreams import LogStream
+from wildsage.runtimes.base import LaunchSpec, Mount
+from wildsage.services.lambda_ import code
+from wildsage.store.resources import Resource
+
+TASK = "/var/task"
+_CA_BUNDLE = "/opt/wildsage/ca-bundle.pem"
+_MIB = 1 << 20
+_MIB_FOR_A_CPU = 1769
+"""Developer Guide, "Configure Lambda function memory": at 1,769 MB, a function has the equivalent of one vCPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A function as it was when an event came. ``build`` tells its code and configuration from earlier ones."""
+
+    uid: str
+    build: str
+    account: str
+    region: str
+    name: str
+    spec: Mapping[str, Any]
+    task: Path
+    reserved: int | None = None
+
+    @property
+    def arn(self) -> str:
+        return function_arn(self.account, self.region, self.name)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that an event may take."""
+        return float(self.spec["Timeout"])
+
+    @property
+    def memory(self) -> int:
+        """MemorySize, in MB."""
+        return int(self.spec["MemorySize"])
+
+    @property
+    def log_group(self) -> str:
+        group: str = self.spec["LoggingConfig"]["LogGroup"]
+        return group
+
+
+def program_of(function: Resource, settings: Settings) -> Program:
+    state, key = function.state, function.key
+    return Program(
+        function.uid,
+        state["build"],
+        key.account,
+        key.region,
+        key.name,
+        function.spec,
+        code.task(settings.data, function.uid, state["sha256"]),
+        state.get("reserved"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one worker is. ``host``: what it calls the machine's loopback, by which the Runtime API knows it."""
+
+    directory: Path
+    host: str
+    port: int
+    stream: LogStream
+
+
+def launch_spec(
+    program: Program, place: Place, software: Environment, settings: Settings, credentials: Credentials
+) -> LaunchSpec:
+    """A container that asks for events until it is ended."""
+    bundle = Mount(settings.data.tls / "bundle.pem", _CA_BUNDLE, read_only=True)
+    return LaunchSpec(
+        name=place.directory.name,
+        directory=place.directory,
+        argv=(str(software.python), "-m", "awslambdaric", program.spec["Handler"]),
+        environment=_environment(program, place, software, settings, credentials),
+        working_directory=TASK,
+        hostname=place.host,
+        mounts=(Mount(program.task, TASK, read_only=True), bundle),
+        memory_bytes=program.memory * _MIB,
+        # Less than one would make the start of Python take seconds, which AWS gives functions a whole one for.
+        cpus=max(1.0, program.memory / _MIB_FOR_A_CPU),
+        labels={"function": program.arn},
+    )
+
+
+def _environment(
+    program: Program, place: Place, software: Environment, settings: Settings, credentials: Credentials
+) -> dict[str, str]:
+    """Source: Developer Guide, "Defined runtime environment variables"."""
+    own = (program.spec.get("Environment") or {}).get("Variables") or {}
+    return {
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PATH": software.path,
+        "AWS_ENDPOINT_URL": settings.url,
+        "AWS_CA_BUNDLE": _CA_BUNDLE,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **own,
+        "_HANDLER": program.spec["Handler"],
+        "AWS_REGION": program.region,
+        "AWS_DEFAULT_REGION": program.region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{program.spec['Runtime']}",
+        "AWS_LAMBDA_FUNCTION_NAME": program.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(program.memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": place.stream.group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": place.stream.name,
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret,
+        "AWS_SESSION_TOKEN": credentials.token,
+        "AWS_LAMBDA_RUNTIME_API": f"{place.host}:{place.port}",
+        "LAMBDA_TASK_ROOT": TASK,
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+    }
