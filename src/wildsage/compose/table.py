@@ -35,6 +35,10 @@ from wildsage.services.cloudwatch import retention as metric_retention
 from wildsage.services.cloudwatch.alarms import actions as alarm_actions
 from wildsage.services.cloudwatch.alarms.watch import Watch
 from wildsage.services.cloudwatch.service import CLOUDWATCH
+from wildsage.services.ecr import expiry as image_expiry
+from wildsage.services.ecr.distribution.door import Distribution
+from wildsage.services.ecr.guards import Guards as RepositoryGuards
+from wildsage.services.ecr.service import ECR
 from wildsage.services.iam.service import IAM
 from wildsage.services.lambda_.controller import FunctionController
 from wildsage.services.lambda_.guards import Guards as FunctionGuards
@@ -80,6 +84,7 @@ from wildsage.services.sts.service import STS
 SERVICES: tuple[Service, ...] = (
     APPLICATION_AUTO_SCALING,
     CLOUDWATCH,
+    ECR,
     IAM,
     LAMBDA,
     LOGS,
@@ -129,6 +134,7 @@ class Control:
             sweep.run(self.platform),
             sweep.flush(self.platform),
             expiry.run(self.platform),
+            image_expiry.run(self.platform),
             s3_events.courier(self.platform).run(),
             sns_messages.run(self.platform),
             retention.run(self.platform),
@@ -197,6 +203,7 @@ async def complete(foundation: Foundation) -> Control:
     buckets = S3Guards(platform)
     guards = by_service(
         {
+            "ecr": RepositoryGuards(platform),
             "s3": buckets,
             "sns": TopicGuards(platform),
             "sqs": QueueGuards(platform),
@@ -216,7 +223,7 @@ async def complete(foundation: Foundation) -> Control:
     dispatcher = Dispatcher(platform, foundation.client, routers.own)
     routes.listen(dispatcher.take)
     await routes.publish()  # what a crash left unsaid
-    foundation.parts.take(services, guards, CrossOrigin(buckets), COMMANDS)
+    foundation.parts.take(services, guards, CrossOrigin(buckets), COMMANDS, Distribution(platform))
     return Control(
         foundation,
         routes,

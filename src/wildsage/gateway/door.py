@@ -20,6 +20,7 @@ from wildsage.gateway.loaded import loaded
 from wildsage.gateway.local import PREFIX, Reset, answer_local
 from wildsage.gateway.parse import parse, validate
 from wildsage.gateway.parts import CrossOrigin, Parts
+from wildsage.gateway.registry import answer_registry, is_registry
 from wildsage.gateway.write import write
 from wildsage.store.codec import Document
 from wildsage.wire.http.messages import ClientGone, Request, Response
@@ -59,6 +60,8 @@ class Door:
         """One request; never raises but ClientGone."""
         if request.target.startswith(PREFIX):
             return await answer_local(self._parts, request, self._reset)
+        if is_registry(request):
+            return await answer_registry(self._parts, self._audit, request)
         exchange = Exchange(request_id(), self._parts.platform.clock.now(), request=request)
         if request.method != "OPTIONS" and request.header("origin") is None:
             await self._pass(_stages_for(request), exchange)

@@ -70,6 +70,20 @@ def _logs(asked: Asked) -> Iterable[Need]:
     yield Need(f"logs:{asked.operation}", resource)
 
 
+def _ecr(asked: Asked) -> Iterable[Need]:
+    """Source: Service Authorization Reference, "… Amazon Elastic Container Registry"."""
+    action, params = f"ecr:{asked.operation}", asked.params
+    given = params.get("resourceArn")
+    if isinstance(given, str):
+        yield Need(action, given)
+        return
+    named = params.get("repositoryNames") or [params.get("repositoryName")]
+    account = params.get("registryId") or asked.account
+    for name in named:
+        whole = not isinstance(name, str)
+        yield Need(action, "*" if whole else arn.build("ecr", asked.region, account, f"repository/{name}"))
+
+
 def _iam(asked: Asked) -> Iterable[Need]:
     params = asked.params
     resource = "*"
@@ -109,4 +123,5 @@ _OWN: Mapping[str, Callable[[Asked], Iterable[Need]]] = {
     "sns": sns_needs,
     "cloudwatch": cloudwatch_needs,
     "lambda": lambda_needs,
+    "ecr": _ecr,
 }

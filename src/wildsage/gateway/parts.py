@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from wildsage.access.decisions import Identity
 from wildsage.access.guards import Guard
@@ -14,7 +14,7 @@ from wildsage.core.caller import Caller
 from wildsage.kit.context import Platform
 from wildsage.kit.operation import Service
 from wildsage.store.codec import Document
-from wildsage.wire.http.messages import Headers, Request
+from wildsage.wire.http.messages import Headers, Request, Response
 
 
 class Signer(Protocol):
@@ -66,6 +66,27 @@ class CrossOrigin(Protocol):
     async def headers(self, request: Request, /) -> Headers: ...
 
 
+class Password(Protocol):
+    """What opens the container registry (``services.ecr.tokens.Grant``): whose it is, and what narrows it."""
+
+    @property
+    def caller(self) -> Caller: ...
+    @property
+    def policies(self) -> tuple[str, ...]: ...
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+
+
+Permit = Callable[[Any, str, str, Document], Awaitable[None]]
+"""Raises ApiError unless whoever has a Password may do an operation of ECR's, in a region, with its parameters."""
+
+
+class Registry(Protocol):
+    """The container registry (``services.ecr.distribution.door``)."""
+
+    async def __call__(self, request: Request, permit: Permit, /) -> Response: ...
+
+
 Command = Callable[[Platform, str, str, Document], Awaitable[Document]]
 """What an operator may ask (``commands``): given the account, the region and the parameters."""
 
@@ -85,6 +106,7 @@ class Parts:
     commands: Mapping[str, Command] = field(default_factory=dict)
     complete: asyncio.Event = field(default_factory=asyncio.Event)
     _cross_origin: CrossOrigin | None = None
+    _registry: Registry | None = None
 
     def take(
         self,
@@ -92,9 +114,11 @@ class Parts:
         guards: Guards,
         cross_origin: CrossOrigin,
         commands: Mapping[str, Command],
+        registry: Registry,
     ) -> None:
         """All there is; whoever waited for a part of it goes on."""
         self.services, self.guards, self._cross_origin, self.commands = services, guards, cross_origin, commands
+        self._registry = registry
         self.complete.set()
 
     async def cross_origin(self) -> CrossOrigin:
@@ -103,3 +127,10 @@ class Parts:
         if self._cross_origin is None:
             raise RuntimeError("nothing says what browsers may do")
         return self._cross_origin
+
+    async def registry(self) -> Registry:
+        """The container registry; it comes with the rest."""
+        await self.complete.wait()
+        if self._registry is None:
+            raise RuntimeError("there is no container registry")
+        return self._registry

@@ -52,11 +52,12 @@ class Objects(Protocol):
         algorithms: Collection[str] = (),
         key: bytes | None = None,
         small: int = 0,
+        md5: bool = True,
     ) -> Blob:
         """Stores what ``body`` yields, sealed under ``key`` (32 bytes) if there is one; returns once it is on disk.
 
         A body of up to ``small`` bytes that is not sealed is not waited for: ``unsynced`` of the blob has it.
-        Takes its MD5 and the digests of ``algorithms`` (``digests.ALGORITHMS``) on the way.
+        Takes its MD5, unless nobody wants that, and the digests of ``algorithms`` (``digests.ALGORITHMS``) on the way.
         Whatever ``body`` raises comes out again, with nothing kept. Raises NoSpace.
         """
         ...

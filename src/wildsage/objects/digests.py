@@ -66,19 +66,21 @@ def _running(algorithm: str) -> _Running:
 
 
 class Digests:
-    """MD5, which every object has for its ETag, and whichever checksums were asked for."""
+    """MD5, which every object of S3 has for its ETag, and whichever checksums were asked for."""
 
-    def __init__(self, algorithms: Iterable[str]) -> None:
-        self._md5 = hashlib.md5(usedforsecurity=False)
+    def __init__(self, algorithms: Iterable[str], md5: bool = True) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._running = {algorithm: _running(algorithm) for algorithm in algorithms}
 
     @property
     def updates(self) -> Sequence[Callable[[bytes], None]]:
         """Each of them must get all data in order; they may run beside each other."""
-        return [self._md5.update, *(each.update for each in self._running.values())]
+        first = () if self._md5 is None else (self._md5.update,)
+        return [*first, *(each.update for each in self._running.values())]
 
     def md5(self) -> bytes:
-        return self._md5.digest()
+        """Empty if it was not wanted."""
+        return b"" if self._md5 is None else self._md5.digest()
 
     def checksums(self) -> dict[str, bytes]:
         """Algorithm → digest."""

@@ -163,12 +163,18 @@ class Draft:
     """One blob in the making, by its ``new_name``; its methods may come from different threads, one after another."""
 
     def __init__(
-        self, root: Path, incoming: Path, name: str, algorithms: Collection[str], sealer: Seals | None = None
+        self,
+        root: Path,
+        incoming: Path,
+        name: str,
+        algorithms: Collection[str],
+        sealer: Seals | None = None,
+        md5: bool = True,
     ) -> None:
         self.name = name
         self._incoming = incoming_of(incoming, name)
         self._final = root / name
-        self._digests = Digests(algorithms)
+        self._digests = Digests(algorithms, md5)
         self._sealer = sealer
         self._file: BinaryIO | None = None
         self._size = 0

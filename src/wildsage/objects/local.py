@@ -51,10 +51,11 @@ class LocalObjects:
         algorithms: Collection[str] = (),
         key: bytes | None = None,
         small: int = 0,
+        md5: bool = True,
     ) -> Blob:
         name = files.new_name(bucket, label)
         sealer = None if key is None else Sealer(key, name)
-        draft = files.Draft(self._root, self._incoming, name, algorithms, sealer)
+        draft = files.Draft(self._root, self._incoming, name, algorithms, sealer, md5)
         busy: asyncio.Future[list[None]] | None = None
         chunks: list[bytes] = []
         held = 0

@@ -115,6 +115,11 @@ unsynced = Table(
 )
 
 
+# Blobs that something else than S3 names: the layers of images. Their own tables say which, but a start settles what a
+# crash left before it knows of them.
+held = Table("held_blobs", metadata, Column("name", Text, primary_key=True))
+
+
 class NoBucket(Exception):
     """No bucket of that name."""
 
@@ -125,6 +130,18 @@ def discard(connection: Connection, names: Iterable[str | None], now: float) -> 
     if rows:
         connection.execute(delete(garbage).where(garbage.c.name.in_([row["name"] for row in rows])))
         connection.execute(insert(garbage), rows)
+
+
+def hold(connection: Connection, name: str) -> None:
+    """Somebody names the blob from now on."""
+    connection.execute(insert(held).values(name=name))
+
+
+def release(connection: Connection, names: Iterable[str], now: float) -> None:
+    """Nobody names these blobs any more, which were held."""
+    gone = list(names)
+    connection.execute(delete(held).where(held.c.name.in_(gone)))
+    discard(connection, gone, now)
 
 
 class Garbage:
@@ -154,10 +171,11 @@ class Garbage:
         await self._database.write(work)
 
     async def referenced(self, names: Collection[str]) -> set[str]:
-        """Those of ``names`` that an object or a part has."""
+        """Those of ``names`` that an object or a part has, or that are held."""
         wanted = list(names)
         statement = union_all(
             select(objects.c.blob).where(objects.c.blob.in_(wanted)),
             select(parts.c.blob).where(parts.c.blob.in_(wanted)),
+            select(held.c.name).where(held.c.name.in_(wanted)),
         )
         return await self._database.read(lambda connection: set(connection.execute(statement).scalars()))

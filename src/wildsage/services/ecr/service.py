@@ -1,0 +1,8 @@
+"""The ecr service: its operations, gathered."""
+
+from __future__ import annotations
+
+from wildsage.kit.operation import service
+from wildsage.services.ecr import authorization, images, layers, lifecyclepolicies, policies, repositories, scans
+
+ECR = service("ecr", authorization, repositories, policies, lifecyclepolicies, images, layers, scans)
