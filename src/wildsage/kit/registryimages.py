@@ -70,7 +70,7 @@ class RegistryImage:
 def read_name(platform: Platform, uri: str) -> ImageName | None:
     """What ``uri`` names of this server's registries; None if its host is another's.
 
-    ``<account>.dkr.ecr.<region>.amazonaws.com/NAME``; ``127.0.0.1:PORT/NAME`` is of the server's own account and region.
+    ``<account>.dkr.ecr.<region>.amazonaws.com/NAME``; ``127.0.0.1:PORT/NAME`` is of the server's own account.
     """
     host, slash, path = uri.partition("/")
     settings = platform.settings

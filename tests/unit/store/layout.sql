@@ -16,6 +16,65 @@ CREATE TABLE facts (
 	PRIMARY KEY (id)
 );
 
+CREATE TABLE held_blobs (
+	name TEXT NOT NULL,
+	PRIMARY KEY (name)
+);
+
+CREATE TABLE image_layers (
+	repository TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	registry TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	blob TEXT NOT NULL,
+	touched FLOAT NOT NULL,
+	PRIMARY KEY (repository, digest)
+);
+
+CREATE TABLE image_pieces (
+	upload TEXT NOT NULL,
+	first BIGINT NOT NULL,
+	size BIGINT NOT NULL,
+	digest TEXT NOT NULL,
+	blob TEXT NOT NULL,
+	PRIMARY KEY (upload, first)
+);
+
+CREATE TABLE image_references (
+	repository TEXT NOT NULL,
+	image TEXT NOT NULL,
+	target TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	PRIMARY KEY (repository, image, target)
+);
+
+CREATE TABLE image_tags (
+	repository TEXT NOT NULL,
+	tag TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	PRIMARY KEY (repository, tag)
+);
+
+CREATE TABLE image_uploads (
+	id TEXT NOT NULL,
+	repository TEXT NOT NULL,
+	touched FLOAT NOT NULL,
+	PRIMARY KEY (id)
+);
+
+CREATE TABLE images (
+	repository TEXT NOT NULL,
+	digest TEXT NOT NULL,
+	media_type TEXT NOT NULL,
+	artifact_type TEXT NOT NULL,
+	subject TEXT,
+	size BIGINT NOT NULL,
+	pushed FLOAT NOT NULL,
+	pulled FLOAT,
+	manifest BLOB NOT NULL,
+	PRIMARY KEY (repository, digest)
+);
+
 CREATE TABLE message_deduplication (
 	queue TEXT NOT NULL,
 	token TEXT NOT NULL,
@@ -161,4 +220,3 @@ CREATE TABLE s3_uploads (
 	document TEXT NOT NULL,
 	PRIMARY KEY (id)
 );
-
