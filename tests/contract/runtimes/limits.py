@@ -38,6 +38,29 @@ class Limits:
         end = await runtime.wait(await launch(code, memory_bytes=128 * MIB))
         assert (end.exit_code, end.out_of_memory) == (5, False)
 
+    async def test_a_fork_bomb_fails_by_itself(self, runtime: Runtime, launch: Launch, tmp_path: Path) -> None:
+        """The container has its errors, and nobody else's work is slowed or ended by it."""
+        code = (
+            "import os, signal, time\n"
+            "children = []\n"
+            "try:\n"
+            "    while True:\n"
+            "        child = os.fork()\n"
+            "        if child == 0: time.sleep(600); os._exit(0)\n"
+            "        children.append(child)\n"
+            "except OSError as error: print(error.strerror, len(children))\n"
+            "while not os.path.exists('/opt/ml/go'): time.sleep(0.01)\n"
+            "raise SystemExit(3)"
+        )
+        bomb = await launch(code, processes=20)
+        words, _, count = (await first_line(runtime, bomb)).rpartition(" ")
+        assert words == "Resource temporarily unavailable"
+        assert 15 < int(count) <= 20
+        other = await launch("print('on')", name="other", directory=tmp_path / "other", processes=20)
+        assert await text_of(runtime, other) == "on"
+        (Path(bomb["directory"]) / "ml" / "go").touch()
+        assert (await runtime.wait(bomb)).exit_code == 3
+
     async def test_cpu_limit(self, runtime: Runtime, launch: Launch) -> None:
         """Two busy processes on a limit of one CPU get no more than one CPU's time between them."""
         if len(os.sched_getaffinity(0)) < 2:

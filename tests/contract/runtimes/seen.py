@@ -8,13 +8,19 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from pathlib import Path
 
-from wildsage.runtimes.base import Handle, Runtime
+from wildsage.runtimes.base import Handle, LaunchSpec, Runtime
 
 MIB = 1 << 20
 _PATIENCE = 30.0  # seconds after which a condition that should come true is given up
 PYTHON = sys.executable
 
 Launch = Callable[..., Awaitable[Handle]]
+
+
+def of_this_machine() -> LaunchSpec:
+    """A launch of the interpreter that runs the tests, for runtimes that need no image."""
+    environment = {"PATH": f"{Path(PYTHON).parent}:/usr/local/bin:/usr/bin:/bin"}
+    return LaunchSpec("", Path(), (PYTHON,), environment)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from tests.contract.runtimes.seen import PYTHON, Launch, first_line, processes_with, text_of
+from tests.contract.runtimes.seen import Launch, first_line, processes_with, text_of
 
-from wildsage.runtimes.base import LaunchSpec, Runtime
+from wildsage.runtimes.base import Runtime
 
 
 class Stopping:
@@ -36,31 +35,15 @@ class Stopping:
         assert (await runtime.inspect(handle)).exit_code == 137
         await runtime.stop(handle, 0.2)
 
-    async def test_stop_reaches_the_child_of_a_shell(self, runtime: Runtime, spec: LaunchSpec) -> None:
-        """A shell dies of SIGTERM; what it had started gets the signal then, and the grace to finish."""
-        code = (
-            "import os, signal, time, sys\n"
-            "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'saved\\n'), sys.exit(0)))\n"
-            "print('ready', flush=True)\nwhile True: time.sleep(600)"
-        )
-        handle = await runtime.launch(
-            replace(
-                spec, argv=("sh", "-c", f'{PYTHON} -c "$CODE"; true'), environment={**spec.environment, "CODE": code}
-            )
-        )
-        assert await first_line(runtime, handle) == "ready"
-        await runtime.stop(handle, 60)
-        assert await text_of(runtime, handle) == "ready\nsaved"
-        await runtime.remove(handle)
-
     async def test_grandchildren_die_with_the_container(self, runtime: Runtime, launch: Launch) -> None:
         marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
         code = (
             "import subprocess, sys, time\n"
             "child = 'import os, sys, time; os.fork(); time.sleep(600)'\n"
             f"subprocess.Popen([sys.executable, '-c', child, '{marker}'], start_new_session=True)\n"
-            "import os\n"
-            "while sum(n.isdigit() for n in os.listdir('/proc')) < 4: time.sleep(0.01)\n"
+            "import glob\n"
+            f"while sum(b'{marker}' in open(n, 'rb').read() for n in glob.glob('/proc/[0-9]*/cmdline')) < 3:\n"
+            "    time.sleep(0.01)\n"
         )
         handle = await launch(code)
         await runtime.wait(handle)

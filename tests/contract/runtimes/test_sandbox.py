@@ -15,7 +15,16 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from tests.contract.runtimes.seen import PYTHON, Launch, existing, first_line, processes_with, text_of, until
+from tests.contract.runtimes.seen import (
+    PYTHON,
+    Launch,
+    existing,
+    first_line,
+    of_this_machine,
+    processes_with,
+    text_of,
+    until,
+)
 from tests.contract.runtimes.suite import Suite
 
 from wildsage.core.errors import RuntimeRefused
@@ -31,6 +40,10 @@ class TestSandbox(Suite):
     """As the user who runs the tests."""
 
     @pytest.fixture
+    def plain(self) -> LaunchSpec:
+        return of_this_machine()
+
+    @pytest.fixture
     def runtime(self, tmp_path: Path) -> Sandbox:
         return Sandbox(hidden=[tmp_path])
 
@@ -43,6 +56,27 @@ class TestSandbox(Suite):
         """Looks while the containers are still there: the host must not even see their mounts."""
         yield
         assert _mounts_with(str(tmp_path)) == []
+
+    async def test_stop_reaches_the_child_of_a_shell(self, runtime: Runtime, spec: LaunchSpec) -> None:
+        """A shell dies of SIGTERM; what it had started gets the signal then, and the grace to finish."""
+        code = (
+            "import os, signal, time, sys\n"
+            "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'saved\\n'), sys.exit(0)))\n"
+            "print('ready', flush=True)\nwhile True: time.sleep(600)"
+        )
+        handle = await runtime.launch(
+            replace(
+                spec, argv=("sh", "-c", f'{PYTHON} -c "$CODE"; true'), environment={**spec.environment, "CODE": code}
+            )
+        )
+        assert await first_line(runtime, handle) == "ready"
+        await runtime.stop(handle, 60)
+        assert await text_of(runtime, handle) == "ready\nsaved"
+        await runtime.remove(handle)
+
+    async def test_python_and_pip_resolve_to_the_environment(self, runtime: Runtime, launch: Launch) -> None:
+        code = "import subprocess; print(subprocess.getoutput('python3 -c \"import sys; print(sys.prefix)\"'))"
+        assert await text_of(runtime, await launch(code)) == sys.prefix
 
     async def test_handle_is_json(self, launch: Launch) -> None:
         handle = await launch("pass")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 from tests.contract.runtimes.networks import LISTEN, SECRET, SEND, Connect, Join, NetworkSuite
-from tests.contract.runtimes.seen import text_of
+from tests.contract.runtimes.seen import of_this_machine, text_of
 
 from wildsage.core.errors import RuntimeRefused
-from wildsage.runtimes.base import Handle, Phase, Runtime
+from wildsage.runtimes.base import Handle, LaunchSpec, Phase, Runtime
 from wildsage.runtimes.sandbox.runtime import Sandbox
 
 # Sees every packet on the bridge of the network that process argv[1] holds, until it reads a line; then says whether
@@ -41,6 +42,10 @@ print(seen, size)
 
 class TestSandboxNetworks(NetworkSuite):
     @pytest.fixture
+    def plain(self) -> LaunchSpec:
+        return of_this_machine()
+
+    @pytest.fixture
     def runtime(self, tmp_path: Path) -> Sandbox:
         return Sandbox(hidden=[tmp_path])
 
@@ -59,6 +64,21 @@ class TestSandboxNetworks(NetworkSuite):
         out, _ = await capture.communicate(b"\n")
         seen, size = out.split()
         return seen == b"True", int(size)
+
+    async def test_nothing_of_it_is_in_the_machines_own_network(self, connect: Connect) -> None:
+        before = socket.if_nameindex()
+        await connect()
+        assert socket.if_nameindex() == before
+
+    async def test_a_network_nobody_can_find_again_ends(
+        self, runtime: Runtime, connect: Connect, tmp_path: Path
+    ) -> None:
+        network = await connect()
+        moved = tmp_path / "network"
+        for entry in moved.iterdir():
+            entry.unlink()
+        moved.rmdir()
+        await asyncio.wait_for(runtime.wait(network), 60)
 
     async def test_packets_can_be_read_unless_they_are_encrypted(
         self, runtime: Runtime, connect: Connect, join: Join

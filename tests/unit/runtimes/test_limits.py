@@ -25,11 +25,11 @@ def test_the_nearest_group_that_hands_memory_on(tmp_path: Path) -> None:
 def test_a_group_that_could_hand_memory_on_is_made_to(tmp_path: Path) -> None:
     own = _group(tmp_path / "service", "cpu memory pids", "")
     assert limits.delegating(str(own)) == str(own)
-    assert (own / "cgroup.subtree_control").read_text() == "+cpu +memory"
+    assert (own / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
 
 
 def test_none(tmp_path: Path) -> None:
     _group(tmp_path, "hugetlb", "hugetlb")
     own = _group(tmp_path / "own", "hugetlb", "")
     assert limits.delegating(str(own)) == ""
-    assert limits.create("wildsage-none", 0, 0).groups == []
+    assert limits.create("wildsage-none", 0, 0, 0).groups == []

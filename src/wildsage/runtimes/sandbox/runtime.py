@@ -122,8 +122,7 @@ class Sandbox:
             command=(tuple(spec.argv), environment, spec.working_directory, zygote),
             hostname=spec.hostname,
             network=_network(spec),
-            memory_bytes=spec.memory_bytes if spec.memory_bytes < total else 0,
-            cpus=float(cpus),
+            limits=(spec.memory_bytes if spec.memory_bytes < total else 0, float(cpus), spec.processes),
             steps=plan.root_of(spec, sockets, self._hidden),
         )
         return order.dump(), sockets

@@ -1,4 +1,4 @@
-"""Memory and CPU limits: control groups where this process may make them, else measuring and killing.
+"""Limits on memory, CPUs and processes: control groups where this process may make them, else measuring and killing.
 
 Groups are made below the group that this process is in (version 1), or below the nearest one that hands its
 controllers on (version 2), so limits set from outside hold as well.
@@ -7,6 +7,7 @@ controllers on (version 2), so limits set from outside hold as well.
 from __future__ import annotations
 
 import os
+import resource
 
 PERIOD = 100_000  # microseconds, of the CPU quota
 
@@ -14,15 +15,16 @@ PERIOD = 100_000  # microseconds, of the CPU quota
 class Limits:
     """What was arranged for one container.
 
-    ``groups``: directories to remove at the end. ``memory_bytes``, ``cpus``: what no group enforces and the keeper
-    must see to itself, 0 for nothing.
+    ``groups``: directories to remove at the end. ``memory_bytes``, ``cpus``, ``processes``: what no group enforces and
+    the keeper must see to itself, 0 for nothing.
     """
 
-    def __init__(self, memory_bytes: int, cpus: float) -> None:
+    def __init__(self, memory_bytes: int, cpus: float, processes: int = 0) -> None:
         self.groups: list[str] = []
         self.memory_bytes = memory_bytes
         self.cpus = cpus
-        self._wanted_memory, self._wanted_cpus = memory_bytes, cpus
+        self.processes = processes
+        self._wanted = memory_bytes, cpus, processes
         self._joins: list[int] = []
         self._parents: list[int] = []
         self._events: int | None = None
@@ -41,7 +43,7 @@ class Limits:
         for parent, group in zip(self._parents, self.groups, strict=True):
             os.rmdir(os.path.basename(group), dir_fd=parent)
 
-    def add(self, group: str, memory: bool, cpu: bool, events: str) -> None:
+    def add(self, group: str, events: str = "", memory: bool = False, cpu: bool = False, pids: bool = False) -> None:
         """``group`` enforces the limits named; ``events`` is its file that counts kills, empty if none."""
         self._joins.append(os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
         if events:
@@ -50,6 +52,8 @@ class Limits:
             self.memory_bytes = 0
         if cpu:
             self.cpus = 0.0
+        if pids:
+            self.processes = 0
 
     def apply(self, pid: int) -> None:
         """Puts a process that has not begun yet under the limits."""
@@ -58,9 +62,12 @@ class Limits:
                 os.write(descriptor, b"%d" % pid)
         except PermissionError:
             # Version 2 forbids moving a process out of a part of the tree that is not ours: see to it ourselves.
-            self.memory_bytes, self.cpus, self._events = self._wanted_memory, self._wanted_cpus, None
+            (self.memory_bytes, self.cpus, self.processes), self._events = self._wanted, None
         if self.cpus:
             os.sched_setaffinity(pid, _some_cpus(self.cpus, pid))
+        if self.processes:
+            # Counted in the container's own user namespace; root has none, and is not bound by it.
+            resource.prlimit(pid, resource.RLIMIT_NPROC, (self.processes, self.processes))
 
     def killed(self) -> bool:
         """Whether the kernel has killed a process of the container for want of memory."""
@@ -112,15 +119,20 @@ def _proportional() -> int:
     return kilobytes * 1024
 
 
-def create(name: str, memory_bytes: int, cpus: float) -> Limits:
-    """Makes the groups that can be made; whatever could not be is left to the keeper (see ``Limits``)."""
-    limits = Limits(memory_bytes, cpus)
-    if not memory_bytes and not cpus:
+def create(name: str, memory_bytes: int, cpus: float, processes: int) -> Limits:
+    """Makes the groups that can be made; whatever could not be is left to the keeper (see ``Limits``).
+
+    ``processes``: how many there may be at a time, threads included. 0 of any is no limit.
+    """
+    limits = Limits(memory_bytes, cpus, processes)
+    if not memory_bytes and not cpus and not processes:
         return limits
     for controllers, directory in own_groups():
         try:
             if not controllers:
-                _version_2(limits, directory, name, memory_bytes, cpus)
+                _version_2(limits, directory, name, memory_bytes, cpus, processes)
+            elif "pids" in controllers and processes:
+                _version_1_processes(limits, f"{directory}/{name}", processes)
             elif "memory" in controllers and memory_bytes:
                 _version_1_memory(limits, f"{directory}/{name}", memory_bytes)
             elif "cpu" in controllers and cpus:
@@ -163,17 +175,23 @@ def _version_1_memory(limits: Limits, group: str, memory_bytes: int) -> None:
     _write(f"{group}/memory.limit_in_bytes", memory_bytes)
     if os.path.exists(f"{group}/memory.memsw.limit_in_bytes"):
         _write(f"{group}/memory.memsw.limit_in_bytes", memory_bytes)
-    limits.add(group, memory=True, cpu=False, events="memory.oom_control")
+    limits.add(group, events="memory.oom_control", memory=True)
 
 
 def _version_1_cpu(limits: Limits, group: str, cpus: float) -> None:
     limits.make(group)
     _write(f"{group}/cpu.cfs_period_us", PERIOD)
     _write(f"{group}/cpu.cfs_quota_us", int(cpus * PERIOD))
-    limits.add(group, memory=False, cpu=True, events="")
+    limits.add(group, cpu=True)
 
 
-def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: float) -> None:
+def _version_1_processes(limits: Limits, group: str, processes: int) -> None:
+    limits.make(group)
+    _write(f"{group}/pids.max", processes)
+    limits.add(group, pids=True)
+
+
+def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: float, processes: int) -> None:
     parent = delegating(own)
     if not parent:
         return
@@ -186,7 +204,10 @@ def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: flo
             _write(f"{group}/memory.swap.max", 0)
     if cpu and cpus:
         _write(f"{group}/cpu.max", f"{int(cpus * PERIOD)} {PERIOD}")
-    limits.add(group, memory, cpu, "memory.events" if memory else "")
+    pids = os.path.exists(f"{group}/pids.max")
+    if pids and processes:
+        _write(f"{group}/pids.max", processes)
+    limits.add(group, "memory.events" if memory else "", memory, cpu, pids)
 
 
 def delegating(own: str) -> str:
@@ -204,14 +225,15 @@ def delegating(own: str) -> str:
 
 def _hands_on(directory: str) -> bool:
     with open(f"{directory}/cgroup.subtree_control") as file:
-        if "memory" in file.read().split():
-            return True
+        handed = file.read().split()
     with open(f"{directory}/cgroup.controllers") as file:
-        offered = [name for name in file.read().split() if name in ("memory", "cpu")]
-    if "memory" not in offered:
+        offered = [name for name in file.read().split() if name in ("memory", "cpu", "pids")]
+    if "memory" not in offered and "memory" not in handed:
         return False
+    wanted = [name for name in offered if name not in handed]
     try:
-        _write(f"{directory}/cgroup.subtree_control", " ".join(f"+{name}" for name in offered))
+        if wanted:
+            _write(f"{directory}/cgroup.subtree_control", " ".join(f"+{name}" for name in wanted))
     except OSError:
-        return False  # it has processes of its own
+        return "memory" in handed  # it has processes of its own
     return True

@@ -59,7 +59,7 @@ def _launch(order: Order, lock: int) -> str:
     directory = order.directory
     if os.path.exists(f"{directory}/{EXIT}"):
         os.unlink(f"{directory}/{EXIT}")
-    arranged = limits.create(order.group, order.memory_bytes, order.cpus)
+    arranged = limits.create(order.group, *order.limits)
     try:
         network, around = _network(order.network)
     except OSError as error:

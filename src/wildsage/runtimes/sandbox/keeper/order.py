@@ -14,8 +14,8 @@ class Order:
     ``directory`` has no symbolic links. ``group``: name of its control groups. ``network``: None is the machine's own,
     empty is loopback only; else, of the network to join, the process that holds it (number and start) and the numbers
     of that process's descriptors of the host's namespace and of the user namespace around it (-1 for none).
-    ``memory_bytes``/``cpus``: 0 for no limit. ``steps``: the root's plan. The last of ``command`` is the socket of a
-    zygote that argv is to be forked from, empty to execute it.
+    ``limits``: memory in bytes, CPUs, processes; each 0 for none. ``steps``: the root's plan. Last of ``command`` is
+    the socket of a zygote that argv is to be forked from, empty to execute it.
     """
 
     def __init__(
@@ -25,8 +25,7 @@ class Order:
         command: tuple[tuple[str, ...], dict[str, str], str, str],
         hostname: str,
         network: tuple[int, ...] | None,
-        memory_bytes: int,
-        cpus: float,
+        limits: tuple[int, float, int],
         steps: list[Step],
     ) -> None:
         self.directory = directory
@@ -34,8 +33,7 @@ class Order:
         self.argv, self.environment, self.working_directory, self.zygote = self.command = command
         self.hostname = hostname
         self.network = network
-        self.memory_bytes = memory_bytes
-        self.cpus = cpus
+        self.limits = limits
         self.steps = steps
 
     def dump(self) -> bytes:
@@ -46,8 +44,7 @@ class Order:
                 self.command,
                 self.hostname,
                 self.network,
-                self.memory_bytes,
-                self.cpus,
+                self.limits,
                 self.steps,
             )
         )

@@ -1,0 +1,37 @@
+"""The contract suite over a container engine, and what is its runtime's alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.contract.runtimes.networks import NetworkSuite
+from tests.contract.runtimes.suite import Suite
+
+from wildsage.runtimes.base import LaunchSpec
+from wildsage.runtimes.containers.engine import Engine
+from wildsage.runtimes.containers.runtime import Containers
+
+
+class InEngine:
+    """Binds the runtime of the machine's engine, or of the tests'."""
+
+    @pytest.fixture
+    def runtime(self, engine: str) -> Containers:
+        return Containers(Engine(engine.removeprefix("unix://")))
+
+    @pytest.fixture
+    def other(self, engine: str) -> Containers:
+        return Containers(Engine(engine.removeprefix("unix://")))
+
+    @pytest.fixture
+    def plain(self, debian: str) -> LaunchSpec:
+        return LaunchSpec("", Path(), ("python3",), {}, image=debian)
+
+
+class TestContainers(InEngine, Suite):
+    """One container by itself."""
+
+
+class TestContainerNetworks(InEngine, NetworkSuite):
+    """Several on a network."""
