@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
-ENVIRONMENTS := sdk2 sdk3 s3clients moto training tensorflow
+ENVIRONMENTS := sdk2 sdk3 s3clients moto training tensorflow triton
 # A file's tests stay together and in order, since they share what is costly to make.
 PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
@@ -43,7 +43,7 @@ COVERAGE.md: .venv/.ready
 	$(BIN)/python tools/coverage.py
 
 # The tests that need neither SDK.
-unit: .venv/.ready moto training tensorflow
+unit: .venv/.ready moto training tensorflow triton
 	$(PYTEST) tests/unit tests/wire tests/contract tests/api
 
 # Our figures beside those of peers, which come from Debian (wrk, nginx) and PyPI.

@@ -120,6 +120,14 @@ _RECIPES = {
         ("boto3",),
         ("awslambdaric==4.2.2", "boto3"),
     ),
+    # NVIDIA's own server runs where nvidia-pytriton is in the environment, too, and WILDSAGE_TRITON_ENGINE asks for it.
+    Framework.TRITON: Recipe(
+        Framework.TRITON,
+        "Triton Inference Server",
+        ("onnxruntime",),
+        ("numpy",),
+        ("onnxruntime==1.31.1", "numpy"),
+    ),
 }
 
 

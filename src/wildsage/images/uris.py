@@ -28,6 +28,7 @@ class Framework(StrEnum):
     ALGORITHMS = "algorithms"
     SPARK = "spark"
     LAMBDA = "lambda"
+    TRITON = "triton"
 
 
 class Role(StrEnum):
@@ -71,6 +72,8 @@ class FrameworkImage:
     algorithm: str = ""
 
 
+# NVIDIA's own image has SageMaker's ``serve`` as well.
+NVIDIA_TRITON = "nvcr.io/nvidia/tritonserver"
 _REPOSITORIES = {
     "sagemaker-scikit-learn": (Framework.SKLEARN, Role.BOTH),
     "sagemaker-xgboost": (Framework.XGBOOST, Role.BOTH),
@@ -86,6 +89,8 @@ _REPOSITORIES = {
     "huggingface-pytorch-training": (Framework.HUGGINGFACE, Role.TRAINING),
     "huggingface-pytorch-inference": (Framework.HUGGINGFACE, Role.INFERENCE),
     "sagemaker-spark-processing": (Framework.SPARK, Role.PROCESSING),
+    "sagemaker-tritonserver": (Framework.TRITON, Role.INFERENCE),
+    NVIDIA_TRITON: (Framework.TRITON, Role.INFERENCE),
     "kmeans": (Framework.ALGORITHMS, Role.BOTH),
     "knn": (Framework.ALGORITHMS, Role.BOTH),
     "linear-learner": (Framework.ALGORITHMS, Role.BOTH),
@@ -125,7 +130,8 @@ def locate(uri: str) -> Location:
 def framework_image(uri: str) -> FrameworkImage | None:
     """What ``uri`` asks for if it names an AWS framework image; None if it does not."""
     location = locate(uri)
-    if not location.account or location.repository not in _REPOSITORIES:
+    known_here = location.account or location.repository == NVIDIA_TRITON
+    if not known_here or location.repository not in _REPOSITORIES:
         return None
     framework, role = _REPOSITORIES[location.repository]
     if location.repository in _ALGORITHMS and location.account not in algorithms.ACCOUNTS:

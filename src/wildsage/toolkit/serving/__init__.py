@@ -7,5 +7,6 @@ script.py      finds and imports the user's inference script
 toolkits.py    model_fn, input_fn, … put together as AWS's two serving toolkits do
 formats.py     the content types these toolkits can read and write
 documents.py   those of the Hugging Face toolkit
+triton/        NVIDIA Triton's repositories, batching and protocol
 frameworks/    what each framework's image does where the script is silent
 """

@@ -1,7 +1,7 @@
 """Starts the model server from what the environment says.
 
 WILDSAGE_BIND                   ``unix:/path`` to listen on, else TCP SAGEMAKER_BIND_TO_PORT (8080)
-WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingface or algorithms
+WILDSAGE_FRAMEWORK              sklearn, xgboost, pytorch, tensorflow, huggingface, algorithms or triton
 WILDSAGE_ALGORITHM              the built-in algorithm that answers where there is no script
 WILDSAGE_SERVERLESS_…           see serverless/start.py
 SAGEMAKER_MODEL_SERVER_WORKERS  processes; else one for each CPU this container may use
@@ -22,8 +22,9 @@ from .http import Answer, Handle, Loop, Request
 from .multimodel import learning
 from .multimodel.front import Front
 from .serverless.start import serve, terms_of
+from .triton import start as triton
 
-_FRAMEWORKS = ("sklearn", "xgboost", "pytorch", "tensorflow", "huggingface", "algorithms")
+_FRAMEWORKS = ("sklearn", "xgboost", "pytorch", "tensorflow", "huggingface", "algorithms", "triton")
 
 # What a process that forks one for each model may have imported, and does before the first model comes.
 _FORKED = {
@@ -45,6 +46,8 @@ def main() -> int:
         environ.setdefault(
             "OMP_NUM_THREADS", "1"
         )  # as the image does: a process for each CPU, a thread for each process
+    if framework == "triton":
+        return triton.serve(bind(environ), environ, cpus(environ))
     place = script.find(environ)
     status = script.install(place)
     if status:
@@ -100,8 +103,11 @@ def bind(environ: Mapping[str, str]) -> socket.socket:
 def workers(environ: Mapping[str, str]) -> int:
     """How many processes hold the model."""
     given = environ.get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
-    if given.isdigit() and int(given) > 0:
-        return int(given)
+    return int(given) if given.isdigit() and int(given) > 0 else cpus(environ)
+
+
+def cpus(environ: Mapping[str, str]) -> int:
+    """How many this container may use."""
     here = len(os.sched_getaffinity(0))
     told = environ.get("SM_NUM_CPUS", "")
     return max(1, min(here, int(told))) if told.isdigit() else here

@@ -26,7 +26,7 @@ from ..http import Answer, Connection, Loop, Malformed, Request
 from ..supervisor import log
 from . import learning, model
 from .memory import Memory
-from .model import Load, Model
+from .model import Load, Looping, Model
 from .relay import Relay
 
 _STOP_SECONDS = 30
@@ -39,11 +39,18 @@ class Front(Loop):
     """
 
     def __init__(
-        self, listener: socket.socket, folder: str, load: Load, workers: int, learns: bool, environ: Mapping[str, str]
+        self,
+        listener: socket.socket,
+        folder: str,
+        load: Load,
+        workers: int,
+        learns: bool,
+        environ: Mapping[str, str],
+        loop: Looping = Loop,
     ) -> None:
         self._lifeline = os.pipe()  # models see its end when this process is gone; nothing is ever written to it
         super().__init__(listener, self._lifeline[0], _no_handle)
-        self._origin = model.Front(folder, load, workers, self._let_go, self._lifeline[0])
+        self._origin = model.Front(folder, load, workers, self._let_go, self._lifeline[0], loop)
         self._learns = learns
         self._memory = Memory(environ)
         self._models: dict[str, Model] = {}

@@ -20,10 +20,15 @@ from . import learning
 Load = Callable[[str], Handle]
 
 
+# Looping(listener, parent, handle): serves a loaded model.
+Looping = Callable[[socket.socket, int, Handle], Loop]
+
+
 class Front(NamedTuple):
     """What models are forked from. ``folder``: of sockets; ``workers``: processes for each model.
 
     ``let_go`` closes in a model's process what is the front's own; the end of ``lifeline`` says that the front is gone.
+    ``loop``: what serves a model's socket.
     """
 
     folder: str
@@ -31,6 +36,7 @@ class Front(NamedTuple):
     workers: int
     let_go: Callable[[], None]
     lifeline: int
+    loop: Looping = Loop
 
 
 _MOST_WORDS = 4096
@@ -93,7 +99,7 @@ def _live(front: Front, address: str, url: str, report: int, tell: int) -> int:
         held = max(anonymous_bytes() - began, 0) + front.workers * _TOUCHED
         listener, first = _listen(address), os.getpid()
         above = _share(front.workers - 1, front.lifeline)
-        loop = Loop(listener, above, handle)
+        loop = front.loop(listener, above, handle)
         if os.getpid() == first:
             _say(tell, {"private": held, "modules": learning.learned(known)})
         else:

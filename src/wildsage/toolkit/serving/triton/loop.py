@@ -1,0 +1,132 @@
+"""An event loop that takes all the requests there are, and answers each when its model is done with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from collections import deque
+
+from ..http import Answer, Connection, Loop, Malformed, Request
+from .batching import Job, Outcome, Scheduler
+from .service import Ordered, Reply, Service
+
+
+class Mailbox:
+    """From the threads of instances to the loop; ``woken`` is readable when there is something in it."""
+
+    def __init__(self) -> None:
+        self._found: deque[list[tuple[Job, Outcome]]] = deque()
+        self.woken, self._wake = os.pipe()
+        os.set_blocking(self.woken, False)
+        os.set_blocking(self._wake, False)
+
+    def put(self, found: list[tuple[Job, Outcome]]) -> None:
+        self._found.append(found)
+        try:
+            os.write(self._wake, b"1")
+        except BlockingIOError:  # it has not been read for long: it is readable
+            return
+
+    def take(self) -> list[tuple[Job, Outcome]]:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.woken, 4096)
+        taken = []
+        while self._found:
+            taken += self._found.popleft()
+        return taken
+
+
+class LaterLoop(Loop):
+    """Jobs are handed over after each round, so that requests that have come together run together."""
+
+    def __init__(self, listener: socket.socket, parent: int, service: Service, mailbox: Mailbox) -> None:
+        super().__init__(listener, parent, _no_handle)
+        self._service = service
+        self._mailbox = mailbox
+        self._waiting: dict[Job, Connection] = {}
+        self._busy: set[Connection] = set()
+        self._new: dict[Scheduler, list[Job]] = {}
+        self.watch(mailbox.woken, self._collect)
+
+    def run(self) -> None:
+        while not self._stopping or self._waiting:
+            events = self._poll.poll(None if self._fresh is None else 0.02)
+            if not events:
+                self._settled(self._fresh)
+            for descriptor, event in events:
+                self._turn(descriptor, event)
+            while self._new:
+                scheduler, jobs = self._new.popitem()
+                scheduler.submit(jobs)
+
+    def _turn(self, descriptor: int, event: int) -> None:
+        if descriptor in self._connections:
+            self._attend(self._connections[descriptor], event)
+        elif descriptor in self._watched:
+            self._watched[descriptor]()
+        elif descriptor == self._parent:
+            self._stopping = True
+            self._poll.unregister(descriptor)
+        else:
+            self._accept()
+
+    def _answer(self, connection: Connection) -> None:
+        while not connection.unsent and not self._stopping and connection not in self._busy:
+            try:
+                request = connection.take()
+            except Malformed as error:
+                connection.closing = True
+                self._send(connection, Answer(error.status, "", b""), False)
+                return
+            if request is None:
+                return
+            self._settled(connection)
+            begun = self._service.begin(request)
+            if isinstance(begun, Ordered):
+                self._busy.add(connection)
+                self._waiting[begun.job] = connection
+                self._new.setdefault(begun.scheduler, []).append(begun.job)
+            elif not self._reply(connection, begun, request.method == "HEAD"):
+                return
+
+    def _reply(self, connection: Connection, reply: Reply, head_only: bool) -> bool:
+        self._extra = reply.extra
+        return self._send(connection, reply.answer, head_only)
+
+    def _collect(self) -> None:
+        for job, outcome in self._mailbox.take():
+            connection = self._waiting.pop(job)
+            self._busy.discard(connection)
+            if self._connections.get(connection.sock.fileno()) is not connection:
+                continue  # the client has gone
+            try:
+                if self._reply(connection, self._service.finish(job, outcome), False):
+                    self._answer(connection)
+            except OSError:
+                self._close(connection)
+
+
+class Served:
+    """A service with its mailbox. As a handle it takes one request at a time; ``loop`` takes all there are."""
+
+    def __init__(self, service: Service, mailbox: Mailbox) -> None:
+        self._service = service
+        self._mailbox = mailbox
+
+    def __call__(self, request: Request) -> Answer:
+        begun = self._service.begin(request)
+        if isinstance(begun, Reply):
+            return begun.answer
+        begun.scheduler.submit([begun.job])
+        select.select([self._mailbox.woken], [], [])
+        ((job, outcome),) = self._mailbox.take()
+        return self._service.finish(job, outcome).answer
+
+    def loop(self, listener: socket.socket, parent: int) -> Loop:
+        return LaterLoop(listener, parent, self._service, self._mailbox)
+
+
+def _no_handle(request: Request) -> Answer:
+    raise NotImplementedError("this loop answers by itself")
