@@ -32,6 +32,11 @@ _DLC = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
             f"{_DLC}/pytorch-training:2.8.0-gpu-py312-cu129-ubuntu22.04-sagemaker",
             *(Framework.PYTORCH, Role.TRAINING, "2.8.0", "py312", True),
         ),
+        (
+            f"{_DLC}/sagemaker-tritonserver:25.09-py3-cpu",
+            *(Framework.TRITON, Role.INFERENCE, "25.09", "py3", False),
+        ),
+        ("nvcr.io/nvidia/tritonserver:23.02-py3", Framework.TRITON, Role.INFERENCE, "23.02", "py3", False),
         (f"{_DLC}/tensorflow-training:2.14-cpu-py310", Framework.TENSORFLOW, Role.TRAINING, "2.14", "py310", False),
     ],
 )
