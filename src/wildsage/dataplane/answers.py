@@ -15,6 +15,17 @@ from wildsage.wire.http.messages import Headers
 
 ERROR_BODY_BYTES = 64 * 1024  # of a container's error answer, more is not quoted
 
+TARGET_MODEL = "x-amzn-sagemaker-target-model"
+CHOOSING_NOTHING = frozenset(
+    {
+        "x-amzn-sagemaker-accept",
+        "x-amzn-sagemaker-custom-attributes",
+        "x-amzn-sagemaker-inference-id",
+        TARGET_MODEL,
+    }
+)
+"""Headers of the API with which a request is for the endpoint as a whole, in no session and refused by no rule."""
+
 # Headers of the API that reach the container, and back (API reference, InvokeEndpoint); the router's own are left out.
 _ROUTING = frozenset(
     {
@@ -147,7 +158,7 @@ def refuse_options(endpoint: str, options: Mapping[str, str], streams: bool) -> 
 
 def target_model(endpoint: str, options: Mapping[str, str], many: bool) -> str:
     """The TargetModel; empty where the variant has one model, ``many`` being false. Raises ValidationError."""
-    target = below(options.get("x-amzn-sagemaker-target-model", ""))
+    target = below(options.get(TARGET_MODEL, ""))
     if target and not many:
         words = f"Endpoint {endpoint} is not a multi-model endpoint and does not support target model header."
         raise ApiError("ValidationError", words, 400, {"ErrorCode": "TARGET_MODEL_HEADER_NOT_SUPPORTED"})

@@ -202,7 +202,7 @@ class Invocation:
         self._pace()
 
     def on_end(self) -> None:
-        if self.over:
+        if self.over or (self._status >= 300 and self._goes_on()):
             return
         now = perf_counter()
         counters = self.variant.counters
@@ -243,6 +243,10 @@ class Invocation:
         self.fail(failure, answers.stream_error("StreamBroken", words))
 
     # inside
+
+    def _goes_on(self) -> bool:
+        """Whether the request is on its way to somebody else, and the answer, which is no success, does not count."""
+        return False
 
     def _begin(self) -> Headers | None:
         """The headers for the client; None where there will be no such answer."""

@@ -174,12 +174,12 @@ class Invocations:
             raise answers.asynchronous(name)
         headers = exchange.request.headers
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
-        visit, variant = self._place(live, options, streams) if options else (None, _by_weight(live))
-        if options or variant.variant.mode:
-            variant = target(name, variant, options)
-            model = answers.target_model(name, options, variant.variant.mode == MULTI_MODEL)
-        else:
-            model = ""
+        chooses = bool(options) and not options.keys() <= answers.CHOOSING_NOTHING
+        visit, variant = self._place(live, options, streams) if chooses else (None, _by_weight(live))
+        model = ""
+        if chooses or variant.variant.mode or answers.TARGET_MODEL in options:
+            place = None if chooses else self.models.loaded(variant, options)
+            variant, model = _target(name, variant, options) if place is None else (variant, place.target)
         if variant.variant.concurrency:
             serverless.admit(variant, len(body))
         taken = None
@@ -293,6 +293,12 @@ def _named(live: LiveEndpoint, wanted: str) -> LiveVariant:
     if found is None:
         raise _none_ready()
     return found
+
+
+def _target(endpoint: str, variant: LiveVariant, options: dict[str, str]) -> tuple[LiveVariant, str]:
+    """The container and the model that are asked for. Raises ValidationError."""
+    found = target(endpoint, variant, options)
+    return found, answers.target_model(endpoint, options, found.variant.mode == MULTI_MODEL)
 
 
 def _none_ready() -> ApiError:

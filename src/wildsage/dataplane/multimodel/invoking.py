@@ -8,12 +8,14 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from wildsage.core.errors import ApiError
+from wildsage.core.routes import Endpoint
+from wildsage.dataplane.answers import TARGET_MODEL
 from wildsage.dataplane.invocation import Asked, Invocation
 from wildsage.dataplane.multimodel.asking import Asking, InstanceGone
 from wildsage.dataplane.multimodel.places import Place, another, loaded_at, preferred
 from wildsage.dataplane.stateful import Sessions
 from wildsage.dataplane.table import LiveVariant, Slot, Table
-from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool, Unreachable
+from wildsage.wire.http.client_connection import AnswerLost, Pool, Unreachable
 from wildsage.wire.http.exchange import Exchange
 
 _PLAIN = "/invocations"
@@ -23,21 +25,21 @@ _NOT_LOADED = 404
 
 
 class Home(Protocol):
-    """What has become of an invocation."""
+    """Where an invocation goes back to."""
 
     def again(self, invocation: ModelInvocation) -> None:
         """Its container does not know the model: it has begun anew, or unloaded it by itself."""
         ...
 
-    def over(self, invocation: ModelInvocation) -> None:
-        """Nothing more will happen to it."""
+    def unused(self, endpoint: Endpoint, place: Place) -> None:
+        """Nothing is under way at ``place`` any more, and it is not to be kept."""
         ...
 
 
 class ModelInvocation(Invocation):
     """One whose model is ``target``. ``place``: where it is, once it is loaded."""
 
-    __slots__ = ("_head", "_home", "_said_unknown", "place", "target")
+    __slots__ = ("_body", "_head", "_home", "_said_unknown", "place", "target")
 
     def __init__(
         self,
@@ -54,15 +56,19 @@ class ModelInvocation(Invocation):
         self.place: Place | None = None
         self._home = home
         self._head = asked.head
+        self._body = b""
         self._said_unknown = False
 
     def at(self, place: Place) -> None:
         """It goes there next."""
-        self.place, self.slot = place, place.slot
+        self.place = place
+        self.slot = slot = place.slot
+        slot.outstanding += 1
         place.begin()
-        place.slot.outstanding += 1
         if place.path != _PLAIN:
             self.asked.head = b"POST " + place.path.encode() + b" " + self._head.removeprefix(_LINE)
+            if not self._said_unknown:
+                self._body = self.asked.body  # the container may say that it does not know the model
 
     def away(self) -> None:
         """The model is not there; nothing was sent, or nothing came of it."""
@@ -73,13 +79,6 @@ class ModelInvocation(Invocation):
             place.slot.outstanding -= 1
         self.asked.head = self._head
 
-    def send(self, connection: ClientConnection) -> bool:
-        body = self.asked.body
-        sent = super().send(connection)
-        if self.place is not None and self.place.path != _PLAIN and not self._said_unknown:
-            self.asked.body = body  # the container may say that it does not know the model
-        return sent
-
     def time_out(self) -> None:
         if self.connection is not None:
             super().time_out()
@@ -87,14 +86,15 @@ class ModelInvocation(Invocation):
         words = f"Model {self.target} is still being downloaded or loaded. Wait and try your request again."
         self.fail(ApiError("ModelNotReadyException", words, 429))
 
-    def on_end(self) -> None:
-        if self.over or self._status != _NOT_LOADED or self._said_unknown or not self.asked.body:
-            super().on_end()
-            return
+    def _goes_on(self) -> bool:
+        if self._status != _NOT_LOADED or self._said_unknown or not self._body:
+            return False
         self._said_unknown = True
         self._status, self._headers, self._parts, self._size = 0, [], [], 0
+        self.asked.body, self._body = self._body, b""
         self.away()
         self._home.again(self)
+        return True
 
     def on_lost(self, error: AnswerLost) -> None:
         if self.place is not None and not self.over:  # if it is, we hung up
@@ -103,7 +103,11 @@ class ModelInvocation(Invocation):
 
     def _finish(self) -> None:
         super()._finish()
-        self._home.over(self)
+        place = self.place
+        if place is not None:
+            place.end()
+            if not place.keep and not place.outstanding:
+                self._home.unused(self.asked.endpoint, place)
 
 
 class Models:
@@ -115,6 +119,10 @@ class Models:
         self._asking = Asking(pool, control)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def loaded(self, variant: LiveVariant, options: Mapping[str, str]) -> Place | None:
+        """Where the TargetModel is loaded. None: it is not, or goes by another name, or is none."""
+        return loaded_at(variant.slots, options.get(TARGET_MODEL, ""))
 
     def start(self, invocation: ModelInvocation) -> None:
         """Sends it over a kept connection to its model if there is one, else as soon as possible."""
@@ -141,14 +149,8 @@ class Models:
         invocation.deadline = perf_counter() + invocation.asked.seconds
         self._spawn(self._bring(invocation))
 
-    def over(self, invocation: ModelInvocation) -> None:
-        """One request less is at its model."""
-        place = invocation.place
-        if place is None:
-            return
-        place.end()
-        if not place.keep and not place.outstanding:
-            self._spawn(self._asking.unload(invocation.asked.endpoint, place))
+    def unused(self, endpoint: Endpoint, place: Place) -> None:
+        self._spawn(self._asking.unload(endpoint, place))
 
     def used(self, question: Mapping[str, Any]) -> object:
         """See ``core.multimodel``."""
