@@ -176,7 +176,7 @@ class Invocations:
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
         chooses = bool(options) and not options.keys() <= answers.CHOOSING_NOTHING
         visit, variant = self._place(live, options, streams) if chooses else (None, _by_weight(live))
-        model = ""
+        model, place = "", None
         if chooses or variant.variant.mode or answers.TARGET_MODEL in options:
             place = None if chooses else self.models.loaded(variant, options)
             variant, model = _target(name, variant, options) if place is None else (variant, place.target)
@@ -191,7 +191,7 @@ class Invocations:
         if model:
             invocation = ModelInvocation(exchange, asked, variant, self._sessions, self._done, model, self.models)
             self._running.add(invocation)
-            self.models.start(invocation)
+            self.models.start(invocation, place)
             return
         self._begin(exchange, asked, variant)
         if live.shadows and visit is None:

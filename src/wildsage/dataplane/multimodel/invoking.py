@@ -124,10 +124,13 @@ class Models:
         """Where the TargetModel is loaded. None: it is not, or goes by another name, or is none."""
         return loaded_at(variant.slots, options.get(TARGET_MODEL, ""))
 
-    def start(self, invocation: ModelInvocation) -> None:
-        """Sends it over a kept connection to its model if there is one, else as soon as possible."""
+    def start(self, invocation: ModelInvocation, place: Place | None) -> None:
+        """Sends it over a kept connection to its model if there is one, else as soon as possible.
+
+        ``place``: where that is loaded, if ``loaded`` has just said so.
+        """
         counters = invocation.variant.counters
-        place = loaded_at(invocation.variant.slots, invocation.target)
+        place = place or loaded_at(invocation.variant.slots, invocation.target)
         if place is None:
             counters.model_misses += 1
             self._spawn(self._bring(invocation))
