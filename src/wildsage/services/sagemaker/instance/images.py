@@ -111,12 +111,20 @@ class Images:
             modules=(),  # packages of a user's choice are imported in containers only
         )
 
-    async def prepare(self, image: str, role: Role, progress: Progress) -> Software:
-        """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault."""
+    async def prepare(
+        self, image: str, role: Role, progress: Progress, credentials: tuple[str, str] | None = None
+    ) -> Software:
+        """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault.
+
+        ``credentials``: of a private registry, which is then asked for the image whether the engine has it or not:
+        whoever may not have it there shall not have it here.
+        """
         found = await self._seeker.look(image)
-        if found.choice.where is Where.NATIVE:
+        if credentials is not None:
+            found = replace(found, info=None)
+        elif found.choice.where is Where.NATIVE:
             return await self._native(image, role, progress)
-        info = await self._seeker.have(image, found, progress)
+        info = await self._seeker.have(image, found, progress, credentials)
         words = f"[wildsage] The image {image} runs in the container engine ({info.id[:19]}). {found.choice.why}"
         variables = anywhere(self._settings)
         return Software(_ARGUMENTS.get(role, ()), variables, words, image=info.id, labels=info.labels)

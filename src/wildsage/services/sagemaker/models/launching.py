@@ -9,7 +9,7 @@ from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Handle, Runtime
-from wildsage.services.sagemaker.instance import faults, permitted, roles
+from wildsage.services.sagemaker.instance import faults, permitted, registries, roles
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -31,7 +31,9 @@ class Launching:
         ``once``: the name under which the log is told a single time which version runs.
         """
         report = self._reporter(place, stream)
-        software = await self._images.prepare(place.container.image, Role.INFERENCE, report)
+        provider = registries.provider_of_container(place.container.definition)
+        credentials = await registries.credentials(self._platform, place.model["ExecutionRoleArn"], provider)
+        software = await self._images.prepare(place.container.image, Role.INFERENCE, report, credentials)
         launch.check(place, software)
         if text := "\n".join(filter(None, (launch.notice(place, software), unheeded(place.model)))):
             await permitted.announce(self._platform, place.model["ExecutionRoleArn"], stream, text, once=once)

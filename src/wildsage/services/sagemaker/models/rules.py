@@ -12,7 +12,10 @@ from wildsage.store.codec import Document
 _CONTAINER: Tree = {
     "ContainerHostname": None,
     "Image": None,
-    "ImageConfig": {"RepositoryAccessMode": ("Platform",)},
+    "ImageConfig": {
+        "RepositoryAccessMode": ("Platform", "Vpc"),
+        "RepositoryAuthConfig": {"RepositoryCredentialsProviderArn": None},
+    },
     "Mode": ("SingleModel", MULTI_MODEL),
     "MultiModelConfig": {"ModelCacheSetting": ("Enabled", "Disabled")},
     "ModelDataUrl": None,

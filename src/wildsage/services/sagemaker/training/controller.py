@@ -31,7 +31,7 @@ from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Runtime
-from wildsage.services.sagemaker.instance import faults, reasons, roles
+from wildsage.services.sagemaker.instance import faults, reasons, registries, roles
 from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.ending import Ending
 from wildsage.services.sagemaker.instance.hosts import Host
@@ -182,8 +182,10 @@ class TrainingController:
         return self._next(resource, "save", "Starting", stopping=0.0, resume=resume, retries=retries, retrying=reason)
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
-        image = job.document["AlgorithmSpecification"]["TrainingImage"]
-        software = await self._images.prepare(image, Role.TRAINING, self._remarks.reporter(resource, job))
+        asked, report = job.document["AlgorithmSpecification"], self._remarks.reporter(resource, job)
+        provider = registries.provider_of_training(asked)
+        credentials = await registries.credentials(self._platform, job.document["RoleArn"], provider)
+        software = await self._images.prepare(asked["TrainingImage"], Role.TRAINING, report, credentials)
         if not self._turns.ready.take(resource.uid):
             return self._next(resource, "queue", "Pending", software=software.document())
         return await self._admitted(resource, software=software.document())

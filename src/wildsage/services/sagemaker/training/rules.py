@@ -35,6 +35,10 @@ _ACCEPTED: Tree = {
         "TrainingInputMode": None,
         "MetricDefinitions": None,
         "EnableSageMakerMetricsTimeSeries": None,
+        "TrainingImageConfig": {
+            "TrainingRepositoryAccessMode": ("Platform", "Vpc"),
+            "TrainingRepositoryAuthConfig": {"TrainingRepositoryCredentialsProviderArn": None},
+        },
         "ContainerEntrypoint": None,
         "ContainerArguments": None,
     },
