@@ -63,6 +63,49 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
+class Dockerd:
+    """An engine of a test's own, to be stopped and started at will. It leaves the machine's firewall and bridges be.
+
+    ``folder``: its own, with a path that is short enough for a socket. What holds its containers (containerd) is a
+    process of its own, as where systemd starts both, so that they can outlive it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        places = (f"--root={folder}/held", f"--state={folder}/holds", f"--address={folder}/containerd.sock")
+        self._holder = subprocess.Popen(["containerd", "--log-level=warn", *places], start_new_session=True)
+
+    @property
+    def socket(self) -> str:
+        return f"{self._folder}/docker.sock"
+
+    def start(self, *options: str) -> None:
+        """Returns when it answers."""
+        apart = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--shutdown-timeout=1")
+        held = f"--containerd={self._folder}/containerd.sock"
+        command = dockerd(self._folder, self._folder / "data", held, *apart, *options)
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        end = time.monotonic() + _PATIENCE
+        while not answers(self.socket):
+            if self._process.poll() is not None or time.monotonic() > end:
+                pytest.skip(f"dockerd cannot run here: {(self._folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """With SIGKILL its containers go on."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(_PATIENCE)
+
+    def end(self) -> None:
+        """All of it."""
+        self.stop()
+        self._holder.terminate()
+        self._holder.wait(_PATIENCE)
+
+
 def dockerd(folder: Path, data: Path, *options: str) -> list[str]:
     """The command of an engine of its own: socket and private files in ``folder``, images in ``data``."""
     return [

@@ -40,6 +40,8 @@ class Answer:
             self.close()
             raise EngineGone(f"the container engine hung up ({path})")
         self.status = int(words[1])
+        self._ahead = bytearray()
+        self._stream = self.pieces()
         self.headers: dict[str, str] = {}
         while line := self._file.readline().strip():
             name, _, value = line.decode("latin-1").partition(":")
@@ -52,12 +54,16 @@ class Answer:
         self._file.close()
         self._socket.close()
 
-    def read_raw(self, size: int) -> bytes:
-        """Exactly ``size`` bytes of a stream that follows the headers, fewer at its end."""
+    def read(self, size: int) -> bytes:
+        """Exactly ``size`` bytes of the body, fewer where it ends or breaks off."""
         try:
-            return self._file.read(size)
-        except (OSError, ValueError):
-            return b""
+            while len(self._ahead) < size and (piece := next(self._stream, b"")):
+                self._ahead += piece
+        except EngineGone:
+            pass  # what came of it is all there is
+        found = bytes(self._ahead[:size])
+        del self._ahead[:size]
+        return found
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes. Raises EngineGone if it breaks off."""

@@ -21,7 +21,7 @@ from wildsage.runtimes.containers.attendant.order import Order
 from wildsage.runtimes.containers.engine import Engine, gone
 from wildsage.runtimes.sandbox import log
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds that an engine which is gone may take to come back before its containers count as lost."""
 
 _PACKAGE_ROOT = str(Path(__file__).parents[3])

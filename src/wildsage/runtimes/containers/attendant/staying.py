@@ -106,8 +106,8 @@ class Attendant:
 
     def _copy_to_end(self, output: Answer, skip: int) -> None:
         try:
-            while len(head := output.read_raw(_HEADER)) == _HEADER:
-                piece = output.read_raw(int.from_bytes(head[4:], "big"))
+            while len(head := output.read(_HEADER)) == _HEADER:
+                piece = output.read(int.from_bytes(head[4:], "big"))
                 if skip:
                     skip, piece = max(0, skip - len(piece)), piece[skip:]
                 self._write(piece)
@@ -145,6 +145,7 @@ class Attendant:
                     self._carry_again(int(state["Pid"]))
                     self._copy_rest()
                 if state["Status"] not in ("created", "exited", "dead"):
+                    left = False  # it outlived that
                     self._wait()
                     state = self._state()
                 self._report(state, left)

@@ -232,7 +232,8 @@ class Instances:
             log = await logstreams.tail(self._platform, self._stream(endpoint, instance, first.hostname), _TAIL_LINES)
         if found.out_of_memory:
             return f"{words} It ran out of memory; use an instance type with more."
-        how = "It was killed." if found.phase is Phase.LOST else f"It ended with exit code {found.exit_code}."
+        lost = f"It was lost: {found.reason}." if found.reason else "It was killed."
+        how = lost if found.phase is Phase.LOST else f"It ended with exit code {found.exit_code}."
         return f"{words} {how} Its log ends: " + "\n".join(log)
 
     async def dispose(self, endpoint: Key, instance: Instance, variant: Variant | None) -> None:

@@ -45,13 +45,13 @@ class Ending:
 
     async def reason(self, resource: Resource, ended: Ended, failure_of: Callable[[Host], Awaitable[str]]) -> str:
         """Why the job failed, or nothing if it did not. ``failure_of``: what an instance itself said of its failure."""
-        lost = ended.failed is not None and ended.failed[1].phase is Phase.LOST
+        lost = ""
+        if ended.failed is not None and ended.failed[1].phase is Phase.LOST:
+            lost = reasons.of_lost(ended.failed[1], self._kind) or self._lost
         if broken := await self._feeders.finish(resource.state.get("feeders", ())):
-            return self._lost if lost else broken
-        if ended.failed is None:
-            return ""
-        if lost:
-            return self._lost
+            return lost or broken
+        if ended.failed is None or lost:
+            return lost
         host, found = ended.failed
         log = await self._instances.last_words(resource, resource.state["handles"], host, _TAIL_LINES)
         return reasons.of_container(found, await failure_of(host), log, host.instance_type, self._kind)

@@ -36,6 +36,13 @@ def of_container(found: Inspection, failure: str, log: list[str], memory: str, k
     return limit(f"AlgorithmError: {words}"[: 10 * REASON_LIMIT] + ending)
 
 
+def of_lost(found: Inspection, kind: str) -> str:
+    """Where the runtime knows what became of the container; else empty."""
+    if not found.reason:
+        return ""
+    return limit(f"InternalServerError: The {kind} container was lost: {found.reason}. Please create the job again.")
+
+
 def lost(kind: str, keeps: str) -> str:
     """``kind``: of job; ``keeps``: what of it might have been kept."""
     return (

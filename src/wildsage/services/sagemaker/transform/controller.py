@@ -177,7 +177,8 @@ class TransformController:
                 f"AlgorithmError: The {called} {words}: it ran out of memory ({host.instance_type}). Please use an "
                 "instance type with more memory, or reduce MaxPayloadInMB or MaxConcurrentTransforms."
             )
-        how = "it was killed" if found.phase is Phase.LOST else f"it ended with exit code {found.exit_code}"
+        lost = f"it was lost ({found.reason})" if found.reason else "it was killed"
+        how = lost if found.phase is Phase.LOST else f"it ended with exit code {found.exit_code}"
         log = await self._hands.last_words(job, host, held, number)
         return ClientFault(f"AlgorithmError: The {called} {words}: {how}. Its log ends: {_end_of(log)}")
 
