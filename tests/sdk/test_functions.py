@@ -1,0 +1,17 @@
+"""Lambda functions, as the helpers of both SDKs ask for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import Server
+from tests.sdk.test_processing import SECONDS, run
+
+pytestmark = pytest.mark.timeout(SECONDS + 60)
+
+
+@pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])
+def test_the_helper_of_the_sdk(server: Server, tmp_path: Path, sdk: str) -> None:
+    said = run(server, tmp_path, sdk, f"functions_{sdk.replace('sdk', 'v')}.py")
+    assert "functions: all done" in said, said[-8000:]
