@@ -1,4 +1,4 @@
-"""The one port: accepts connections and tells TLS, S3 and everything else apart by the first bytes."""
+"""The one port: accepts connections and tells TLS, bulk and everything else apart by the first bytes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PEEKED_BYTES = 8 * 1024
 class Door:
     """Accepts from ``listener`` for ``server``. ``tls`` is asked when a client begins a handshake; None: not spoken.
 
-    ``hand_over`` is offered every connection that begins with a signed S3 request, of which nothing has been read; True
-    means that it was taken.
+    ``hand_over`` is offered every connection that begins with a request signed for S3 or one to the container registry,
+    of which nothing has been read; True means that it was taken.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Door:
         try:
             async with asyncio.timeout(_FIRST_BYTE_SECONDS):
                 first = await self._first_bytes(sock)
-            if not first or (is_s3(first) and await self._hand_over(sock)):
+            if not first or (is_bulk(first) and await self._hand_over(sock)):
                 sock.close()
                 return
             await self._server.serve_socket(sock, self._tls() if first[0] == _HANDSHAKE else None)
@@ -99,12 +99,14 @@ class Door:
             return sock.recv(_PEEKED_BYTES, socket.MSG_PEEK)
 
 
-def is_s3(first: bytes) -> bool:
-    """Whether a connection begins with a request signed for S3, in a header or in its query.
+def is_bulk(first: bytes) -> bool:
+    """Whether a connection begins with a request signed for S3, in a header or in its query, or to ``/v2/``.
 
     A head that has not arrived as a whole may go unrecognised; then the router itself finds the way for its requests.
     """
     head = first.partition(b"\r\n\r\n")[0]
+    if head.partition(b" ")[2].startswith(b"/v2/"):
+        return True
     return b"/s3/aws4_request" in head or b"%2Fs3%2Faws4_request" in head
 
 

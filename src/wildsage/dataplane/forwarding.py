@@ -10,6 +10,7 @@ from wildsage.dataplane import answers
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import AnswerLost, Unreachable
 from wildsage.wire.http.heads import HOP_BY_HOP
+from wildsage.wire.http.lanes import LANE_HEADER
 from wildsage.wire.http.messages import Headers, Request, Response
 from wildsage.wire.http.server import PEER_HEADER, SCHEME_HEADER
 
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 HEALTH = "/_wildsage/health"
 _RETRY_SECONDS = 0.05
+_OURS = (PEER_HEADER, SCHEME_HEADER, LANE_HEADER)
 
 
 class Forwarding:
@@ -34,8 +36,11 @@ class Forwarding:
         self._patience = patience
         self._first = first
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request, lane: str | None = None) -> Response:
+        """``lane``: what control is told of the body, where that stays here (``wire.http.lanes``)."""
         request.headers = _onward(request)
+        if lane is not None:
+            request.headers.append((LANE_HEADER, lane))
         deadline = self._clock.monotonic() + (0.0 if request.path == HEALTH else self._patience)
         address = self._first or self._control
         while True:
@@ -62,7 +67,7 @@ def _onward(request: Request) -> Headers:
     headers = [
         (name, value)
         for name, value in request.headers
-        if name not in HOP_BY_HOP and name not in own and name not in (PEER_HEADER, SCHEME_HEADER)
+        if name not in HOP_BY_HOP and name not in own and name not in _OURS
     ]
     if chunked:
         headers.append(("transfer-encoding", "chunked"))

@@ -51,7 +51,7 @@ class Router:
         client = Client(pool)
         control, objects = f"unix:{data.control_socket}", f"unix:{data.objects_socket}"
         self._forward = Handling(Forwarding(client, control, clock, patience), cancel_when_gone=True)
-        self._forward_s3 = Handling(Forwarding(client, control, clock, patience, objects), cancel_when_gone=True)
+        self._forward_bulk = Handling(Forwarding(client, control, clock, patience, objects), cancel_when_gone=True)
         self._hand_over = Sender(data.objects_door)
         self._captures = Captures(data.captured)
         models_socket = f"unix:{data.models_socket}"
@@ -83,7 +83,7 @@ class Router:
         await self._server.close(grace)
         breaking.cancel()
         await self._forward.close()
-        await self._forward_s3.close()
+        await self._forward_bulk.close()
         await self._pushes.close()
         self._hand_over.close()
         self._invocations.close()
@@ -105,8 +105,8 @@ class Router:
             self._invocations.answer(exchange, *invoked)
         elif exchange.request.method == "CONNECT":
             self._tunnels.answer(exchange)
-        elif _is_s3(exchange) and self._hand_over.answers():
-            self._forward_s3(exchange)
+        elif _is_bulk(exchange) and self._hand_over.answers():
+            self._forward_bulk(exchange)
         else:
             self._forward(exchange)
 
@@ -141,7 +141,9 @@ class Router:
         return context
 
 
-def _is_s3(exchange: Exchange) -> bool:
-    """A request signed for S3 on a connection that stays here (TLS, or one that began with something else)."""
+def _is_bulk(exchange: Exchange) -> bool:
+    """For S3 or the registry, on a connection that stays here (TLS, or one that began with something else)."""
+    if exchange.request.target.startswith("/v2/"):
+        return True
     signed = exchange.request.header("authorization")
     return "/s3/aws4_request" in signed if signed is not None else "%2Fs3%2Faws4_request" in exchange.request.target

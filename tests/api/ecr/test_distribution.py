@@ -288,3 +288,18 @@ def test_keys_of_s3_may_begin_as_the_registry_does(server: Server) -> None:
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="v2/x", Body=b"mine")
     assert s3.get_object(Bucket=bucket, Key="v2/x")["Body"].read() == b"mine"
+
+
+def test_nobody_claims_bytes_that_are_not_theirs(server: Server, registry: Registry, name: str) -> None:
+    """Between its own processes the server says where a body lies; clients who say so are not heard."""
+    with closing(sqlite3.connect(f"file:{server.data / 'wildsage.db'}?mode=ro", uri=True)) as database:
+        blob = database.execute("SELECT blob FROM image_layers WHERE digest = ?", (digest(BLOB),)).fetchone()[0]
+    other = new_repository(server.client("ecr"))
+    sha256 = digest(BLOB).removeprefix("sha256:")
+    claim = json.dumps({"name": blob, "size": len(BLOB), "checksums": {"SHA256": sha256}})
+    for lane in (claim, "withheld"):
+        place = registry.begin(other)
+        assert registry("PATCH", place, b"mine", X_Wildsage_Body=lane).headers["range"] == "0-3"
+        assert registry("PUT", f"{place}?digest={digest(BLOB)}", X_Wildsage_Body=lane).code == "DIGEST_INVALID"
+        answer = registry("GET", f"/v2/{name}/blobs/{digest(BLOB)}", X_Wildsage_Body=lane)
+        assert (answer.body, "x-wildsage-file" in answer.headers) == (BLOB, False)

@@ -1,7 +1,7 @@
-"""The objects process: S3's plain reads and writes, answered here; everything else goes to control.
+"""The objects process: S3's plain reads and writes, and layers of the registry; everything else goes to control.
 
-It serves the connections that the router hands over (``handover``) and, on ``run/objects.sock``, the S3 requests of
-those that the router keeps.
+It serves the connections that the router hands over (``handover``) and, on ``run/objects.sock``, such requests of those
+that the router keeps.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from wildsage.dataplane.objects.commits import Commits
 from wildsage.dataplane.objects.known import Known
 from wildsage.dataplane.objects.lane import Lane
 from wildsage.dataplane.objects.recovery import INCOMING, recover
+from wildsage.dataplane.objects.registry import RegistryLane
 from wildsage.dataplane.objects.writing import Writing
 from wildsage.dataplane.pushes import Pushes
 from wildsage.dataplane.table import Table
@@ -47,7 +48,8 @@ class ObjectsProcess:
         clock: Clock = SystemClock()
         self._client = Client()
         control = f"unix:{data.control_socket}"
-        self._to_control = Handling(Forwarding(self._client, control, clock, patience), cancel_when_gone=True)
+        forward = Forwarding(self._client, control, clock, patience)
+        self._to_control = Handling(forward, cancel_when_gone=True)
         self._to_router = Handling(Forwarding(self._client, router, clock, patience), cancel_when_gone=True)
         self._clock = clock
         self._upstream = upstream
@@ -57,6 +59,7 @@ class ObjectsProcess:
         self._commits = Commits(self._writes, self._index, data.objects, data.objects / INCOMING)
         self._pushes = Pushes(self.table, data.routes, self._count, self._refresh)
         self._lane = self._make_lane()
+        self._registry = RegistryLane(forward, self._objects, self._spawn)
         self._server = Server(self._on_request, Limits())
         self._neighbours = Server(self._on_forwarded, Limits())
         self._door: Receiver | None = None
@@ -113,7 +116,7 @@ class ObjectsProcess:
             self._to_router(exchange)
         elif exchange.request.method == "CONNECT":
             exchange.respond(400, [], b"CONNECT takes a connection of its own\n")
-        elif self._lane.answer(exchange):
+        elif self._registry.answer(exchange) or self._lane.answer(exchange):
             self._answered += 1
         else:
             self._forwarded += 1

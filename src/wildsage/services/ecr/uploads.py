@@ -44,15 +44,19 @@ class Upload:
         """The bytes of each part. Raises UploadNotFoundException."""
         return [piece.size for piece in await self._pieces()]
 
-    async def take(self, receive: Receive, first: int | None = None) -> int:
+    async def take(self, receive: Receive, said: tuple[int, int] | None = None) -> int:
         """Appends what ``receive`` brings and returns how many bytes there are then.
 
-        ``first``: where the client says that it begins. Raises UploadNotFoundException or InvalidLayerPartException.
+        ``said``: where the client says that it begins, and its size. Raises UploadNotFoundException,
+        InvalidLayerPartException where it does not begin where the upload ends, InvalidParameterException for its size.
         """
         there = _end(await self._pieces())
-        if first is not None and first != there:
+        if said is not None and said[0] != there:
             raise self._misplaced(there)
         blob = await receive()
+        if said is not None and said[1] != blob.size:
+            await self.platform.objects.discard([blob.name])
+            raise names.invalid(f"The part has {blob.size} bytes, but its range says {said[1]}")
         if not blob.size:
             await self.platform.objects.discard([blob.name])
             return there

@@ -91,11 +91,16 @@ async def upload(asking: Asking) -> Response:
     await asking.needs("CompleteLayerUpload" if asking.request.method == "PUT" else "UploadLayerPart")
     if not _UPLOAD_ID.fullmatch(asking.place.of):
         raise Refusal("BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry", 404)
-    return await answer(asking, Upload(asking.platform, await asking.repository(), asking.place.of))
+    try:
+        return await answer(asking, Upload(asking.platform, await asking.repository(), asking.place.of))
+    except ApiError as error:
+        if error.code != "InvalidParameterException":
+            raise
+        raise Refusal("SIZE_INVALID", error.message, 400) from None
 
 
 async def _append(asking: Asking, upload: Upload) -> Response:
-    size = await upload.take(lambda: asking.receive(upload.repository), _first(asking))
+    size = await upload.take(lambda: asking.receive(upload.repository), _said(asking))
     return _progress(asking, upload, size, 202)
 
 
@@ -104,7 +109,7 @@ async def _complete(asking: Asking, upload: Upload) -> Response:
     digest = _digest(asking.query.get("digest", ""))
     if asking.header("content-length") != "0":
         await asking.needs("UploadLayerPart")
-        await upload.take(lambda: asking.receive(upload.repository), _first(asking))
+        await upload.take(lambda: asking.receive(upload.repository), _said(asking))
     await upload.finish([digest])
     return _created(asking, digest)
 
@@ -118,18 +123,15 @@ async def _abort(_asking: Asking, upload: Upload) -> Response:
     return Response(204, [VERSION])
 
 
-def _first(asking: Asking) -> int | None:
-    """Where a piece says that it begins."""
+def _said(asking: Asking) -> tuple[int, int] | None:
+    """Where a piece says that it begins, and its size."""
     text = asking.request.header("content-range")
     if text is None:
         return None
     found = _CONTENT_RANGE.fullmatch(text.strip())
     if found is None or int(found[2]) < int(found[1]):
         raise Refusal("BLOB_UPLOAD_INVALID", f"{text[:80]!r} is not a range of bytes, as 0-1023", 416)
-    length = asking.header("content-length")
-    if length.isdecimal() and int(length) != int(found[2]) - int(found[1]) + 1:
-        raise Refusal("SIZE_INVALID", f"The range {text[:80]} is not as long as the body, {length} bytes", 400)
-    return int(found[1])
+    return int(found[1]), int(found[2]) - int(found[1]) + 1
 
 
 def _progress(asking: Asking, upload: Upload, size: int, status: int) -> Response:
