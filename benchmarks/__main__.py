@@ -28,6 +28,7 @@ MODULES = (
     "multimodel",
     "serverless",
     "s3",
+    "registry",
 )
 
 

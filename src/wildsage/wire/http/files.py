@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -12,6 +14,9 @@ from wildsage.wire.http.messages import ClientGone, FileBody, Response
 
 _SMALL = 64 * 1024  # one read, one write
 _PIECE = 1024 * 1024
+_TURN_BYTES = 32 * 1024 * 1024
+_TURN_SECONDS = 0.1  # a thread's turn: threads are few, and slow clients many
+_PAUSE_MILLISECONDS = 10
 _STALLED_SECONDS = 60.0
 
 P = ParamSpec("P")
@@ -55,7 +60,8 @@ async def _by_pieces(exchange: Exchange, response: Response, file: int, body: Fi
 async def _by_kernel(exchange: Exchange, response: Response, file: int, body: FileBody) -> None:
     """sendfile on a second descriptor of the socket, since the event loop keeps the first to itself.
 
-    A thread makes the call, because a page that is not cached is read from the disk in it.
+    A thread makes the calls, because a page that is not cached is read from the disk in them, and goes on as long as
+    the client keeps up: each change between thread and loop costs more than the kernel takes for a megabyte.
     """
     transport = exchange.transport
     exchange.start(response.status, response.headers, body.length)
@@ -64,7 +70,7 @@ async def _by_kernel(exchange: Exchange, response: Response, file: int, body: Fi
     try:
         offset, end = body.offset, body.offset + body.length
         while offset < end:
-            sent = await _in_thread(_sendfile, sock, file, offset, min(_PIECE, end - offset))
+            sent = await _in_thread(_sendfile, sock, file, offset, min(_TURN_BYTES, end - offset))
             if sent == 0:
                 raise _too_short(body)
             if sent < 0:
@@ -78,13 +84,24 @@ async def _by_kernel(exchange: Exchange, response: Response, file: int, body: Fi
 
 
 def _sendfile(sock: int, file: int, offset: int, count: int) -> int:
-    """Bytes sent, 0 at the end of the file, -1 while the socket is full."""
+    """Bytes sent in one turn, 0 at the end of the file, -1 while the socket is full."""
+    sent, until = 0, time.monotonic() + _TURN_SECONDS
+    ready = select.poll()
+    ready.register(sock, select.POLLOUT)
     try:
-        return os.sendfile(sock, file, offset, count)
-    except BlockingIOError:
-        return -1
+        while sent < count:
+            try:
+                done = os.sendfile(sock, file, offset + sent, min(_PIECE, count - sent))
+            except BlockingIOError:
+                if time.monotonic() > until or not ready.poll(_PAUSE_MILLISECONDS):
+                    return sent or -1
+                continue
+            if not done or time.monotonic() > until:
+                return sent + done
+            sent += done
     except (BrokenPipeError, ConnectionResetError) as error:
         raise ClientGone("the client closed the connection before its answer was whole") from error
+    return sent
 
 
 async def _writable(sock: int) -> None:
