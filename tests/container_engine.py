@@ -64,7 +64,10 @@ def locked(name: str) -> Iterator[None]:
 
 
 class Dockerd:
-    """An engine of a test's own, to be stopped and started at will. It leaves the machine's firewall and bridges be.
+    """An engine of a test's own, to be stopped and started at will, in a network namespace of its own.
+
+    So it does not touch the machine's firewall and bridges (``--bridge=none`` would remove another engine's), and
+    nobody reaches its containers.
 
     ``folder``: its own, with a path that is short enough for a socket. What holds its containers (containerd) is a
     process of its own, as where systemd starts both, so that they can outlive it.
@@ -74,7 +77,8 @@ class Dockerd:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         places = (f"--root={folder}/held", f"--state={folder}/holds", f"--address={folder}/containerd.sock")
-        self._holder = subprocess.Popen(["containerd", "--log-level=warn", *places], start_new_session=True)
+        command = ["unshare", "--net", "containerd", "--log-level=warn", *places]
+        self._holder = subprocess.Popen(command, start_new_session=True)
 
     @property
     def socket(self) -> str:
@@ -82,12 +86,17 @@ class Dockerd:
 
     def start(self, *options: str) -> None:
         """Returns when it answers."""
-        apart = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--shutdown-timeout=1")
+        end = time.monotonic() + _PATIENCE
+        while not (self._folder / "containerd.sock").exists():  # then it is in its namespace, too
+            if self._holder.poll() is not None or time.monotonic() > end:
+                pytest.skip("containerd cannot run here")
+            time.sleep(0.02)
         held = f"--containerd={self._folder}/containerd.sock"
-        command = dockerd(self._folder, self._folder / "data", held, *apart, *options)
+        apart = ("--iptables=false", "--ip6tables=false", "--ip-masq=false", "--shutdown-timeout=1", held)
+        beside = ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net"]
+        command = [*beside, *dockerd(self._folder, self._folder / "data", *apart, *options)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        end = time.monotonic() + _PATIENCE
         while not answers(self.socket):
             if self._process.poll() is not None or time.monotonic() > end:
                 pytest.skip(f"dockerd cannot run here: {(self._folder / 'log').read_text()[-2000:]}")
