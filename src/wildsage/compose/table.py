@@ -177,7 +177,8 @@ def controllers(
     runtime = machine.together(platform)
     folder = environments_folder(os.environ, platform.settings.data)
     requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
-    images = Images(environments, pip_settings(os.environ), requirements, seeker(os.environ))
+    seeking = seeker(os.environ)
+    images = Images(environments, pip_settings(os.environ), requirements, seeking)
     hosts = Instances(platform, runtime, images, attendants, routers)
     return (
         TrainingController(platform, runtime, images, attendants),
@@ -186,7 +187,7 @@ def controllers(
         TransformController(platform, runtime, images, attendants),
         EndpointController(platform, hosts, errands, routes),
         ScalingController(platform),
-        FunctionController(platform, environments),
+        FunctionController(platform, environments, seeking),
     )
 
 
@@ -214,7 +215,7 @@ async def complete(foundation: Foundation) -> Control:
     routes = RoutePublisher(platform, foundation.snapshot.push)
     routers, errands = Routers(settings.data, foundation.client), Errands()
     environments = Environments(environments_folder(os.environ, settings.data), os.environ)
-    workers = Workers(platform, platform.runtimes["sandbox"], environments)
+    workers = Workers(platform, machine.together(platform), environments)
     services[LAMBDA.name] = served_by(workers)
     engine = Engine(platform, controllers(platform, environments, routes, attendants, errands, routers))
     Traffic(platform, routers, routes.endpoints)

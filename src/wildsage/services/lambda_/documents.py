@@ -1,7 +1,8 @@
 """A function as answers show it. Pure.
 
-``state`` of its resource: ``sha256`` and ``size`` of the code, ``revision`` (RevisionId), ``build`` (anew with each
-change of what runs: workers of another build are not used), ``changed`` (LastModified), ``policy`` and ``reserved``.
+``state`` of its resource: ``sha256`` and ``size`` of the code; of a container image ``wanted`` (the URI that was given)
+and ``image`` (what the engine knows it by, whose digest is ``sha256``); ``revision`` (RevisionId), ``build`` (anew with
+each change of what runs: workers of another build are not used), ``changed`` (LastModified), ``policy``, ``reserved``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def configuration(function: Resource, qualifier: str = "") -> Document:
     state = function.state
     found: dict[str, Any] = {
         **function.spec,
-        **Code(state["sha256"], state["size"]).shown,
+        **_code(state),
         "FunctionName": function.key.name,
         "FunctionArn": arn_of(function.key, qualifier),
         "Version": LATEST,
@@ -31,6 +32,9 @@ def configuration(function: Resource, qualifier: str = "") -> Document:
         **function.status,
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
     }
+    image = found.pop("ImageConfig", None)
+    if image:
+        found["ImageConfigResponse"] = {"ImageConfig": image}
     vpc = found.get("VpcConfig")
     if vpc is not None:
         found["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", **vpc}
@@ -39,6 +43,24 @@ def configuration(function: Resource, qualifier: str = "") -> Document:
         found["Environment"] = {"Variables": variables}
     else:
         found.pop("Environment", None)
+    return found
+
+
+def _code(state: Document) -> dict[str, Any]:
+    """CodeSha256 and CodeSize, which images have none of."""
+    if "wanted" in state:
+        return {"CodeSha256": state["sha256"], "CodeSize": 0}
+    return Code(state["sha256"], state["size"]).shown
+
+
+def location(function: Resource) -> dict[str, Any]:
+    """FunctionCodeLocation. Without a Location for zips: there is no place outside of the server to fetch one from."""
+    state = function.state
+    if "wanted" not in state:
+        return {"RepositoryType": "S3"}
+    found = {"RepositoryType": "ECR", "ImageUri": state["wanted"]}
+    if state["sha256"]:
+        found["ResolvedImageUri"] = f"{state['wanted'].partition('@')[0]}@sha256:{state['sha256']}"
     return found
 
 

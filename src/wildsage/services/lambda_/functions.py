@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from wildsage.core import paging
 from wildsage.core.functions import LATEST
+from wildsage.images.seeking import HOW_TO_GET
 from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
 from wildsage.kit.kind import DUE
 from wildsage.kit.operation import operation
+from wildsage.runtimes.containers.engine import socket_of
 from wildsage.services.lambda_ import code, documents, rules
 from wildsage.services.lambda_.names import (
     KIND,
@@ -41,8 +44,8 @@ _MOST_LISTED = 50
 async def create_function(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
     rules.check_new(request)
-    if (request.get("PackageType") or "Zip") != "Zip":
-        raise unsupported("PackageType=Image", "give the code as a zip (PackageType=Zip).")
+    if rules.is_image(request) and not socket_of(os.environ):
+        raise unsupported("PackageType=Image", f"it needs a container engine, and there is none here. {HOW_TO_GET}")
     name = named(request)
     if name.qualifier:
         raise invalid("The function name of CreateFunction has no qualifier.")
@@ -59,8 +62,7 @@ async def create_function(ctx: Context, request: Document) -> Document:
         modified=ctx.now,
         due=ctx.now,
     )
-    kept = await code.keep(ctx, function.uid, request["Code"])
-    function.state = {"sha256": kept.sha256, "size": kept.size, **_fresh(ctx)}
+    function.state = {**await _kept(ctx, function, request["Code"]), **_fresh(ctx)}
     try:
         await ctx.platform.resources.create(function)
     except AlreadyExists:
@@ -70,6 +72,17 @@ async def create_function(ctx: Context, request: Document) -> Document:
     return documents.configuration(function)
 
 
+async def _kept(ctx: Context, function: Resource, given: Document) -> Document:
+    """The part of the state that is about code; an image is had by the controller."""
+    if rules.is_image(function.spec):
+        if not given.get("ImageUri"):
+            raise invalid("Please provide ImageUri when updating a function with packageType Image.")
+        before: Document = {name: function.state[name] for name in ("image", "sha256") if name in function.state}
+        return {"sha256": "", **before, "wanted": given["ImageUri"], "size": 0}
+    kept = await code.keep(ctx, function.uid, given)
+    return {"sha256": kept.sha256, "size": kept.size}
+
+
 def _fresh(ctx: Context) -> Document:
     """What is new about a function whose code or configuration is."""
     return {"revision": str(uuid.uuid4()), "build": str(uuid.uuid4()), "changed": ctx.now}
@@ -77,11 +90,11 @@ def _fresh(ctx: Context) -> Document:
 
 @operation("GetFunction")
 async def get_function(ctx: Context, request: Document) -> Document:
-    """Without Code.Location: there is no place outside of the server where the zip could be fetched."""
+    """https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html"""
     function = await fetch(ctx, request)
     answer: Document = {
         "Configuration": documents.configuration(function, named(request).qualifier),
-        "Code": {"RepositoryType": "S3"},
+        "Code": documents.location(function),
     }
     if function.tags:
         answer["Tags"] = function.tags
@@ -138,12 +151,12 @@ async def update_function_code(ctx: Context, request: Document) -> Document:
     _check_ready(function)
     check_revision(function, request)
     if request.get("DryRun"):
-        found = await code.check(ctx, request)
-        return {**documents.configuration(function), **found.shown}
-    kept = await code.keep(ctx, function.uid, request)
+        shown = {} if rules.is_image(function.spec) else (await code.check(ctx, request)).shown
+        return {**documents.configuration(function), **shown}
+    kept = await _kept(ctx, function, request)
 
     def change(changed: Resource) -> None:
-        changed.state = {**changed.state, "sha256": kept.sha256, "size": kept.size}
+        changed.state = {**changed.state, **kept}
 
     return await _change(ctx, request, function, change)
 
@@ -152,6 +165,9 @@ async def update_function_code(ctx: Context, request: Document) -> Document:
 async def update_function_configuration(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionConfiguration.html"""
     rules.check(request)
+    function = await fetch(ctx, request)
+    if rules.is_image(function.spec) and (request.get("Runtime") or request.get("Handler")):
+        raise invalid("Please don't provide Handler or Runtime when the function's PackageType is Image.")
     asked: dict[str, Any] = {
         member: request[member] for member in rules.CONFIGURATION if request.get(member) is not None
     }
@@ -161,7 +177,7 @@ async def update_function_configuration(ctx: Context, request: Document) -> Docu
             asked["LoggingConfig"] = {**changed.spec["LoggingConfig"], **asked["LoggingConfig"]}
         changed.spec = {**changed.spec, **asked}
 
-    return await _change(ctx, request, await fetch(ctx, request), change)
+    return await _change(ctx, request, function, change)
 
 
 async def _change(ctx: Context, request: Document, function: Resource, change: Callable[[Resource], None]) -> Document:

@@ -68,13 +68,23 @@ def architecture() -> str:
 
 def check_new(request: Document) -> None:
     """CreateFunction. Raises what Lambda raises, and Unsupported for what is not run here."""
-    if (request.get("PackageType") or "Zip") == "Zip":
-        for member in ("Runtime", "Handler"):
-            if not request.get(member):
-                raise invalid(
-                    "Runtime and Handler are mandatory parameters for functions created with deployment packages."
-                )
+    if is_image(request):
+        if request.get("Runtime") or request.get("Handler") or request.get("Layers"):
+            raise invalid(
+                "Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image."
+            )
+        if not (request.get("Code") or {}).get("ImageUri"):
+            raise invalid("Please provide ImageUri when creating a function with packageType Image.")
+    elif not request.get("Runtime") or not request.get("Handler"):
+        raise invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+    elif request.get("ImageConfig"):
+        raise invalid("ImageConfig is not supported for functions created with deployment packages.")
     check(request)
+
+
+def is_image(document: Document) -> bool:
+    """Whether a function, or a request for one, is of a container image."""
+    return document.get("PackageType") == "Image"
 
 
 def check(request: Document) -> None:
@@ -145,7 +155,7 @@ def configuration(request: Document, role: str) -> dict[str, Any]:
         "Description": "",
         "Timeout": 3,
         "MemorySize": 128,
-        "PackageType": "Zip",
+        "PackageType": request.get("PackageType") or "Zip",
         "Architectures": [architecture()],
         "TracingConfig": {"Mode": "PassThrough"},
         "EphemeralStorage": {"Size": 512},

@@ -27,10 +27,10 @@ PREFIX = "lambda-"
 _RECORD = "worker.json"
 
 
-def record(directory: Path, runtime: str, handle: Handle | None = None) -> None:
+def record(directory: Path, image: str, handle: Handle | None = None) -> None:
     """Written before a worker is launched, and again with its handle: whoever comes after a crash finds it."""
     fresh = directory / f".{_RECORD}"
-    fresh.write_text(json.dumps({"runtime": runtime, "handle": None if handle is None else dict(handle)}))
+    fresh.write_text(json.dumps({"image": image, "handle": None if handle is None else dict(handle)}))
     fresh.rename(directory / _RECORD)
 
 
@@ -56,13 +56,14 @@ async def _end(platform: Platform, directory: Path) -> None:
         found: dict[str, Any] = json.loads(await asyncio.to_thread((directory / _RECORD).read_text))
     except (FileNotFoundError, ValueError):
         return  # nothing was launched yet; what runs in a folder that is gone ends by itself
-    runtime = platform.runtimes[found["runtime"]]
     handle = found["handle"]
+    if handle is None and found["image"]:
+        return  # what nobody has a handle of is swept in the engine itself, at the start of the server
     if handle is None:
         # Launched or not: the same folder gives the container that is there, or this one.
         spec = LaunchSpec(directory.name, directory, ("/bin/true",), {})
-        handle = await runtime.launch(spec)
-    await runtime.remove(handle)
+        handle = await platform.runtimes["sandbox"].launch(spec)
+    await platform.runtimes[handle["runtime"]].remove(handle)
 
 
 def _clear(data: DataDir, known: Mapping[str, str], began: float) -> None:

@@ -23,7 +23,7 @@ from wildsage.services.lambda_.workers import leftovers
 from wildsage.services.lambda_.workers.api import RuntimeApi
 from wildsage.services.lambda_.workers.events import Event, Outcome
 from wildsage.services.lambda_.workers.output import Output
-from wildsage.services.lambda_.workers.program import Place, Program, launch_spec
+from wildsage.services.lambda_.workers.program import HOSTS, Place, Program, hosts, launch_spec
 from wildsage.services.lambda_.workers.worker import NotDelivered, Worker, notice
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Workers:
 
     async def _launch(self, program: Program) -> Worker:
         platform = self._platform
-        software = await self._environments.resolve(RECIPE)
+        software = None if program.image else await self._environments.resolve(RECIPE)
         caller = await self._assume(program)
         now = platform.clock.now()
         credentials = sessions.issue(platform.credentials.master, caller, now, now + _CREDENTIALS_SECONDS)
@@ -128,21 +128,17 @@ class Workers:
         worker.host = self._api.admit(worker)
         place = Place(directory, worker.host, self._api.port, _stream(program, now))
         try:
-            await asyncio.to_thread(self._prepare, place)
+            await asyncio.to_thread(_prepare, place, program.image)
             spec = launch_spec(program, place, software, platform.settings, credentials)
             output = Output(platform, self._runtime, place.stream, caller)
-            await worker.launch(spec, output, notice(program, software.versions))
-            await asyncio.to_thread(leftovers.record, directory, self._runtime.name, worker.handle)
+            await worker.launch(spec, output, None if software is None else notice(program, software.versions))
+            await asyncio.to_thread(leftovers.record, directory, program.image, worker.handle)
         except BaseException as failed:
             self._end(worker)
             if isinstance(failed, JobFault | RuntimeRefused | OSError):
                 raise error("ServiceException", f"The function could not be started. {failed}", 500) from None
             raise
         return worker
-
-    def _prepare(self, place: Place) -> None:
-        place.directory.mkdir(mode=0o700)
-        leftovers.record(place.directory, self._runtime.name)
 
     async def _assume(self, program: Program) -> Caller:
         role = await find_role(self._platform, program.spec["Role"])
@@ -201,6 +197,13 @@ class Workers:
         except (OSError, ApiError) as failed:
             log.warning("a worker of %s could not be ended: %s", worker.program.name, failed)
         await asyncio.to_thread(trees.remove, worker.directory)
+
+
+def _prepare(place: Place, image: str) -> None:
+    place.directory.mkdir(mode=0o700)
+    if image:
+        (place.directory / HOSTS).write_text(hosts(place))
+    leftovers.record(place.directory, image)
 
 
 def _stream(program: Program, now: float) -> LogStream:

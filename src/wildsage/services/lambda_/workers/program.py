@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,20 @@ from wildsage.store.resources import Resource
 TASK = "/var/task"
 _CA_BUNDLE = "/opt/wildsage/ca-bundle.pem"
 _MIB = 1 << 20
+_PROCESSES = 1024
+"""Developer Guide, "Lambda quotas": execution processes and threads."""
+_UNUSED = "function"  # below /opt/ml, of which a function has nothing: an image keeps what it has there
+HOSTS = "hosts"
 _MIB_FOR_A_CPU = 1769
 """Developer Guide, "Configure Lambda function memory": at 1,769 MB, a function has the equivalent of one vCPU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A function as it was when an event came. ``build`` tells its code and configuration from earlier ones."""
+    """A function as it was when an event came. ``build`` tells its code and configuration from earlier ones.
+
+    ``task``: its code, unpacked; ``image``: what the engine knows its container image by. One of them is there.
+    """
 
     uid: str
     build: str
@@ -33,7 +40,8 @@ class Program:
     region: str
     name: str
     spec: Mapping[str, Any]
-    task: Path
+    task: Path | None
+    image: str = ""
     reserved: int | None = None
 
     @property
@@ -65,7 +73,8 @@ def program_of(function: Resource, settings: Settings) -> Program:
         key.region,
         key.name,
         function.spec,
-        code.task(settings.data, function.uid, state["sha256"]),
+        None if "wanted" in state else code.task(settings.data, function.uid, state["sha256"]),
+        state.get("image", ""),
         state.get("reserved"),
     )
 
@@ -81,42 +90,76 @@ class Place:
 
 
 def launch_spec(
-    program: Program, place: Place, software: Environment, settings: Settings, credentials: Credentials
+    program: Program, place: Place, software: Environment | None, settings: Settings, credentials: Credentials
 ) -> LaunchSpec:
-    """A container that asks for events until it is ended."""
+    """A container that asks for events until it is ended. ``software``: what runs zips; None for an image."""
     bundle = Mount(settings.data.tls / "bundle.pem", _CA_BUNDLE, read_only=True)
-    return LaunchSpec(
+    variables = _environment(program, place, settings, credentials)
+    spec = LaunchSpec(
         name=place.directory.name,
         directory=place.directory,
-        argv=(str(software.python), "-m", "awslambdaric", program.spec["Handler"]),
-        environment=_environment(program, place, software, settings, credentials),
-        working_directory=TASK,
-        hostname=place.host,
-        mounts=(Mount(program.task, TASK, read_only=True), bundle),
+        argv=(),
+        environment=variables,
+        mounts=(bundle,),
         memory_bytes=program.memory * _MIB,
         # Less than one would make the start of Python take seconds, which AWS gives functions a whole one for.
         cpus=max(1.0, program.memory / _MIB_FOR_A_CPU),
+        processes=_PROCESSES,
         labels={"function": program.arn},
+    )
+    if software is None or program.task is None:
+        return _of_image(program, place, spec, settings)
+    handler = program.spec["Handler"]
+    own = {
+        "PATH": software.path,
+        "_HANDLER": handler,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{program.spec['Runtime']}",
+        "LAMBDA_TASK_ROOT": TASK,
+        "LAMBDA_RUNTIME_DIR": "/var/runtime",
+    }
+    return replace(
+        spec,
+        argv=(str(software.python), "-m", "awslambdaric", handler),
+        environment={**variables, **own},
+        working_directory=TASK,
+        hostname=place.host,
+        mounts=(Mount(program.task, TASK, read_only=True), bundle),
     )
 
 
-def _environment(
-    program: Program, place: Place, software: Environment, settings: Settings, credentials: Credentials
-) -> dict[str, str]:
+def _of_image(program: Program, place: Place, spec: LaunchSpec, settings: Settings) -> LaunchSpec:
+    """The image's own program, which speaks the Runtime API: an engine's container has its own loopback."""
+    config = program.spec.get("ImageConfig") or {}
+    return replace(
+        spec,
+        image=program.image,
+        argv=tuple(config.get("Command") or ()),
+        entrypoint=tuple(config.get("EntryPoint") or ()),
+        working_directory=config.get("WorkingDirectory") or "",
+        hostname="function",
+        folders=(_UNUSED,),
+        mounts=(*spec.mounts, Mount(place.directory / HOSTS, "/etc/hosts", read_only=True)),
+        loopback=(place.port, settings.port),
+    )
+
+
+def hosts(place: Place) -> str:
+    """/etc/hosts of an engine's container; the sandbox makes its own."""
+    return f"127.0.0.1 localhost {place.host}\n::1 localhost\n"
+
+
+def _environment(program: Program, place: Place, settings: Settings, credentials: Credentials) -> dict[str, str]:
     """Source: Developer Guide, "Defined runtime environment variables"."""
     own = (program.spec.get("Environment") or {}).get("Variables") or {}
     return {
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        "PATH": software.path,
         "AWS_ENDPOINT_URL": settings.url,
         "AWS_CA_BUNDLE": _CA_BUNDLE,
         "AWS_EC2_METADATA_DISABLED": "true",
         **own,
-        "_HANDLER": program.spec["Handler"],
         "AWS_REGION": program.region,
         "AWS_DEFAULT_REGION": program.region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{program.spec['Runtime']}",
         "AWS_LAMBDA_FUNCTION_NAME": program.name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(program.memory),
         "AWS_LAMBDA_FUNCTION_VERSION": LATEST,
@@ -127,6 +170,4 @@ def _environment(
         "AWS_SECRET_ACCESS_KEY": credentials.secret,
         "AWS_SESSION_TOKEN": credentials.token,
         "AWS_LAMBDA_RUNTIME_API": f"{place.host}:{place.port}",
-        "LAMBDA_TASK_ROOT": TASK,
-        "LAMBDA_RUNTIME_DIR": "/var/runtime",
     }

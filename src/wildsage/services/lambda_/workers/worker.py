@@ -67,10 +67,11 @@ class Worker:
         self._peak = 0
         self._measured = float("-inf")
 
-    async def launch(self, spec: LaunchSpec, output: Output, notice: str) -> None:
+    async def launch(self, spec: LaunchSpec, output: Output, notice: str | None) -> None:
         """Returns once the process exists. Raises as ``Runtime.launch``."""
         self._output = output
-        output.say(notice)
+        if notice is not None:
+            output.say(notice)
         self._begun = self._clock.monotonic()
         self.handle = await self._runtime.launch(spec)
         self._ended = asyncio.create_task(self._runtime.wait(self.handle), name=f"end of {spec.name}")
