@@ -14,6 +14,7 @@ import sys
 MODULES = (
     "startup",
     "launch",
+    "containers",
     "jobs",
     "queue",
     "logs",

@@ -28,9 +28,11 @@ class Meter:
 
     def watch(self, pid: int) -> None:
         """From here on the groups of that process are the container's."""
-        if not pid:
-            return
-        for controllers, directory in own_groups(str(pid)):
+        try:
+            groups = own_groups(str(pid)) if pid else []
+        except OSError:
+            return  # it has ended already
+        for controllers, directory in groups:
             if "cpuacct" in controllers:
                 self._cpu = directory
             elif "memory" in controllers:
