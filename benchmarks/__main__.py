@@ -28,6 +28,7 @@ MODULES = (
     "series",
     "multimodel",
     "serverless",
+    "triton",
     "s3",
     "registry",
 )

@@ -113,7 +113,6 @@ def repository(client: Any) -> None:
 
 def batching(client: Any) -> None:
     """Of requests that are sent at once, one that the model cannot answer fails, and no other."""
-    before = statistics(client, "lookup")
     asked = {
         number: client.async_infer("lookup", [given("I", np.array([[number]], "i8"), "INT64")])
         for number in (0, 1, 2, 7)
@@ -126,16 +125,17 @@ def batching(client: Any) -> None:
             outcomes[number] = error
     assert [outcomes[number] for number in range(3)] == ["zero", "one", "zwei ü"], outcomes
     assert isinstance(outcomes[7], Error)
-    after = statistics(client, "lookup")
-    assert after["inference_stats"]["success"]["count"] - before["inference_stats"]["success"]["count"] == 3
-    assert after["inference_stats"]["fail"]["count"] - before["inference_stats"]["fail"]["count"] == 1
 
 
-def statistics(client: Any, model: str) -> Any:
-    return client.get_inference_statistics(model)["model_stats"][0]
+def counted(client: Any) -> None:
+    """After ``batching``: NVIDIA's server counts a little later than it answers."""
+    shown = client.get_inference_statistics("lookup")["model_stats"][0]["inference_stats"]
+    assert (shown["success"]["count"], shown["fail"]["count"]) == (3, 1)
 
 
-FEATURES = {each.__name__: each for each in (health, metadata, infer, types, classification, repository, batching)}
+FEATURES = {
+    each.__name__: each for each in (health, metadata, infer, types, classification, repository, batching, counted)
+}
 
 
 def main() -> None:

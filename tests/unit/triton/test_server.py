@@ -26,6 +26,8 @@ CONFIGS = {
     'output { name: "Y" data_type: TYPE_FP32 dims: 3 label_filename: "labels.txt" }\n',
 }
 
+ENDS = (("input", "X"), ("output", "Y"))
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -84,34 +86,71 @@ async def test_tritonclient(made: Path, tmp_path: Path) -> None:
         ),
     }
     async with serving(tmp_path, "triton", None, address=f"tcp:127.0.0.1:{port}", **variables) as served:
-        await ask(port, "health", "metadata", "infer", "types", "classification", "repository", "batching")
+        await ask(port, "health", "metadata", "infer", "types", "classification", "repository", "batching", "counted")
         assert "model 'double' version 1 is loaded: 2 instance(s)" in served.log.read_text()
+
+
+async def test_nvidias_own_server(made: Path, tmp_path: Path) -> None:
+    """It has no ONNX Runtime backend: its Python backend runs the same models."""
+    port = free_port()
+    variables = {
+        "SM_MODEL_DIR": str(made),
+        "WILDSAGE_BIND": "",
+        "WILDSAGE_TRITON_ENGINE": "tritonserver",
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "SAGEMAKER_TRITON_DEFAULT_MODEL_NAME": "double",
+        "SAGEMAKER_TRITON_ADDITIONAL_ARGS": " ".join(
+            f"--load-model={name}" for name in ("lookup", "typed", "plain", "scalar")
+        ),
+    }
+    async with serving(tmp_path, "triton", None, address=f"tcp:127.0.0.1:{port}", **variables) as served:
+        await ask(port, "health", "metadata", "infer", "types", "batching")
+        await invocations(served)
+
+
+async def test_what_nvidias_own_server_cannot_load(made: Path, tmp_path: Path) -> None:
+    variables = {"SM_MODEL_DIR": str(tmp_path / "repository"), "WILDSAGE_TRITON_ENGINE": "tritonserver"}
+    shutil.copytree(made / "double", tmp_path / "repository" / "double")
+    config = tmp_path / "repository" / "double" / "config.pbtxt"
+    config.write_text("max_batch_size: 8\ndynamic_batching {\n")
+    assert "config.pbtxt:3: '}' is missing before the end of the file" in await fails(tmp_path, **variables)
+    tensors = " ".join(f'{kind} {{ name: "{name}" data_type: TYPE_FP32 dims: 2 }}' for kind, name in ENDS)
+    config.write_text(f"max_batch_size: 8\n{tensors}\ndynamic_batching {{ preferred_batch_size: 9 }}\n")
+    said = await fails(tmp_path, **variables)
+    assert "dynamic batching preferred size must be <= max batch size for double" in said
+    assert "tritonserver ended with status 1" in said
+    assert "serves real-time endpoints" in await fails(tmp_path, SAGEMAKER_MULTI_MODEL="true", **variables)
 
 
 async def test_invocations(made: Path, tmp_path: Path) -> None:
     variables = {"SM_MODEL_DIR": str(made), "SAGEMAKER_TRITON_DEFAULT_MODEL_NAME": "double"}
     async with serving(tmp_path, "triton", None, **variables) as served:
-        tensor = {"name": "X", "shape": [1, 2], "datatype": "FP32"}
-        document = json.dumps({"inputs": [{**tensor, "data": [1, 2]}]}).encode()
-        status, kind, answer = await invoke(served, document, "application/octet-stream")
-        assert (status, kind, json.loads(answer)["outputs"][0]["data"]) == (200, "application/json", [2, 4])
-
-        mime = "application/vnd.sagemaker-triton.binary+json;json-header-size="
-        wanted = {"outputs": [{"name": "Y", "parameters": {"binary_data": True}}]}
-        head = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": 8}}], **wanted}).encode()
-        sent = head + bytes.fromhex("0000803f00000040")
-        status, kind, answer = await invoke(served, sent, f"{mime}{len(head)}")
-        assert status == 200
-        assert kind.startswith(mime)
-        assert answer[int(kind.removeprefix(mime)) :] == bytes.fromhex("0000004000008040")
-
-        for bad in (f"{mime}x", f"{mime}{len(sent) + 1}", f"a {mime}{len(head)}", f"{mime}-1"):
-            status, _, answer = await invoke(served, sent, bad)
-            assert (status, list(json.loads(answer))) == (400, ["error"])
-        assert (await invoke(served, b"{", "application/json"))[0] == 400
-        assert (await served.get("/invocations")).status == 405
+        await invocations(served)
         assert (await served.get("/v2/systemsharedmemory/status")).status == 501
         assert (await served.get("/v2/nothing")).status == 404
+
+
+async def invocations(served: Served) -> None:
+    """As AWS's image answers them."""
+    tensor = {"name": "X", "shape": [1, 2], "datatype": "FP32"}
+    document = json.dumps({"inputs": [{**tensor, "data": [1, 2]}]}).encode()
+    status, kind, answer = await invoke(served, document, "application/octet-stream")
+    assert (status, kind, json.loads(answer)["outputs"][0]["data"]) == (200, "application/json", [2, 4])
+
+    mime = "application/vnd.sagemaker-triton.binary+json;json-header-size="
+    wanted = {"outputs": [{"name": "Y", "parameters": {"binary_data": True}}]}
+    head = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": 8}}], **wanted}).encode()
+    sent = head + bytes.fromhex("0000803f00000040")
+    status, kind, answer = await invoke(served, sent, f"{mime}{len(head)}")
+    assert status == 200
+    assert kind.startswith(mime)
+    assert answer[int(kind.removeprefix(mime)) :] == bytes.fromhex("0000004000008040")
+
+    for bad in (f"{mime}x", f"{mime}{len(sent) + 1}", f"a {mime}{len(head)}", f"{mime}-1"):
+        status, _, answer = await invoke(served, sent, bad)
+        assert (status, list(json.loads(answer))) == (400, ["error"])
+    assert (await invoke(served, b"{", "application/json"))[0] == 400
+    assert (await served.get("/invocations")).status == 405
 
 
 async def test_many_at_once_run_together(made: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ protocol.py    an inference request and its answer, as bytes
 service.py     the addresses: /ping, /invocations, /v2/…
 loop.py        an event loop whose answers come later
 statistics.py  what was counted, as the statistics extension shows it
-nvidia.py      NVIDIA's own tritonserver in place of all this, where it is installed
+nvidia.py      NVIDIA's own tritonserver in place of all this, where it is installed; proxy.py passes requests on
 
 Only ``start`` is imported before it is known that numpy and ONNX Runtime are there.
 """
