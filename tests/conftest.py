@@ -17,7 +17,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.container_engine import engine as engine  # a fixture, as those below
+from tests.byoc_images import images as images  # a fixture, as those below
+from tests.container_engine import engine as engine
 from tests.debian_image import debian as debian
 from tests.packages import index as index
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,6 +86,8 @@ class Seeker:
         """What the engine has under that name; why none answers, or nothing."""
         if self._engine is None:
             return None, f"no engine's socket was found. {HOW_TO_GET}"
+        if os.geteuid() != 0:
+            return None, f"one is at {self._engine.address}, but only a server that runs as root can use it."
         try:
             return await asyncio.wait_for(self._engine.find(uri), _PATIENCE), ""
         except InternalFault as fault:

@@ -18,7 +18,7 @@ from wildsage.core.errors import CannotStart, ClientFault, RuntimeRefused
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, NetworkSpec, Phase, Runtime
-from wildsage.services.sagemaker.instance import faults
+from wildsage.services.sagemaker.instance import faults, surroundings
 from wildsage.services.sagemaker.instance.attendant import Attendants, Source, final_metrics
 from wildsage.services.sagemaker.instance.gauges import Measured, job_host
 from wildsage.services.sagemaker.instance.hosts import Host
@@ -129,6 +129,7 @@ class Instances:
                 held[NETWORK] = made or await self._runtime.connect(network)
 
             async def one(name: str, spec: LaunchSpec) -> None:
+                await in_thread(partial(surroundings.open_folders, spec))
                 try:
                     held[name] = await self._runtime.launch(_joining(spec, held.get(NETWORK)))
                 except CannotStart as error:

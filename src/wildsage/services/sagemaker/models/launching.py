@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from wildsage.core.errors import CannotStart
 from wildsage.images.building import Progress
 from wildsage.images.uris import Role
@@ -9,9 +11,10 @@ from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Handle, Runtime
-from wildsage.services.sagemaker.instance import faults, permitted, registries, roles
+from wildsage.services.sagemaker.instance import faults, permitted, registries, roles, surroundings
 from wildsage.services.sagemaker.instance.accepted import unheeded
 from wildsage.services.sagemaker.instance.images import Images
+from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.models import data, launch
 from wildsage.services.sagemaker.models.launch import Placement
@@ -52,6 +55,7 @@ class Launching:
         caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
         uri = credentials_uri(self._platform, caller)
         spec = launch.spec(place, software, self._platform.settings, uri)
+        await in_thread(partial(surroundings.open_folders, spec))
         try:
             return await self._runtime.launch(spec)
         except CannotStart as error:
