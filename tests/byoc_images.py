@@ -25,7 +25,7 @@ EXAMPLE = ROOT / "examples" / "byoc"
 _TREES = ("flask", "gunicorn", "scikit-learn")
 _TOOLKITS = ("sagemaker-training", "sagemaker-inference", "inotify_simple")  # on PyPI as source alone
 _OF_TOOLKITS = (
-    *("multi-model-server", "scikit-learn", "setuptools<81", "wheel", "boto3", "numpy", "six", "pip", "retrying"),
+    *("multi-model-server", "scikit-learn", "setuptools<81", "wheel", "boto3", "numpy", "six", "pip", "retrying<1.4"),
     *("gevent", "werkzeug", "paramiko", "psutil", "protobuf", "scipy"),
 )
 
@@ -106,7 +106,14 @@ class Images:
     def _fetch(self, folder: Path, binaries: Sequence[str], sources: Sequence[str]) -> None:
         """Wheels for the Python of the base image, and sources of what has no wheels."""
         asked = self._run(
-            "run", "--rm", self.base, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            self.base,
+            "python3",
+            "-c",
+            "import sys; print('%d.%d' % sys.version_info[:2])",
         )
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", str(folder)]
         _check([*pip, "--python-version", asked.strip(), "--only-binary=:all:", *binaries])

@@ -82,7 +82,7 @@ def model(server: Server, name: str, image: str, data: str = "", **changes: Any)
 def endpoint(server: Server, name: str, **variant: Any) -> None:
     """Begins an endpoint of the model of that name; ``variant`` are further fields of its variant."""
     sagemaker = server.client("sagemaker")
-    found = {"VariantName": "one", "ModelName": name}
+    found: dict[str, Any] = {"VariantName": "one", "ModelName": name}
     if "ServerlessConfig" not in variant:
         found |= {"InstanceType": INSTANCE, "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{**found, **variant}])

@@ -69,10 +69,8 @@ def test_an_image_that_only_serves_and_one_that_only_trains(server: Server, imag
     )
     assert "'docker run <image> train'" in job["FailureReason"] and "executable file not found" in job["FailureReason"]
     failed = served(server, "byoc-no-serve")
-    assert failed["FailureReason"].startswith(
-        "CannotStartContainerError. Please ensure the model container for variant one starts correctly when invoked with "
-        "'docker run <image> serve'"
-    )
+    words = "CannotStartContainerError. Please ensure the model container for variant one starts correctly"
+    assert failed["FailureReason"].startswith(f"{words} when invoked with 'docker run <image> serve'")
     assert served(server, "byoc-serving-image")["EndpointStatus"] == "InService"
     assert ask(server, "byoc-serving-image") == SPECIES
 
