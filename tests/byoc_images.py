@@ -23,7 +23,7 @@ from tests.container_engine import ROOT, locked
 
 EXAMPLE = ROOT / "examples" / "byoc"
 _TREES = ("flask", "gunicorn", "scikit-learn")
-_TOOLKITS = ("sagemaker-training", "sagemaker-inference", "inotify_simple")  # on PyPI as source alone
+_TOOLKITS = ("sagemaker-training==5.1.4", "sagemaker-inference==1.10.1", "inotify_simple==1.2.1")  # source alone
 _OF_TOOLKITS = (
     *("multi-model-server", "scikit-learn", "setuptools<81", "wheel", "boto3", "numpy", "six", "pip", "retrying<1.4"),
     *("gevent", "werkzeug", "paramiko", "psutil", "protobuf", "scipy"),

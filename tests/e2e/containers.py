@@ -45,7 +45,7 @@ def begin(server: Server, name: str, image: str, *command: str, **changes: Any) 
 
 def end(server: Server, name: str) -> dict[str, Any]:
     """The job once it is over."""
-    return _over(lambda: server.client("sagemaker").describe_training_job(TrainingJobName=name), "TrainingJobStatus")
+    return over(lambda: server.client("sagemaker").describe_training_job(TrainingJobName=name), "TrainingJobStatus")
 
 
 def trained(server: Server, name: str, image: str, *command: str, **changes: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def processed(server: Server, name: str, image: str, **changes: Any) -> dict[str
             "ClusterConfig": {"InstanceCount": 1, "InstanceType": INSTANCE, "VolumeSizeInGB": 1},
         },
     )
-    return _over(lambda: sagemaker.describe_processing_job(ProcessingJobName=name), "ProcessingJobStatus")
+    return over(lambda: sagemaker.describe_processing_job(ProcessingJobName=name), "ProcessingJobStatus")
 
 
 def model(server: Server, name: str, image: str, data: str = "", **changes: Any) -> None:
@@ -92,7 +92,7 @@ def endpoint(server: Server, name: str, **variant: Any) -> None:
 def served(server: Server, name: str, seconds: float = _PATIENCE) -> dict[str, Any]:
     """The endpoint once it is InService or Failed."""
     sagemaker = server.client("sagemaker")
-    return _over(lambda: sagemaker.describe_endpoint(EndpointName=name), "EndpointStatus", ("Creating",), seconds)
+    return over(lambda: sagemaker.describe_endpoint(EndpointName=name), "EndpointStatus", ("Creating",), seconds)
 
 
 def ask(server: Server, name: str, body: str = FLOWERS, **options: Any) -> str:
@@ -118,9 +118,10 @@ def log_lines(server: Server, group: str, prefix: str) -> str:
     return "\n".join(lines)
 
 
-def _over(
+def over(
     describe: Any, status: str, going: tuple[str, ...] = ("InProgress", "Stopping"), seconds: float = _PATIENCE
 ) -> dict[str, Any]:
+    """What ``describe`` says once ``status`` is none of ``going`` any more."""
     deadline = time.monotonic() + seconds
     while (found := describe())[status] in going:
         assert time.monotonic() < deadline, found

@@ -11,7 +11,19 @@ import pytest
 
 from tests.byoc_images import Images
 from tests.conftest import Server
-from tests.e2e.containers import FLOWERS, INSTANCE, SPECIES, ask, endpoint, iris, log_lines, model, served, trained
+from tests.e2e.containers import (
+    FLOWERS,
+    INSTANCE,
+    SPECIES,
+    ask,
+    endpoint,
+    iris,
+    log_lines,
+    model,
+    over,
+    served,
+    trained,
+)
 from tests.e2e.jobs import BUCKET, IMAGE, archive, log_of, upload
 
 _METRIC = [{"Name": "accuracy", "Regex": "accuracy=([0-9.]+);"}]
@@ -141,9 +153,8 @@ def test_batch_transform(server: Server, images: Images, tree: str) -> None:
         TransformOutput={"S3OutputPath": f"s3://{BUCKET}/byoc-batch/out"},
         TransformResources={"InstanceType": INSTANCE, "InstanceCount": 1},
     )
-    waiter = sagemaker.get_waiter("transform_job_completed_or_stopped")
-    waiter.config.delay, waiter.config.max_attempts = 0.1, 900
-    waiter.wait(TransformJobName="byoc-batch")
+    job = over(lambda: sagemaker.describe_transform_job(TransformJobName="byoc-batch"), "TransformJobStatus")
+    assert job["TransformJobStatus"] == "Completed", job["FailureReason"]
     answer = server.client("s3").get_object(Bucket=BUCKET, Key="byoc-batch/out/flowers.csv.out")
     assert answer["Body"].read().decode().split() == SPECIES.split()
 

@@ -30,8 +30,27 @@ def preference(environ: Mapping[str, str]) -> Preference:
 
 
 @dataclass(frozen=True, slots=True)
+class Pull:
+    """How an image is to be had of a registry.
+
+    ``own``: its name is of a registry of this server, which has it if there is a ``reference``: what the engine pulls
+    instead of the name. ``credentials``: user and password. With some for a registry of others, that is asked whether
+    the engine has the image or not: whoever may not have it there shall not have it here.
+    """
+
+    own: bool = False
+    reference: str = ""
+    credentials: tuple[str, str] | None = None
+
+    @property
+    def private(self) -> bool:
+        """Whether it is of a registry of others that asks for credentials."""
+        return self.credentials is not None and not self.own
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """``info``: what the engine has under this name already."""
+    """``info``: what the engine has already."""
 
     choice: Choice
     info: ImageInfo | None = None
@@ -44,35 +63,35 @@ class Seeker:
         self._engine = engine
         self._prefer = prefer
 
-    async def look(self, uri: str) -> Found:
+    async def look(self, uri: str, pull: Pull) -> Found:
         """What runs ``uri``. Nothing is fetched or built."""
-        known = uris.framework_image(uri) is not None
+        known = uris.framework_image(uri) is not None and not pull.private
         if known and self._prefer is Preference.NATIVE:
             return Found(choose(uri, Seen(known=True), self._prefer))
-        info, absent = await self._held(uri)
+        info, absent = await self._held(pull.reference or uri)
+        if pull.private:
+            info = None
         seen = Seen(
             known=known,
             instead=uris.why_refused(uri),
             engine=not absent,
             absent=absent,
             held=info is not None,
+            own=pull.own,
+            registered=bool(pull.reference),
         )
         return Found(choose(uri, seen, self._prefer), info)
 
-    async def have(
-        self, uri: str, found: Found, progress: Progress, credentials: tuple[str, str] | None = None
-    ) -> ImageInfo:
-        """The image in the engine, which pulls it if it must. Raises ClientFault, InternalFault.
-
-        ``credentials``: user and password for the registry that ``uri`` names.
-        """
+    async def have(self, uri: str, found: Found, progress: Progress, pull: Pull) -> ImageInfo:
+        """The image in the engine, which pulls it if it must. Raises ClientFault, InternalFault."""
         if self._engine is None or found.choice.where is Where.NOWHERE:
             raise ClientFault(f"ClientError: {found.choice.why}")
         info = found.info
-        if info is None or found.choice.where is not Where.ENGINE:
+        if info is None:
             began = time.monotonic()
             await progress(f"[wildsage] Pulling the image {uri}.")
-            info = await self._engine.pull(uri, credentials)
+            info = await self._engine.pull(pull.reference or uri, pull.credentials)
+            await self._name(uri, info, pull)
             seconds = time.monotonic() - began
             await progress(f"[wildsage] Pulled {uri} ({info.size / 1e6:.0f} MB unpacked) in {seconds:.1f} s.")
         if not info.runs_here:
@@ -81,6 +100,12 @@ class Seeker:
                 f"{architecture()}. Build it with docker build --platform linux/{architecture()}."
             )
         return info
+
+    async def _name(self, uri: str, info: ImageInfo, pull: Pull) -> None:
+        """What came from this server's registry has its name in the engine, too, for people to find it by."""
+        where = uris.locate(uri)
+        if self._engine is not None and pull.reference and where.tag:
+            await self._engine.tag(info.id, uri.removesuffix(f":{where.tag}"), where.tag)
 
     async def _held(self, uri: str) -> tuple[ImageInfo | None, str]:
         """What the engine has under that name; why none answers, or nothing."""

@@ -12,7 +12,7 @@ from wildsage.images.environments import Environments
 from wildsage.images.native import check_programs, environment_variables, preload, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.requirements import Requirements, shareable
-from wildsage.images.seeking import Seeker
+from wildsage.images.seeking import Pull, Seeker
 from wildsage.images.uris import Role
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.store.codec import Document
@@ -66,6 +66,7 @@ def anywhere(settings: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+NO_PULL = Pull()
 _ARGUMENTS = {Role.TRAINING: ("train",), Role.INFERENCE: ("serve",)}
 _COMMANDS = {Role.TRAINING: train_command, Role.INFERENCE: serve_command}
 
@@ -111,20 +112,15 @@ class Images:
             modules=(),  # packages of a user's choice are imported in containers only
         )
 
-    async def prepare(
-        self, image: str, role: Role, progress: Progress, credentials: tuple[str, str] | None = None
-    ) -> Software:
+    async def prepare(self, image: str, role: Role, progress: Progress, pull: Pull = NO_PULL) -> Software:
         """At once for what is there; ``progress`` gets the lines of a build. Raises ClientFault, InternalFault.
 
-        ``credentials``: of a private registry, which is then asked for the image whether the engine has it or not:
-        whoever may not have it there shall not have it here.
+        ``pull``: how ``image`` is to be had of a registry, if it must be (``registries.pull``).
         """
-        found = await self._seeker.look(image)
-        if credentials is not None:
-            found = replace(found, info=None)
-        elif found.choice.where is Where.NATIVE:
+        found = await self._seeker.look(image, pull)
+        if found.choice.where is Where.NATIVE:
             return await self._native(image, role, progress)
-        info = await self._seeker.have(image, found, progress, credentials)
+        info = await self._seeker.have(image, found, progress, pull)
         words = f"[wildsage] The image {image} runs in the container engine ({info.id[:19]}). {found.choice.why}"
         variables = anywhere(self._settings)
         return Software(_ARGUMENTS.get(role, ()), variables, words, image=info.id, labels=info.labels)

@@ -1,9 +1,10 @@
-"""Credentials of private registries: what a Lambda function of the caller's choice says they are.
+"""How images are to be had of registries: of this server's own as the role that launches them, and of private ones.
 
-Source: Developer Guide, "Use a Docker registry that requires authentication for training": the job's role invokes the
-function that TrainingRepositoryCredentialsProviderArn names, which returns {"Credentials": {"Username": …, "Password":
-…}}. The guide says nothing of its event; it is an empty object. For models the same follows from
-RepositoryCredentialsProviderArn (API reference, RepositoryAuthConfig).
+The credentials of a private registry are what a Lambda function of the caller's choice says they are. Source: Developer
+Guide, "Use a Docker registry that requires authentication for training": the job's role invokes the function that
+TrainingRepositoryCredentialsProviderArn names, which returns {"Credentials": {"Username": …, "Password": …}}. The guide
+says nothing of its event; it is an empty object. For models the same follows from RepositoryCredentialsProviderArn (API
+reference, RepositoryAuthConfig).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Any
 
 from wildsage.core import arn
 from wildsage.core.errors import ApiError, ClientFault
+from wildsage.images.seeking import Pull
 from wildsage.kit.context import Platform
+from wildsage.kit.registryimages import find_image, read_name
 from wildsage.services.sagemaker.instance import roles
 from wildsage.store.codec import Document
 
@@ -37,6 +40,25 @@ def provider_of_container(definition: Mapping[str, Any]) -> str:
     config = (definition.get("ImageConfig") or {}).get("RepositoryAuthConfig") or {}
     found: str = config.get("RepositoryCredentialsProviderArn") or ""
     return found
+
+
+async def pull(platform: Platform, role: str, image: str, provider: str = "") -> Pull:
+    """How ``role`` gets ``image``. ``provider``, and what is raised: as of ``credentials``."""
+    name = read_name(platform, image)
+    settings = platform.settings
+    if name is None or name.account not in (settings.account, *settings.accounts):
+        return Pull(credentials=await credentials(platform, role, provider))
+    try:
+        found = await find_image(platform, await roles.assume(platform, role), image)
+    except ApiError as error:
+        if error.status >= 500:
+            raise
+        raise ClientFault(
+            f"ClientError: Access denied for repository: {name.repository} in registry ID: {name.account}. Please "
+            f"check if your ECR repository and image exist and role {role} has proper pull permissions for SageMaker: "
+            f"ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer ({error.message})"
+        ) from error
+    return Pull(own=True) if found is None else Pull(True, found.reference, (found.username, found.password))
 
 
 async def credentials(platform: Platform, role: str, provider: str) -> Credentials | None:

@@ -13,7 +13,7 @@ from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Handle, Runtime
 from wildsage.services.sagemaker.instance import faults, permitted, registries, roles, surroundings
 from wildsage.services.sagemaker.instance.accepted import unheeded
-from wildsage.services.sagemaker.instance.images import Images
+from wildsage.services.sagemaker.instance.images import Images, Software
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.models import data, launch
@@ -33,10 +33,8 @@ class Launching:
 
         ``once``: the name under which the log is told a single time which version runs.
         """
-        report = self._reporter(place, stream)
         provider = registries.provider_of_container(place.container.definition)
-        credentials = await registries.credentials(self._platform, place.model["ExecutionRoleArn"], provider)
-        software = await self._images.prepare(place.container.image, Role.INFERENCE, report, credentials)
+        software = await self._software(place, self._reporter(place, stream), provider)
         launch.check(place, software)
         if text := "\n".join(filter(None, (launch.notice(place, software), unheeded(place.model)))):
             await permitted.announce(self._platform, place.model["ExecutionRoleArn"], stream, text, once=once)
@@ -44,13 +42,13 @@ class Launching:
     async def fill(self, place: Placement) -> None:
         """The model and its code lie in the container's folder. Begins anew each time. Raises JobFault, OSError."""
         caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
-        software = await self._images.prepare(place.container.image, Role.INFERENCE, _unheard)
+        software = await self._software(place, _unheard)
         transfers = Transfers(self._platform.calls, caller, place.region)
         await data.fill(place, transfers, native=not software.image)
 
     async def launch(self, place: Placement, stream: LogStream) -> Handle:
         """The process exists; a second call finds the first's. Raises JobFault, RuntimeRefused."""
-        software = await self._images.prepare(place.container.image, Role.INFERENCE, _unheard)
+        software = await self._software(place, _unheard)
         software = await data.with_requirements(self._images, software, place, self._reporter(place, stream))
         caller = await roles.assume(self._platform, place.model["ExecutionRoleArn"])
         uri = credentials_uri(self._platform, caller)
@@ -60,6 +58,11 @@ class Launching:
             return await self._runtime.launch(spec)
         except CannotStart as error:
             raise faults.of_start(error, place.called, spec) from error
+
+    async def _software(self, place: Placement, report: Progress, provider: str = "") -> Software:
+        image = place.container.image
+        pull = await registries.pull(self._platform, place.model["ExecutionRoleArn"], image, provider)
+        return await self._images.prepare(image, Role.INFERENCE, report, pull)
 
     def _reporter(self, place: Placement, stream: LogStream) -> Progress:
         return permitted.reporter(self._platform, place.model["ExecutionRoleArn"], stream)

@@ -26,7 +26,7 @@ from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.kit.roles import credentials_uri
 from wildsage.runtimes.base import Runtime
-from wildsage.services.sagemaker.instance import faults, reasons, roles
+from wildsage.services.sagemaker.instance import faults, reasons, registries, roles
 from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.ending import Ending
 from wildsage.services.sagemaker.instance.hosts import Host
@@ -122,7 +122,9 @@ class ProcessingController:
 
     async def _prepare(self, resource: Resource, job: Job) -> Step:
         app = job.document["AppSpecification"]
-        software = await self._images.prepare(app["ImageUri"], Role.PROCESSING, self._remarks.reporter(resource, job))
+        pull = await registries.pull(self._platform, job.document["RoleArn"], app["ImageUri"])
+        report = self._remarks.reporter(resource, job)
+        software = await self._images.prepare(app["ImageUri"], Role.PROCESSING, report, pull)
         if not software.image and not app.get("ContainerEntrypoint"):
             raise ClientFault(
                 f"ClientError: The image {app['ImageUri']} has no entry point for processing of its own. Name one in "

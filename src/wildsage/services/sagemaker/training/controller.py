@@ -184,8 +184,9 @@ class TrainingController:
     async def _prepare(self, resource: Resource, job: Job) -> Step:
         asked, report = job.document["AlgorithmSpecification"], self._remarks.reporter(resource, job)
         provider = registries.provider_of_training(asked)
-        credentials = await registries.credentials(self._platform, job.document["RoleArn"], provider)
-        software = await self._images.prepare(asked["TrainingImage"], Role.TRAINING, report, credentials)
+        image = asked["TrainingImage"]
+        pull = await registries.pull(self._platform, job.document["RoleArn"], image, provider)
+        software = await self._images.prepare(image, Role.TRAINING, report, pull)
         if not self._turns.ready.take(resource.uid):
             return self._next(resource, "queue", "Pending", software=software.document())
         return await self._admitted(resource, software=software.document())
