@@ -22,7 +22,8 @@ everything: debian lint types coverage $(ENVIRONMENTS)
 
 # What the tests use of Debian's beyond a plain system: network namespaces, MPI, Java for Spark; a container engine and what
 # makes an image for it. The engine itself is started by the tests, where none runs.
-DEBIAN := ip:iproute2 mpirun:openmpi-bin java:openjdk-17-jre-headless dockerd:docker.io debootstrap:debootstrap docker-registry:docker-registry
+DEBIAN := ip:iproute2 mpirun:openmpi-bin java:openjdk-17-jre-headless dockerd:docker.io debootstrap:debootstrap docker-registry:docker-registry \
+	skopeo:skopeo podman:podman
 debian:
 	set -e; missing=; for each in $(DEBIAN); do command -v $${each%%:*} >/dev/null || missing="$$missing $${each#*:}"; done; \
 	[ -z "$$missing" ] || { apt-get update -qq && apt-get install -y -qq $$missing; }
