@@ -71,7 +71,7 @@ def answered(functions: Functions, name: str, event: dict[str, Any]) -> Any:
 def test_control_is_killed(short_directory: Path) -> None:
     server = start_server(short_directory / "functions", variables={"WILDSAGE_LAMBDA_RETRY": "1"})
     try:
-        functions = Functions(server.client("lambda"), server.role)
+        functions = Functions(server)
         name = functions.create(TEXT, Timeout=60)
         running = invoke_beside(functions, name, {"mark": "waits", "seconds": 50})
         queued = json.dumps({"mark": "queued", "seconds": 3})
@@ -93,7 +93,7 @@ def test_control_is_killed(short_directory: Path) -> None:
 def test_the_server_is_killed(short_directory: Path) -> None:
     data = short_directory / "functions2"
     server = start_server(data)
-    functions = Functions(server.client("lambda"), server.role)
+    functions = Functions(server)
     name = functions.create(TEXT, Timeout=60)
     assert functions.invoke(name, {"mark": "first", "seconds": 0}).payload == "first"
     left = keepers(server)
@@ -104,7 +104,7 @@ def test_the_server_is_killed(short_directory: Path) -> None:
     assert left
     again = start_server(data)
     try:
-        functions = Functions(again.client("lambda"), again.role)
+        functions = Functions(again)
         assert functions.invoke(name, {"mark": "second", "seconds": 0}).payload == "second"
         wait_until(lambda: all(gone(each) for each in left), SECONDS)
     finally:

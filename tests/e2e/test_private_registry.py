@@ -61,7 +61,7 @@ def served(engine: str, short_directory: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def outcomes(served: Server, registry: Registry) -> dict[str, dict[str, Any]]:
     """What became of a training job for each way in which a function can answer."""
-    functions = Functions(served.client("lambda"), served.role)
+    functions = Functions(served)
     upload(served, "nothing", b"")
     jobs = {"open": _train(served, registry, "")}
     found = _ended(served, jobs)  # before the engine has the image

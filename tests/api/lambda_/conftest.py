@@ -11,6 +11,6 @@ from tests.conftest import Server
 
 @pytest.fixture(scope="module")
 def functions(server: Server) -> Iterator[Functions]:
-    made = Functions(server.client("lambda"), server.role)
+    made = Functions(server)
     yield made
     made.clear()

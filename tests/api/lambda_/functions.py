@@ -8,10 +8,24 @@ import json
 import time
 import uuid
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+from tests.conftest import Server
+
 _SECONDS = 120.0
+
+
+def until(found: Callable[[], Any], seconds: float = _SECONDS) -> Any:
+    """The first true value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
 
 
 def zipped(**files: str) -> bytes:
@@ -35,12 +49,22 @@ class Called:
 
 
 class Functions:
-    """One client of Lambda, and a role for what it creates."""
+    """One client of Lambda: that of ``server``'s execution role, if no other is given."""
 
-    def __init__(self, client: Any, role: str) -> None:
-        self.client = client
-        self.role = role
+    def __init__(self, server: Server, client: Any = None) -> None:
+        self.server = server
+        self.client = client or server.client("lambda")
+        self.role = server.role
         self.made: list[str] = []
+
+    def messages(self, name: str) -> list[str]:
+        """Everything that was logged, if anything was."""
+        try:
+            found = self.server.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+            return []
+        return [each["message"] for each in found["events"]]
 
     def create(self, text: str, **options: Any) -> str:
         """The name of a function whose handler is ``handler`` in main.py; it is Active."""

@@ -95,7 +95,7 @@ def test_a_policy_of_the_function(functions: Functions, server: Server, name: st
 def test_a_role_must_be_passed(functions: Functions, server: Server) -> None:
     someone = Someone(server, {"Effect": "Allow", "Action": "lambda:*", "Resource": "*"})
     with pytest.raises(ClientError, match="iam:PassRole"):
-        Functions(someone.client, functions.role).create(TEXT)
+        Functions(server, someone.client).create(TEXT)
 
 
 def test_a_function_has_what_its_role_allows(functions: Functions, server: Server) -> None:

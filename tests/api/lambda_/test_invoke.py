@@ -7,13 +7,12 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.api.lambda_.functions import Functions
+from tests.api.lambda_.functions import Functions, until
 from tests.conftest import Server
 
 TEXT = """
@@ -61,26 +60,6 @@ def name(functions: Functions) -> str:
     return functions.create(TEXT, MemorySize=256, Timeout=60, Environment={"Variables": {"OWN": "yes"}})
 
 
-def until(found: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """The first true value."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := found():
-            return value
-        time.sleep(0.1)
-    pytest.fail("it did not come")
-
-
-def messages(server: Server, name: str) -> list[str]:
-    """Everything that was logged, if anything was."""
-    try:
-        found = server.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
-        return []
-    return [each["message"] for each in found["events"]]
-
-
 def test_an_event_and_its_answer(functions: Functions, name: str) -> None:
     first = functions.invoke(name, {"a": [1, "ü"]})
     assert (first.status, first.error, first.answer["ExecutedVersion"]) == (200, None, "$LATEST")
@@ -107,7 +86,7 @@ def test_the_log_of_an_event(functions: Functions, server: Server, name: str) ->
     assert re.fullmatch(r"Billed Duration: \d+ ms", fields[2])
     assert fields[3] == "Memory Size: 256 MB"
     assert re.fullmatch(r"Max Memory Used: \d+ MB", fields[4])
-    until(lambda: called.log[7] in messages(server, name))
+    until(lambda: called.log[7] in functions.messages(name))
     streams = server.client("logs").describe_log_streams(logGroupName=f"/aws/lambda/{name}")["logStreams"]
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", streams[0]["logStreamName"])
     long = functions.invoke(name, {"do": "log", "lines": 2000}).answer["LogResult"]
@@ -257,7 +236,7 @@ def test_asynchronous_events(functions: Functions, server: Server, name: str) ->
     mark = uuid.uuid4().hex
     answer = functions.client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"mark": mark}))
     assert (answer["StatusCode"], answer["Payload"].read()) == (202, b"")
-    until(lambda: any(mark in each for each in messages(server, name)))
+    until(lambda: any(mark in each for each in functions.messages(name)))
 
 
 def test_a_long_call_outlives_impatience(functions: Functions, server: Server, name: str) -> None:
@@ -267,5 +246,5 @@ def test_a_long_call_outlives_impatience(functions: Functions, server: Server, n
     event = {"do": "sleep", "seconds": 3, "mark": mark}
     with pytest.raises(Exception, match="Read timeout"):
         client.invoke(FunctionName=name, Payload=json.dumps(event))
-    until(lambda: any(mark in each for each in messages(server, name)))
+    until(lambda: any(mark in each for each in functions.messages(name)))
     assert functions.invoke(name).error is None

@@ -39,19 +39,21 @@ class Output:
         self._there = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
+        self._turn = asyncio.Lock()
         self._tail: deque[str] = deque()
         self._tail_bytes = 0
         self._keeping = asyncio.create_task(self._keep(), name=f"log of {stream.name}")
 
     async def collect(self, handle: Handle) -> None:
-        """Takes what was printed since the last call."""
-        async for line in self._runtime.logs(handle, self._offset, follow=False):
-            self._offset = line.offset
-            # What the runtime's client writes of an error has a carriage return where the lines of one event end.
-            self._put(line.at, line.text.replace("\r", "\n"))
-            if len(self._waiting) >= _MOST_WAITING:
-                self._room.clear()
-                await self._room.wait()
+        """Takes what was printed since the last call. An engine tells it a moment later than it was printed."""
+        async with self._turn:
+            async for line in self._runtime.logs(handle, self._offset, follow=False):
+                self._offset = line.offset
+                # What the runtime's client writes of an error has a carriage return where the lines of one event end.
+                self._put(line.at, line.text.replace("\r", "\n"))
+                if len(self._waiting) >= _MOST_WAITING:
+                    self._room.clear()
+                    await self._room.wait()
 
     def say(self, *lines: str) -> None:
         """Lines of the server's own."""

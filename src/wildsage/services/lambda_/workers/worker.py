@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +59,7 @@ class Worker:
         self._output: Output | None = None
         self._ended: asyncio.Task[Inspection] | None = None
         self._work: _Work | None = None
+        self._later: asyncio.Task[None] | None = None
         self._given = asyncio.Event()
         self._begun = 0.0
         self._setup: float | None = None
@@ -84,6 +84,8 @@ class Worker:
         """What became of it. Raises NotDelivered if it was not even taken, by a worker that has taken others."""
         if self._ended is None or self._output is None:
             raise RuntimeError("the worker was not launched")
+        if self._later is not None:
+            self._later.cancel()
         cold = not self._was_ready
         self._work = work = _Work(event, asyncio.get_running_loop().create_future())
         self._output.begin()
@@ -131,6 +133,11 @@ class Worker:
             alarm.cancel()
         return any(each.done() for each in awaited)
 
+    async def _look_later(self) -> None:
+        """What is printed after the answer is logged, too, if no other event comes."""
+        await self._clock.sleep(_LOOK_SECONDS)
+        await self._look()
+
     async def _look(self) -> None:
         if self._output is not None and self.handle is not None:
             await self._output.collect(self.handle)
@@ -163,6 +170,8 @@ class Worker:
         output.say(Report(seconds, memory, self._setup if cold else None).line(work.event, outcome))
         spent = outcome.spent or (self._ended is not None and self._ended.done())
         self.idle_since = now
+        if not spent:
+            self._later = asyncio.create_task(self._look_later())
         return replace(outcome, log=output.tail, spent=spent)
 
     async def next_event(self) -> Delivery:
@@ -203,10 +212,10 @@ class Worker:
 
     async def end(self) -> None:
         """Takes the container away; its log is whole then."""
-        if self._ended is not None:
-            self._ended.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ended
+        for task in (self._ended, self._later):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         if self.handle is not None:
             await self._runtime.stop(self.handle, 0.0)
             if self._output is not None:
