@@ -18,7 +18,9 @@ from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir, environments
 from wildsage.core.upstream import NAME as UPSTREAM
 from wildsage.core.upstream import s3_upstream
 from wildsage.images.environments import Environments
+from wildsage.images.seeking import HOW_TO_GET
 from wildsage.images.survey import Entry, survey
+from wildsage.runtimes.containers.engine import Engine, socket_of
 from wildsage.runtimes.sandbox.probe import Finding, probe
 from wildsage.services.s3.upstream.check import look
 
@@ -29,6 +31,7 @@ def main(options: argparse.Namespace) -> int:
         "Wildsage": [*_server(data), *asyncio.run(_upstream())],
         "Native sandbox": asyncio.run(probe()),
         "Frameworks for native images": asyncio.run(_frameworks(data)),
+        "Container engine": asyncio.run(_engine()),
         "Other runtimes": list(_others()),
     }
     for title, findings in everything.items():
@@ -101,6 +104,29 @@ def _framework(entry: Entry) -> Finding:
         remedy = f"To have it before: wildsage images build {entry.name}"
         return Finding(entry.title, True, f"{entry.runs}, built by the first job that needs it", remedy)
     return Finding(entry.title, True, f"{entry.runs} on Python {entry.python}, {entry.state}: {entry.where}")
+
+
+async def _engine() -> list[Finding]:
+    """None is no trouble: it is for images of one's own."""
+    socket = socket_of(os.environ)
+    engine = Engine(socket)
+    if not socket or not await engine.answers():
+        where = f"none answers at {socket}" if socket else "none found"
+        return [
+            Finding("engine", False, f"{where}; framework images need none", f"For images of your own: {HOW_TO_GET}")
+        ]
+    found = await engine.version()
+    words = (
+        f"{found.name} {found.version} at {socket}, API {found.api}, storage {found.storage}, cgroups {found.cgroups}"
+    )
+    findings = [Finding("engine", True, f"{words}, rootless" if found.rootless else words)]
+    if os.geteuid() != 0:
+        remedy = "Start wildsage as root to run images of your own."
+        findings.append(Finding("its networks", False, "an ordinary user cannot reach into them", remedy))
+    gpu = "nvidia" in found.runtimes
+    remedy = "" if gpu else "For images that need one: install nvidia-container-toolkit on a machine with a GPU."
+    findings.append(Finding("GPUs in containers", gpu, "the runtime nvidia is there" if gpu else "none", remedy))
+    return [*findings, *(Finding("warning", False, words) for words in found.warnings)]
 
 
 def _others() -> Iterator[Finding]:

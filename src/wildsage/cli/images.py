@@ -1,4 +1,4 @@
-"""``wildsage images``: what AWS's images come to on this machine, built now or taken away."""
+"""``wildsage images``: what images there are on this machine and what runs them; environments built or taken away."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import argparse
 import asyncio
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from wildsage.cli.explain import explain, registered
 from wildsage.core.errors import JobFault, SettingsError
-from wildsage.core.settings import data_dir, environments_folder
+from wildsage.core.settings import DataDir, data_dir, environments_folder
 from wildsage.images import recipes
 from wildsage.images.environments import Environments
 from wildsage.images.requirements import FOLDER as REQUIREMENTS
-from wildsage.images.survey import Entry, look, remove, survey
+from wildsage.images.survey import Entry, held, look, remove, survey
 from wildsage.images.uris import Framework
 
 _TITLES = ("NAME", "EVERY VERSION RUNS", "STATE", "SIZE", "WHERE")
@@ -23,8 +24,15 @@ _TITLES = ("NAME", "EVERY VERSION RUNS", "STATE", "SIZE", "WHERE")
 def main(options: argparse.Namespace) -> int:
     folder = environments_folder(os.environ, data_dir(os.environ, options.data))
     environments = Environments(folder, os.environ)
+    if options.action == "explain" and options.name is not None:
+        runs, words = asyncio.run(explain(options.name, data_dir(os.environ, options.data), environments, os.environ))
+        print(words)
+        return 0 if runs else 1
     if (options.action == "list") != (options.name is None):
-        raise SettingsError(f"usage: wildsage images, or: wildsage images build NAME; names: {', '.join(Framework)}")
+        raise SettingsError(
+            f"usage: wildsage images, or: wildsage images explain URI, or: wildsage images build NAME; names: "
+            f"{', '.join(Framework)}"
+        )
     if options.action == "build":
         return asyncio.run(_build(environments, options.name))
     if options.action == "remove":
@@ -32,11 +40,16 @@ def main(options: argparse.Namespace) -> int:
         freed = remove(folder / REQUIREMENTS if shared else environments.place(recipes.named(options.name)))
         print(f"Removed; {_size(freed)} are free again." if freed else f"Nothing was built for {options.name}.")
         return 0
-    entries = asyncio.run(survey(environments))
-    if options.json:
-        print(json.dumps([asdict(entry) for entry in entries], indent=2))
+    return asyncio.run(_list(environments, data_dir(os.environ, options.data), options.json))
+
+
+async def _list(environments: Environments, data: DataDir, as_json: bool) -> int:
+    entries = await survey(environments)
+    others = [*await held(os.environ), *await registered(data)]
+    if as_json:
+        print(json.dumps([asdict(entry) for entry in (*entries, *others)], indent=2))
     else:
-        print("\n".join(_table(entries)))
+        print("\n".join([*_table(entries), *_images(others)]))
     return 0
 
 
@@ -66,6 +79,15 @@ def _table(entries: Iterable[Entry]) -> list[str]:
         *notes,
         "\nThe log of each job says which version was asked for and which runs.",
     ]
+
+
+def _images(entries: Sequence[Entry]) -> list[str]:
+    """Of the engine and of the registry."""
+    if not entries:
+        return ["\nImages of your own: none in a container engine or in the registry of a running server."]
+    width = max(len(entry.name) for entry in entries)
+    lines = [f"  {each.name:<{width}}  {each.state}  {_size(each.bytes):>8}  {each.where}" for each in entries]
+    return ["\nImages of your own, which the container engine runs:", *lines]
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -59,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--data", help=_DATA_HELP)
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
 
-    _images(commands.add_parser("images", help="what AWS's images come to here; build and remove environments"))
+    _images(
+        commands.add_parser("images", help="what images there are, and what runs them; build and remove environments")
+    )
 
     interrupt = commands.add_parser("interrupt", help="take the instances of a managed spot training job away")
     interrupt.add_argument("--data", help=_DATA_HELP)
@@ -81,11 +83,12 @@ def parser() -> argparse.ArgumentParser:
 def _images(images: argparse.ArgumentParser) -> None:
     images.add_argument("--data", help=_DATA_HELP)
     images.add_argument("--json", action="store_true", help="as JSON")
-    images.add_argument("action", nargs="?", choices=("list", "build", "remove"), default="list")
+    images.add_argument("action", nargs="?", choices=("list", "explain", "build", "remove"), default="list")
     images.add_argument(
         "name",
         nargs="?",
-        help="of the environment to build or remove; requirements: all that jobs' requirements.txt brought",
+        help="the environment to build or remove (requirements: all that jobs' requirements.txt brought); or the URI of "
+        "an image, of which explain says what runs it and why",
     )
 
 

@@ -48,6 +48,9 @@ class Pull:
         return self.credentials is not None and not self.own
 
 
+NO_PULL = Pull()
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """``info``: what the engine has already."""
@@ -63,7 +66,7 @@ class Seeker:
         self._engine = engine
         self._prefer = prefer
 
-    async def look(self, uri: str, pull: Pull) -> Found:
+    async def look(self, uri: str, pull: Pull = NO_PULL) -> Found:
         """What runs ``uri``. Nothing is fetched or built."""
         known = uris.framework_image(uri) is not None and not pull.private
         if known and self._prefer is Preference.NATIVE:
@@ -82,7 +85,7 @@ class Seeker:
         )
         return Found(choose(uri, seen, self._prefer), info)
 
-    async def have(self, uri: str, found: Found, progress: Progress, pull: Pull) -> ImageInfo:
+    async def have(self, uri: str, found: Found, progress: Progress, pull: Pull = NO_PULL) -> ImageInfo:
         """The image in the engine, which pulls it if it must. Raises ClientFault, InternalFault."""
         if self._engine is None or found.choice.where is Where.NOWHERE:
             raise ClientFault(f"ClientError: {found.choice.why}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,17 @@ from wildsage.core.errors import ClientFault, InternalFault, SettingsError
 from wildsage.images import recipes, uris
 from wildsage.images.environments import Environments
 from wildsage.images.recipes import Recipe
+from wildsage.runtimes.containers.engine import Engine, socket_of
+
+HELD = "in the engine"
+_SHOWN = 19  # characters of an id: sha256: and twelve
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One framework. ``state``: ``here`` (in an interpreter found here), ``built``, ``not built``, ``unfit``.
+
+    Or one image by its ``name``, ``in the engine`` or in a registry; ``where`` is then what it is known by there.
 
     ``runs``: the distribution and version that any version asked for gets, ``python`` on which. ``where``: the
     interpreter, or the folder that a build would make; ``bytes`` that a built one takes. ``trouble``: why it is unfit.
@@ -36,6 +42,18 @@ class Entry:
 async def survey(environments: Environments) -> list[Entry]:
     """All of them. Nothing is built."""
     return [await look(environments, recipe) for recipe in recipes.every()]
+
+
+async def held(environ: Mapping[str, str]) -> list[Entry]:
+    """The images with a name in the container engine; none without an engine."""
+    socket = socket_of(environ)
+    if not socket or not await Engine(socket).answers():
+        return []
+    return [
+        Entry(name, "", (), "", "", HELD, image.id[:_SHOWN], image.size)
+        for image in await Engine(socket).images()
+        for name in image.tags
+    ]
 
 
 async def look(environments: Environments, recipe: Recipe) -> Entry:

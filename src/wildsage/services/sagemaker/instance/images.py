@@ -12,7 +12,7 @@ from wildsage.images.environments import Environments
 from wildsage.images.native import check_programs, environment_variables, preload, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.requirements import Requirements, shareable
-from wildsage.images.seeking import Pull, Seeker
+from wildsage.images.seeking import NO_PULL, Pull, Seeker
 from wildsage.images.uris import Role
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.store.codec import Document
@@ -66,7 +66,6 @@ def anywhere(settings: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-NO_PULL = Pull()
 _ARGUMENTS = {Role.TRAINING: ("train",), Role.INFERENCE: ("serve",)}
 _COMMANDS = {Role.TRAINING: train_command, Role.INFERENCE: serve_command}
 
