@@ -87,8 +87,8 @@ def _images(images: argparse.ArgumentParser) -> None:
     images.add_argument(
         "name",
         nargs="?",
-        help="the environment to build or remove (requirements: all that jobs' requirements.txt brought); or the URI of "
-        "an image, of which explain says what runs it and why",
+        help="the environment to build or remove (requirements: all that jobs' requirements.txt brought); or the URI "
+        "of an image, of which explain says what runs it and why",
     )
 
 
