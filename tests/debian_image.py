@@ -25,20 +25,35 @@ _UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt"
 
 def debian_image(engine: str = "") -> str:
     """The name of the image in the engine at the address ``engine``; makes it if need be. Raises CalledProcessError."""
-    suite, mirror = _mirror()
-    key = hashlib.sha256(repr((suite, PACKAGES, _UNUSED)).encode()).hexdigest()[:12]
-    name = f"{REPOSITORY}:{key}"
+    archive = _place()
+    name = f"{REPOSITORY}:{archive.stem.rpartition('-')[2]}"
     docker = ["docker", *(["--host", engine] if engine else [])]
     if _exists(docker, name):
         return name
-    archive = CACHE / f"debian-{key}.tar"
     with locked("debian"):
-        if not archive.exists():
-            _make(suite, mirror, archive)
+        _made(archive)
         if not _exists(docker, name):
             change = "--change=ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
             subprocess.run([*docker, "import", change, str(archive), name], check=True, stdout=subprocess.DEVNULL)
     return name
+
+
+def debian_archive() -> Path:
+    """The root of the image as a tar file; makes it if need be."""
+    archive = _place()
+    with locked("debian"):
+        _made(archive)
+    return archive
+
+
+def _place() -> Path:
+    suite, _ = _mirror()
+    return CACHE / f"debian-{hashlib.sha256(repr((suite, PACKAGES, _UNUSED)).encode()).hexdigest()[:12]}.tar"
+
+
+def _made(archive: Path) -> None:
+    if not archive.exists():
+        _make(*_mirror(), archive)
 
 
 def _exists(docker: list[str], name: str) -> bool:

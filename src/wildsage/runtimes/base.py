@@ -95,6 +95,7 @@ class LaunchSpec:
     cannot be started at all raises CannotStart.
     ``memory_bytes``/``cpus``: limits, 0 for none. A limit on CPUs is told to the processes in SM_NUM_CPUS and
     OMP_NUM_THREADS, unless ``environment`` sets these. ``processes``: the most processes and threads at a time.
+    ``gpus``: how many it would have on AWS; a machine without any has none to give, and it runs on CPUs.
     ``network``: ``host`` reaches what the machine reaches, ``isolated`` has loopback only (an isolated container that
     serves still answers at ``address_of``). ``loopback``: ports of the machine's loopback that the container finds
     under the same address; one that shares the machine's network sees all of them anyway.
@@ -119,6 +120,7 @@ class LaunchSpec:
     memory_bytes: int = 0
     cpus: float = 0.0
     processes: int = 8192
+    gpus: int = 0
     network: str = "host"
     loopback: tuple[int, ...] = ()
     joins: Handle | None = None

@@ -20,10 +20,10 @@ from tests.container_engine import Dockerd
 from tests.contract.runtimes.seen import first_line, text_of, until
 from tests.debian_image import debian_image
 
-from wildsage.core.errors import CannotStart, ClientFault, InternalFault
+from wildsage.core.errors import CannotStart, ClientFault, InternalFault, RuntimeRefused
 from wildsage.runtimes.base import LaunchSpec, Phase
 from wildsage.runtimes.containers.engine import Engine
-from wildsage.runtimes.containers.plan import DIRECTORY_LABEL
+from wildsage.runtimes.containers.plan import DIRECTORY_LABEL, this_machine
 from wildsage.runtimes.containers.runtime import Containers
 
 # Says a number each moment until it is told to go; then how many there were.
@@ -177,6 +177,19 @@ async def test_what_cannot_be_started_is_said(runtime: Containers, spec: LaunchS
     assert await _held(runtime.engine, tmp_path) == []
     handle = await runtime.launch(replace(spec, argv=("one", "two"), entrypoint=("echo", "and"), working_directory=""))
     assert await text_of(runtime, handle) == "and one two"
+    await runtime.remove(handle)
+
+
+async def test_gpus_that_the_engine_cannot_give_are_refused(engine: str, spec: LaunchSpec) -> None:
+    """The machine says that it has one; this engine knows no way to give it."""
+    known = Engine(engine.removeprefix("unix://"))
+    if "nvidia" in (await known.version()).runtimes:
+        pytest.skip("this engine can give GPUs")
+    runtime = Containers(known, machine=replace(this_machine(), gpus=1))
+    with pytest.raises(RuntimeRefused, match="nvidia-container-toolkit"):
+        await runtime.launch(replace(spec, gpus=8))
+    handle = await runtime.launch(_runs(spec, "print('on CPUs')"))
+    assert await text_of(runtime, handle) == "on CPUs"
     await runtime.remove(handle)
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import math
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +81,37 @@ def network_of_hosts(spec: NetworkSpec) -> Document:
     return network(spec.directory, {"name": spec.name}, spec.outside)
 
 
-def container(spec: LaunchSpec, total_memory: int, machine_cpus: int) -> Document:
-    """The container, all but its network. ``total_memory``: of the machine, in bytes."""
-    memory = spec.memory_bytes if spec.memory_bytes < total_memory else 0
-    cpus = spec.cpus if spec.cpus < machine_cpus else 0.0
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to share out."""
+
+    memory_bytes: int
+    cpus: int
+    gpus: int
+
+
+def this_machine() -> Machine:
+    """This one."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return Machine(memory, os.cpu_count() or 1, len(list(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def container(spec: LaunchSpec, machine: Machine) -> Document:
+    """The container, all but its network."""
+    memory = spec.memory_bytes if spec.memory_bytes < machine.memory_bytes else 0
+    cpus = spec.cpus if spec.cpus < machine.cpus else 0.0
+    gpus = min(spec.gpus, machine.gpus)
     host: Document = {
         "Mounts": [*_own(spec), *_mounts(spec)],
         "PidsLimit": spec.processes,
-        "ShmSize": (memory or total_memory) // 2,  # what the kernel gives a machine of that size
+        "ShmSize": (memory or machine.memory_bytes) // 2,  # what the kernel gives a machine of that size
         "LogConfig": {"Type": "json-file", "Config": {"max-size": _LOG_BYTES, "max-file": "2"}},
         "RestartPolicy": {"Name": "no"},
     }
     if memory:
         host |= {"Memory": memory, "MemorySwap": memory}
+    if gpus:
+        host["DeviceRequests"] = [{"Driver": "", "Count": gpus, "Capabilities": [["gpu"]]}]
     if cpus:
         host |= {"CpuPeriod": _PERIOD, "CpuQuota": int(cpus * _PERIOD)}
     document: Document = {

@@ -45,11 +45,19 @@ class Containers:
             Capability.NETWORK_ISOLATION,
             Capability.PEERS,
             Capability.ANY_IMAGE,
+            Capability.GPU,
         }
     )
 
-    def __init__(self, engine: Engine, clock: Clock | None = None, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock | None = None,
+        patience: float = PATIENCE,
+        machine: plan.Machine | None = None,
+    ) -> None:
         self.engine = engine
+        self._machine = machine or plan.this_machine()
         self._clock = clock or SystemClock()
         self._patience = patience
 
@@ -64,6 +72,8 @@ class Containers:
                 f"The container engine cannot run {spec.name}: Wildsage reaches into the networks of an engine's "
                 "containers, and so must run as root to use one. See: wildsage doctor"
             )
+        if min(spec.gpus, self._machine.gpus) and (await self.engine.version()).name == "Podman":
+            raise RuntimeRefused(f"Podman cannot give {spec.name} GPUs as Wildsage asks for them; Docker can.")
         order = await asyncio.to_thread(self._prepare, spec)
         text = await self._begin(order, spec)
         return state.of_report(spec.name, spec.directory, text).handle()
@@ -73,7 +83,6 @@ class Containers:
         own = [spec.directory / "ml" / name for name in spec.folders or ("",)]
         for folder in (*own, *plan.layers(spec)):
             folder.mkdir(parents=True, exist_ok=True)
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         network = plan.network_of_launch(spec)
         joins: tuple[str, ...] = ()
         if spec.joins is not None:
@@ -81,7 +90,7 @@ class Containers:
         return Order(
             directory=os.path.realpath(spec.directory),
             socket=self.engine.api.socket_path,
-            container=plan.container(spec, total, os.cpu_count() or 1),
+            container=plan.container(spec, self._machine),
             network=network,
             places=tuple((subnet, plan.address(subnet, 0)) for subnet in plan.subnets(spec.directory, 1)),
             joins=joins,
@@ -100,6 +109,11 @@ class Containers:
             raise CannotStart(words)
         if kind == "image":
             raise ClientFault(f"ClientError: The container engine does not have the image {spec.image}: {words}")
+        if kind == "internal" and "device driver" in words and "gpu" in words:
+            raise RuntimeRefused(
+                f"The container engine cannot give {spec.name} GPUs ({words}). Install nvidia-container-toolkit, then: "
+                "nvidia-ctk runtime configure --runtime=docker, and start the engine anew."
+            )
         if kind == "gone":
             raise gone(EngineGone(words))
         said = words or errors.decode("utf-8", "replace").strip().rpartition("\n")[2] or "its attendant said nothing"

@@ -121,6 +121,7 @@ def spec(place: Placement, software: Software, settings: Settings, credentials_u
         mounts=(*surroundings.mounts(software, settings), *([models] if place.container.many else [])),
         memory_bytes=place.memory_limit,
         cpus=float(lookup(place.instance_type).cpus) if place.instance_type else 0.0,
+        gpus=lookup(place.instance_type).gpus if place.instance_type else 0,
         network="isolated" if place.isolated else "host",
         loopback=networks.loopback_ports(surroundings.variables(software, settings, place.region, credentials_uri)),
         serves=True,

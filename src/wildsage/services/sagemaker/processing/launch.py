@@ -92,6 +92,7 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
         mounts=(*surroundings.mounts(software, settings), *inputs.mounts(job.document, job.folder(host))),
         memory_bytes=instance.memory_bytes,
         cpus=float(instance.cpus),
+        gpus=instance.gpus,
         network="isolated" if job.isolated else "host",
         loopback=networks.loopback_ports(surroundings.variables(software, settings, job.region, credentials_uri)),
         labels={"arn": job.arn},

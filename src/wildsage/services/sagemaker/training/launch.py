@@ -131,6 +131,7 @@ def spec(job: Job, host: Host, software: Software, settings: Settings, credentia
         ),
         memory_bytes=instance.memory_bytes,
         cpus=float(instance.cpus),
+        gpus=instance.gpus,
         network="isolated" if isolated else "host",
         loopback=networks.loopback_ports(surroundings.variables(software, settings, job.region, credentials_uri)),
         labels={"arn": job.arn},
