@@ -130,6 +130,18 @@ async def test_invocations(made: Path, tmp_path: Path) -> None:
         assert (await served.get("/v2/nothing")).status == 404
 
 
+async def test_serverless(made: Path, tmp_path: Path) -> None:
+    """Its threads cannot be forked: each worker loads the model anew."""
+    variables = {
+        "SM_MODEL_DIR": str(made),
+        "SAGEMAKER_TRITON_DEFAULT_MODEL_NAME": "double",
+        "WILDSAGE_SERVERLESS_IDLE_SECONDS": "60",
+    }
+    async with serving(tmp_path, "triton", None, **variables) as served:
+        await invocations(served)
+        assert "the loaded model cannot be forked" in served.log.read_text()
+
+
 async def invocations(served: Served) -> None:
     """As AWS's image answers them."""
     tensor = {"name": "X", "shape": [1, 2], "datatype": "FP32"}
