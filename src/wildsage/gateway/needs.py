@@ -77,11 +77,13 @@ def _ecr(asked: Asked) -> Iterable[Need]:
     if isinstance(given, str):
         yield Need(action, given)
         return
-    named = params.get("repositoryNames") or [params.get("repositoryName")]
     account = params.get("registryId") or asked.account
+    named = [name for name in params.get("repositoryNames") or [params.get("repositoryName")] if isinstance(name, str)]
     for name in named:
-        whole = not isinstance(name, str)
-        yield Need(action, "*" if whole else arn.build("ecr", asked.region, account, f"repository/{name}"))
+        yield Need(action, arn.build("ecr", asked.region, account, f"repository/{name}"))
+    if not named:  # of another account's registry only what that account allows
+        whole = "*" if account == asked.account else arn.build("ecr", asked.region, account, "repository/*")
+        yield Need(action, whole)
 
 
 def _iam(asked: Asked) -> Iterable[Need]:

@@ -17,6 +17,7 @@ from wildsage.gateway.authorize import authorize
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts, Password
 from wildsage.store.codec import Document
+from wildsage.wire.http.lanes import LANE_HEADER, WITHHELD
 from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.model import load
 from wildsage.wire.names import virtual_bucket
@@ -54,7 +55,8 @@ async def answer_registry(parts: Parts, audit: Audit, request: Request) -> Respo
             exchange.error = error
             raise
         finally:
-            audit.note(exchange)
+            if request.header(LANE_HEADER) in (None, WITHHELD):  # else it is the same request again, with its bytes
+                audit.note(exchange)
 
     return await (await parts.registry())(request, permit)
 

@@ -6,6 +6,7 @@ import base64
 import json
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from wildsage.kit.context import Platform
 from wildsage.kit.registryimages import find_image, read_name
 from wildsage.services.ecr import expiry
 from wildsage.services.s3 import sweep
+from wildsage.store.facts import Window
 from wildsage.store.layers import Layers
 from wildsage.wire.http.messages import BytesBody, Request, Response
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 ROOT = root_of(ACCOUNT)
+OTHER = "111111111111"
 NAME = "team/app"
 AWS = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{NAME}"
 DAY = 86400.0
@@ -32,7 +35,7 @@ DAY = 86400.0
 
 @pytest.fixture
 async def control(tmp_path: Path) -> AsyncIterator[Control]:
-    made = await compose(Settings(DataDir(tmp_path)))
+    made = await compose(Settings(DataDir(tmp_path), accounts=(OTHER,)))
     await made.platform.calls.call(ROOT, REGION, "ecr", "CreateRepository", {"repositoryName": NAME})
     yield made
     await made.close()
@@ -46,7 +49,8 @@ class Client:
         self._token = token
 
     async def __call__(self, method: str, path: str, body: bytes = b"", **headers: str) -> Response:
-        known = [("host", "127.0.0.1"), ("authorization", f"Basic {self._token}"), ("content-length", str(len(body)))]
+        host = headers.pop("host", "127.0.0.1")
+        known = [("host", host), ("authorization", f"Basic {self._token}"), ("content-length", str(len(body)))]
         given = [(name.replace("_", "-"), value) for name, value in headers.items()]
         return await self._control.door.handle(Request(method, path, [*known, *given], BytesBody(body)))
 
@@ -191,3 +195,41 @@ async def test_a_password_goes_with_its_role(control: Control) -> None:
         await control.platform.calls.call(ROOT, REGION, "iam", operation, {"RoleName": "puller", **params})
         answer = await client("GET", f"/v2/{NAME}/tags/list")
         assert (answer.status, b"DENIED" in bytes(answer.body)) == (403, True)  # type: ignore[arg-type]
+
+
+async def test_another_account_sees_what_a_policy_shows_it(control: Control) -> None:
+    platform, stranger = control.platform, root_of(OTHER)
+    manifest = await (await client_of(control)).push_image("v1", b"layer")
+
+    async def ecr(caller: Caller, operation: str, **params: Any) -> Any:
+        return await platform.calls.call(caller, REGION, "ecr", operation, {"registryId": ACCOUNT, **params})
+
+    client = await client_of(control, stranger)
+    by_host = partial(client, host=AWS.partition("/")[0])
+    for path in (f"/v2/{NAME}/manifests/v1", f"/v2/{NAME}/tags/list", "/v2/_catalog"):
+        answer = await by_host("GET", path)
+        assert (answer.status, b"DENIED" in bytes(answer.body)) == (403, True), path  # type: ignore[arg-type]
+    for operation, params in (
+        ("DescribeRepositories", {}),
+        ("CreateRepository", {"repositoryName": "mine/now"}),
+        ("BatchGetImage", {"repositoryName": NAME, "imageIds": [{"imageTag": "v1"}]}),
+    ):
+        with pytest.raises(ApiError, match="is not authorized to perform") as refused:
+            await ecr(stranger, operation, **params)
+        assert refused.value.code == "AccessDeniedException"
+    granted = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": ["ecr:BatchGetImage", "ecr:ListImages"]}
+    text = json.dumps({"Version": "2012-10-17", "Statement": [granted]})
+    await ecr(ROOT, "SetRepositoryPolicy", repositoryName=NAME, policyText=text)
+    assert (await by_host("GET", f"/v2/{NAME}/manifests/v1")).body == manifest
+    assert (await by_host("GET", f"/v2/{NAME}/tags/list")).status == 200
+    assert (await by_host("POST", f"/v2/{NAME}/blobs/uploads/")).status == 403
+    assert (await client("GET", f"/v2/{NAME}/manifests/v1")).status == 404  # by its own password: its own registry
+
+
+async def test_calls_of_the_registry_are_recorded(control: Control) -> None:
+    client = await client_of(control)
+    await client.push_image("v1", b"layer")
+    await control.audit.flush()
+    facts = await control.platform.facts.read(Window("audit", (REGION,), limit=100))
+    names = [json.loads(fact.body)["eventName"] for fact in facts]
+    assert {"GetAuthorizationToken", "InitiateLayerUpload", "CompleteLayerUpload", "PutImage"} <= set(names)

@@ -1,0 +1,62 @@
+"""A disk that is full while a layer is pushed: an error in words, nothing half written, and all that was there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.api.ecr.pushing import digest, new_repository, registry_of
+from tests.conftest import clean_environment, start_server
+from tests.e2e.test_processes import wait_until
+from tests.e2e.test_registry_crash import first_names
+from tests.e2e.test_s3_full_disk import MEGABYTES, MIB, PIECE, fill
+
+
+def play(data: Path) -> dict[str, object]:
+    """What happens on a small disk mounted at ``data``."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
+    server = start_server(data / "d")
+    try:
+        name, registry = new_repository(server.client("ecr")), registry_of(server)
+        registry.push_image(name, "v1", b"before")
+        place = registry.begin(name)
+        fill(data / "filler", 5 * MIB)
+        refused = registry("PATCH", place, PIECE)
+        found: dict[str, object] = {
+            "refused": [refused.status, refused.code, refused.message],
+            "half written": len(first_names(server)),
+            "kept": registry("GET", f"/v2/{name}/blobs/{digest(b'before')}").body.decode(),
+        }
+        (data / "filler").unlink()
+        wait_until(lambda: registry("PATCH", place, PIECE).status == 202)
+        found["pushed"] = registry("PUT", f"{place}?digest={digest(PIECE)}").status
+        return found
+    finally:
+        server.stop()
+
+
+def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    command = ["unshare", "-m", *([] if Path("/proc/self/uid_map").stat().st_uid == 0 else ["-r"]), sys.executable]
+    ended = subprocess.run(
+        [*command, "-m", "tests.e2e.test_registry_full_disk", str(tmp_path)],
+        env=clean_environment(),
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    words = "The disk that holds the objects is full. Free some space and try again."
+    assert json.loads(ended.stdout.splitlines()[-1]) == {
+        "refused": [507, "UNKNOWN", words],
+        "half written": 0,
+        "kept": "before",
+        "pushed": 201,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(play(Path(sys.argv[1]))))
