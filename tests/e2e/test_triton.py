@@ -96,6 +96,13 @@ def test_as_awss_notebooks_do(server: Server, repository: Path) -> None:
     assert json.loads(found) == [[2, 4], [6, 8]]
 
 
+def test_nvidias_own_server_in_a_container(server: Server, repository: Path) -> None:
+    data = upload(server, "nvidia.tar.gz", archive(repository))
+    create(server, "nvidia", data, WILDSAGE_TRITON_ENGINE="tritonserver")
+    await_endpoint(server, "nvidia")
+    assert ask(server, "nvidia")["outputs"][0]["data"] == [2, 4]
+
+
 @pytest.mark.parametrize(
     ("name", "config", "words"),
     [

@@ -92,6 +92,23 @@ def test_the_bytes_of_the_only_input() -> None:
         read(version, b"12345", 0)
 
 
+def test_the_same_head_again(version: Version) -> None:
+    """It is not read a second time, and its bytes are as carefully."""
+    inputs = [{"name": "X", "datatype": "FP32", "shape": [1, 4], "parameters": {"binary_data_size": 16}}]
+    inputs += [{"name": "N", "datatype": "BYTES", "shape": [1, 1], "parameters": {"binary_data_size": 5}}]
+    head = body(inputs=inputs, id="")
+    for number in range(3):
+        sent = head + np.full(4, number, "<f4").tobytes() + b"\x01\0\0\0" + b"abc"[number : number + 1]
+        asked = read(version, sent, len(head))
+        assert asked.feeds["X"].tolist() == [[[number] * 2] * 2]
+        assert asked.feeds["N"].tolist() == [["abc"[number]]]
+        assert (asked.rows, [each.name for each in asked.outputs]) == (1, ["Y", "Z"])
+    assert len(version.plans) == 1
+    for wrong in (head + bytes(16) + b"\x02\0\0\0a", head + bytes(16) + b"\x01\0\0\0", head + bytes(22)):
+        with pytest.raises(BadRequest):
+            read(version, wrong, len(head))
+
+
 def changed(number: int, **changes: Any) -> dict[str, Any]:
     inputs = document()["inputs"]
     inputs[number] = {name: value for name, value in {**inputs[number], **changes}.items() if value is not None}

@@ -23,7 +23,10 @@ class NotServed(Exception):
 
 
 class Version:
-    """A version of a model that can be asked. ``inputs`` by their names; ``labels`` by those of outputs."""
+    """A version of a model that can be asked. ``inputs`` by their names; ``labels`` by those of outputs.
+
+    ``plans``: what protocol.py remembers of requests.
+    """
 
     def __init__(self, number: int, config: Config, scheduler: Scheduler, labels: dict[str, list[str]]) -> None:
         self.number = str(number)
@@ -32,6 +35,7 @@ class Version:
         self.inputs: dict[str, Tensor] = {each.name: each for each in config.inputs}
         self.outputs: dict[str, Tensor] = {each.name: each for each in config.outputs}
         self.labels = labels
+        self.plans: dict[bytes, Any] = {}
 
 
 class _Model(NamedTuple):

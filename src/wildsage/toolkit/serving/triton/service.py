@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import traceback
 import urllib.parse
 import zlib
 from typing import Any, NamedTuple, Union
@@ -78,6 +79,20 @@ class Service:
         self._default = default
 
     def begin(self, request: Request) -> Begun:
+        """Never raises: no request ends the server."""
+        try:
+            return self._begin(request)
+        except Exception:
+            return _unforeseen()
+
+    def finish(self, job: Job, outcome: Outcome) -> Reply:
+        """The answer to a job of ``begin``. Never raises."""
+        try:
+            return self._finish(job, outcome)
+        except Exception:
+            return _unforeseen()
+
+    def _begin(self, request: Request) -> Begun:
         path = request.target.partition("?")[0]
         try:
             if path == "/invocations":
@@ -90,8 +105,7 @@ class Service:
         except (BadRequest, TensorError, ConfigError) as error:
             return Reply(_error(400, str(error)))
 
-    def finish(self, job: Job, outcome: Outcome) -> Reply:
-        """The answer to a job of ``begin``."""
+    def _finish(self, job: Job, outcome: Outcome) -> Reply:
         asker: Asker = job.asker
         if isinstance(outcome, Exception):
             identity = asker.asked.id or "<id_unknown>"
@@ -196,9 +210,9 @@ class Service:
     def _control(self, request: Request, name: str, what: str) -> Reply:
         if request.method != "POST":
             raise _Failed(405, f"POST requests to /{what}")
-        given = _document(request).get("parameters") or {}
+        given = _document(request).get("parameters")
         if what == "load" and given:
-            raise _Failed(501, f"Models are loaded as their folders are; {', '.join(given)} cannot be given.")
+            raise _Failed(501, "Models are loaded as their folders are; parameters cannot be given.")
         if what == "load":
             self._repository.load(name)
         else:
@@ -260,6 +274,11 @@ def _encoding(accepted: str) -> str:
         if name in ("gzip", "deflate", "identity") and given > weight:
             best, weight = "" if name == "identity" else name, given
     return best
+
+
+def _unforeseen() -> Reply:
+    traceback.print_exc()
+    return Reply(_error(500, "The server failed unexpectedly; its log has the traceback."))
 
 
 def _json(what: object) -> Reply:

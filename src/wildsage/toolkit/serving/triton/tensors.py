@@ -109,6 +109,8 @@ def _count(shape: Sequence[int]) -> int:
 
 
 def _strings(name: str, data: memoryview, count: int) -> Array:
+    if count * 4 > len(data):
+        raise TensorError(f"unexpected number of string elements for inference input '{name}', expecting {count}")
     found, at = _np.empty(count, object), 0
     for number in range(count):
         if at + 4 > len(data):
@@ -154,6 +156,9 @@ def _numbers(name: str, datatype: str, data: list[Any]) -> Array:
             limits = _np.iinfo(dtype)
             if int(array.min()) < limits.min or int(array.max()) > limits.max:
                 raise TensorError(f"Unable to parse 'data': input '{name}' has values beyond {datatype}")
-        return array.astype(dtype)
+        with _np.errstate(over="raise"):
+            return array.astype(dtype)
+    except FloatingPointError:
+        raise TensorError(f"Unable to parse 'data': input '{name}' has values beyond {datatype}") from None
     except ValueError:
         raise TensorError(f"Unable to parse 'data': the array of input '{name}' is not regular") from None
