@@ -14,7 +14,7 @@ from tests.e2e.jobs import BUCKET, upload
 FLOWERS = "5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n5.9,3.0,4.2,1.5\n"
 SPECIES = "setosa\nvirginica\nversicolor\n"
 INSTANCE = "ml.m5.large"
-_PATIENCE = 120.0
+_PATIENCE = 240.0
 
 
 def iris(server: Server) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""Images that were pushed to this server run by the URI that AWS would give them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.byoc_images import Images
+from tests.conftest import Server, wildsage
+from tests.e2e.containers import ask, begin, end, endpoint, model, served, trained
+from tests.e2e.jobs import log_of
+
+_REPOSITORY = "byoc/pushed"
+_URI = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{_REPOSITORY}"
+_SERVE = """#!/usr/bin/env python3
+import http.server
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_POST(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"%s")
+
+http.server.HTTPServer(("", 8080), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def pushed(server: Server, images: Images) -> Iterator[Images]:
+    """The registry has :1 and :2, which the engine has forgotten, and a repository without any."""
+    ecr = server.client("ecr")
+    ecr.create_repository(repositoryName=_REPOSITORY)
+    here = f"{urlsplit(server.url).netloc}/{_REPOSITORY}"
+    token = server.run("aws", "ecr", "get-login-password")
+    login = [*images.docker, "login", "--username", "AWS", "--password-stdin", here.partition("/")[0]]
+    subprocess.run(login, input=token.stdout, text=True, check=True, capture_output=True)
+    try:
+        for tag, words in (("1", "one"), ("2", "two")):
+            built = images.small(train=f"#!/bin/sh\necho {words} trains\n", serve=_SERVE % words)
+            subprocess.run([*images.docker, "tag", built, f"{here}:{tag}"], check=True)
+            subprocess.run([*images.docker, "push", "--quiet", f"{here}:{tag}"], check=True, capture_output=True)
+            images.remove(f"{here}:{tag}")
+    finally:
+        subprocess.run([*images.docker, "logout", here.partition("/")[0]], check=True, capture_output=True)
+    yield images
+    for tag in ("1", "2"):
+        images.remove(f"{_URI}:{tag}")
+        digest = ecr.describe_images(repositoryName=_REPOSITORY, imageIds=[{"imageTag": tag}])["imageDetails"][0]
+        images.remove(f"{here}@{digest['imageDigest']}")
+    sagemaker = server.client("sagemaker")
+    sagemaker.delete_endpoint(EndpointName="byoc-pushed")
+
+
+def test_a_pushed_image_trains_and_serves(server: Server, pushed: Images) -> None:
+    job = trained(server, "byoc-pushed", f"{_URI}:1")
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    log = log_of(server, "byoc-pushed")
+    assert f"Pulling the image {_URI}:1" in log and "This server's registry has it." in log and "one trains" in log
+    model(server, "byoc-pushed", f"{_URI}:2")
+    endpoint(server, "byoc-pushed")
+    found = served(server, "byoc-pushed")
+    assert found["EndpointStatus"] == "InService", found["FailureReason"]
+    assert ask(server, "byoc-pushed") == "two"
+    # The engine knows it by the name it was asked for; a second job pulls nothing.
+    known = subprocess.run([*pushed.docker, "image", "inspect", f"{_URI}:1"], capture_output=True, check=False)
+    assert known.returncode == 0
+    trained(server, "byoc-pushed-again", f"{_URI}:1")
+    assert "Pulling" not in log_of(server, "byoc-pushed-again")
+
+
+def test_a_role_that_may_not_pull(server: Server, pushed: Images) -> None:
+    iam = server.client("iam")
+    trusted = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+    role = iam.create_role(RoleName="byoc-no-pull", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+    begin(server, "byoc-no-pull", f"{_URI}:1", RoleArn=role)
+    reason = end(server, "byoc-no-pull")["FailureReason"]
+    assert reason.startswith(
+        f"ClientError: Access denied for repository: {_REPOSITORY} in registry ID: 000000000000. Please check if your ECR"
+    )
+
+
+def test_people_see_what_would_run_it(server: Server, pushed: Images) -> None:
+    data = ("--data", str(server.data))
+    explained = wildsage("images", "explain", f"{_URI}:1", *data)
+    assert explained.returncode == 0, explained.stderr
+    assert "runs in the container engine. This server's registry has it." in explained.stdout
+    missing = wildsage("images", "explain", f"{_URI}:3", *data)
+    assert missing.returncode == 1 and "docker push" in missing.stdout
+    listed = json.loads(wildsage("images", "--json", *data).stdout)
+    states = {entry["name"]: entry["state"] for entry in listed}
+    assert states[f"{_URI}:2"] in ("in the registry", "in the engine")
+    assert pushed.base in states
+    told = wildsage("doctor", *data).stdout
+    assert "Container engine\n  ok  engine: " in told
