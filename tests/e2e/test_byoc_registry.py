@@ -34,22 +34,20 @@ http.server.HTTPServer(("", 8080), Handler).serve_forever()
 
 
 @pytest.fixture(scope="module")
-def pushed(server: Server, images: Images) -> Iterator[Images]:
+def pushed(server: Server, images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
     """The registry has :1 and :2, which the engine has forgotten, and a repository without any."""
     ecr = server.client("ecr")
     ecr.create_repository(repositoryName=_REPOSITORY)
     here = f"{urlsplit(server.url).netloc}/{_REPOSITORY}"
     token = server.run("aws", "ecr", "get-login-password")
-    login = [*images.docker, "login", "--username", "AWS", "--password-stdin", here.partition("/")[0]]
+    docker = ["docker", "--config", str(tmp_path_factory.mktemp("docker")), *images.docker[1:]]
+    login = [*docker, "login", "--username", "AWS", "--password-stdin", here.partition("/")[0]]
     subprocess.run(login, input=token.stdout, text=True, check=True, capture_output=True)
-    try:
-        for tag, words in (("1", "one"), ("2", "two")):
-            built = images.small(train=f"#!/bin/sh\necho {words} trains\n", serve=_SERVE % words)
-            subprocess.run([*images.docker, "tag", built, f"{here}:{tag}"], check=True)
-            subprocess.run([*images.docker, "push", "--quiet", f"{here}:{tag}"], check=True, capture_output=True)
-            images.remove(f"{here}:{tag}")
-    finally:
-        subprocess.run([*images.docker, "logout", here.partition("/")[0]], check=True, capture_output=True)
+    for tag, words in (("1", "one"), ("2", "two")):
+        built = images.small(train=f"#!/bin/sh\necho {words} trains\n", serve=_SERVE % words)
+        subprocess.run([*docker, "tag", built, f"{here}:{tag}"], check=True)
+        subprocess.run([*docker, "push", "--quiet", f"{here}:{tag}"], check=True, capture_output=True)
+        images.remove(f"{here}:{tag}")
     yield images
     for tag in ("1", "2"):
         images.remove(f"{_URI}:{tag}")
@@ -83,9 +81,8 @@ def test_a_role_that_may_not_pull(server: Server, pushed: Images) -> None:
     role = iam.create_role(RoleName="byoc-no-pull", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
     begin(server, "byoc-no-pull", f"{_URI}:1", RoleArn=role)
     reason = end(server, "byoc-no-pull")["FailureReason"]
-    assert reason.startswith(
-        f"ClientError: Access denied for repository: {_REPOSITORY} in registry ID: 000000000000. Please check if your ECR"
-    )
+    words = f"Access denied for repository: {_REPOSITORY} in registry ID: 000000000000. Please check if your ECR"
+    assert reason.startswith(f"ClientError: {words}")
 
 
 def test_people_see_what_would_run_it(server: Server, pushed: Images) -> None:
