@@ -20,6 +20,7 @@ from botocore.config import Config
 from tests.byoc_images import images as images  # a fixture, as those below
 from tests.container_engine import engine as engine
 from tests.debian_image import debian as debian
+from tests.debian_image import dockerd as dockerd
 from tests.packages import index as index
 
 ROOT = Path(__file__).resolve().parents[1]

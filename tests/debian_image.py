@@ -12,11 +12,12 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.container_engine import CACHE, locked
+from tests.container_engine import CACHE, Dockerd, locked
 
 REPOSITORY = "wildsage-test/debian"
 PACKAGES = ("ca-certificates", "python3", "python3-venv", "python3-pip", "nginx-light")
@@ -108,6 +109,23 @@ def debian(engine: str) -> str:
     if shutil.which("debootstrap") is None:
         pytest.skip("needs debootstrap: apt-get install debootstrap")
     return debian_image(engine)
+
+
+@pytest.fixture
+def dockerd(debian: str) -> Iterator[Dockerd]:
+    """An engine that a test may stop; with the base image."""
+    folder = Path(tempfile.mkdtemp(prefix="wildsage-", dir="/run"))
+    own = Dockerd(folder)
+    try:
+        own.start("--live-restore")
+        assert debian_image(f"unix://{own.socket}") == debian
+        yield own
+    finally:
+        own.end()
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            if line.split()[1].startswith(f"{folder}/"):
+                subprocess.run(["umount", "--lazy", line.split()[1]], check=False)
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,13 @@ import os
 import select
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.container_engine import Dockerd
 from tests.contract.runtimes.seen import first_line, text_of, until
-from tests.debian_image import debian_image
 
 from wildsage.core.errors import CannotStart, ClientFault, InternalFault, RuntimeRefused
 from wildsage.runtimes.base import LaunchSpec, Phase
@@ -197,23 +193,6 @@ async def test_without_an_engine(spec: LaunchSpec, tmp_path: Path) -> None:
     absent = Containers(Engine(str(tmp_path / "docker.sock")))
     with pytest.raises(InternalFault, match="container engine is out of reach"):
         await absent.launch(spec)
-
-
-@pytest.fixture
-def dockerd(debian: str) -> Iterator[Dockerd]:
-    """An engine that a test may stop; with the base image."""
-    folder = Path(tempfile.mkdtemp(prefix="wildsage-", dir="/run"))
-    own = Dockerd(folder)
-    try:
-        own.start("--live-restore")
-        assert debian_image(f"unix://{own.socket}") == debian
-        yield own
-    finally:
-        own.end()
-        for line in Path("/proc/self/mounts").read_text().splitlines():
-            if line.split()[1].startswith(f"{folder}/"):
-                subprocess.run(["umount", "--lazy", line.split()[1]], check=False)
-        shutil.rmtree(folder)
 
 
 async def test_the_engine_goes_and_comes_back(dockerd: Dockerd, spec: LaunchSpec, tmp_path: Path) -> None:

@@ -108,6 +108,10 @@ def container(spec: LaunchSpec, machine: Machine) -> Document:
         "LogConfig": {"Type": "json-file", "Config": {"max-size": _LOG_BYTES, "max-file": "2"}},
         "RestartPolicy": {"Name": "no"},
     }
+    if spec.joins is not None:
+        # Their addresses are fixed, so nobody need ask a name server, which not every engine has.
+        peers = ((name, ip) for name, ip in spec.joins["addresses"].items() if name != spec.hostname)
+        host["ExtraHosts"] = [f"{name}:{ip}" for name, ip in peers]
     if memory:
         host |= {"Memory": memory, "MemorySwap": memory}
     if gpus:
