@@ -69,7 +69,7 @@ def test_an_archive_depends_only_on_its_files(tmp_path: Path) -> None:
     (source / "a").touch()
     archives.pack([source], tmp_path / "two.tar.gz", never)
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
-    archives.unpack(tmp_path / "one.tar.gz", tmp_path / "target", URI, never)
+    archives.unpack(tmp_path / "one.tar.gz", tmp_path / "target", URI, archives.MOST_BYTES, never)
     assert sorted(path.relative_to(tmp_path / "target").as_posix() for path in (tmp_path / "target").rglob("*")) == [
         "a",
         "link",
@@ -86,20 +86,20 @@ def test_names_in_an_archive_cannot_lead_out(tmp_path: Path, name: str) -> None:
         info.size = 1
         tar.addfile(info, io.BytesIO(b"x"))
     if name.startswith("/"):
-        archives.unpack(archive, tmp_path / "target", URI, never)
+        archives.unpack(archive, tmp_path / "target", URI, archives.MOST_BYTES, never)
         assert (tmp_path / "target" / "etc" / "out").exists()
     else:
         with pytest.raises(ClientFault, match="cannot be unpacked"):
-            archives.unpack(archive, tmp_path / "target", URI, never)
+            archives.unpack(archive, tmp_path / "target", URI, archives.MOST_BYTES, never)
 
 
 def test_what_is_no_archive_fails_in_words(tmp_path: Path) -> None:
     (tmp_path / "not.tar.gz").write_bytes(b"hello")
     with pytest.raises(ClientFault, match=r"some.tar.gz cannot be unpacked: the object \(5 bytes\) is not a tar.gz"):
-        archives.unpack(tmp_path / "not.tar.gz", tmp_path / "target", URI, never)
+        archives.unpack(tmp_path / "not.tar.gz", tmp_path / "target", URI, archives.MOST_BYTES, never)
     (tmp_path / "empty.tar.gz").write_bytes(b"")
     with pytest.raises(ClientFault, match="the object is empty"):
-        archives.unpack(tmp_path / "empty.tar.gz", tmp_path / "target", URI, never)
+        archives.unpack(tmp_path / "empty.tar.gz", tmp_path / "target", URI, archives.MOST_BYTES, never)
 
 
 def test_a_damaged_archive_fails_in_words_wherever_the_damage_is(tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ def test_a_damaged_archive_fails_in_words_wherever_the_damage_is(tmp_path: Path)
     for at in (20, 5_000, len(whole) // 2, len(whole) - 6):
         (tmp_path / "bad.tar.gz").write_bytes(whole[:at] + b"\xff" * 500 + whole[at + 500 :])
         with pytest.raises(ClientFault, match="is damaged or incomplete"):
-            archives.unpack(tmp_path / "bad.tar.gz", tmp_path / "target", URI, never)
+            archives.unpack(tmp_path / "bad.tar.gz", tmp_path / "target", URI, archives.MOST_BYTES, never)
     for size in (3, 11, 5_000, len(whole) - 9):
         (tmp_path / "bad.tar.gz").write_bytes(whole[:size])
         with pytest.raises(ClientFault, match="is damaged or incomplete"):
-            archives.unpack(tmp_path / "bad.tar.gz", tmp_path / "target", URI, never)
+            archives.unpack(tmp_path / "bad.tar.gz", tmp_path / "target", URI, archives.MOST_BYTES, never)
 
 
 def test_a_model_of_many_folders_is_packed(tmp_path: Path) -> None:

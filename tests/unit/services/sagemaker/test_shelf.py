@@ -9,6 +9,7 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,19 @@ import pytest
 
 from wildsage.core import trees
 from wildsage.core.caller import Caller
-from wildsage.core.clock import SystemClock
+from wildsage.core.clock import ManualClock, SystemClock
 from wildsage.core.errors import ApiError
 from wildsage.core.settings import DataDir
 from wildsage.services.sagemaker.endpoints.multimodel import shelf as shelves
 from wildsage.services.sagemaker.endpoints.multimodel.container import Container
-from wildsage.services.sagemaker.endpoints.multimodel.shelf import Shelf, Source, Unloadable, name_of
+from wildsage.services.sagemaker.endpoints.multimodel.shelf import Common, Shelf, Source, Unloadable, name_of
+from wildsage.services.sagemaker.endpoints.multimodel.turns import Turns
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.instance.places import Location
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.store.codec import Document
 from wildsage.wire.http.client import Client
+from wildsage.wire.http.client_connection import AnswerLost
 from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.http.server import start_server
 
@@ -39,6 +42,7 @@ class World:
     """A bucket (``objects``) and somebody else's container, which has room for ``room`` models.
 
     ``found``: TargetModel → whether it was whole when the container was last told to load it.
+    ``deadly``: those at which it hangs up; ``together``: how many it had to load each time that it did.
     """
 
     folder: Path
@@ -50,6 +54,10 @@ class World:
     broken: bool = False
     measured: Counter[str] = field(default_factory=Counter)
     found: dict[str, bool] = field(default_factory=dict)
+    common: Common = field(default_factory=lambda: Common(SystemClock()))
+    deadly: set[str] = field(default_factory=set)
+    together: list[int] = field(default_factory=list)
+    loading: int = 0
 
     async def call(
         self, caller: Caller, region: str, service: str, operation: str, params: Mapping[str, Any]
@@ -82,6 +90,12 @@ class World:
         self.found[(place / "target").read_text()] = (place / "model" / "weights").exists()
         if name in self.loaded:
             return Response(409, [], b"{}")
+        self.loading += 1
+        await asyncio.sleep(0.05)
+        self.loading -= 1
+        if (place / "target").read_text() in self.deadly:
+            self.together.append(self.loading + 1)
+            return Response(200, [("content-length", "9")], _breaks_off())
         if self.broken:
             return Response(500, [], b"broken")
         if len(self.loaded) >= self.room:
@@ -97,7 +111,7 @@ class World:
         def measure(name: str, seconds: float) -> None:
             self.measured[name] += 1
 
-        return Shelf(self.folder / "models", Container(self.client, address), routers, SystemClock(), measure)
+        return Shelf(self.folder / "models", Container(self.client, address), routers, self.common, measure)
 
     @property
     def source(self) -> Source:
@@ -108,6 +122,11 @@ class World:
 
     def in_memory(self, *targets: str) -> list[bool]:
         return [name_of(target) in self.loaded for target in targets]
+
+
+async def _breaks_off() -> AsyncIterator[bytes]:
+    yield b"{"
+    raise ConnectionError("the container ends")
 
 
 @pytest.fixture
@@ -219,3 +238,69 @@ async def test_what_a_kill_left_of_a_removal_is_no_model(world: World, monkeypat
     await world.shelf().load("a", world.source)
     assert world.fetched["models/a"] == 2
     assert world.on_disk("a") == [True]
+
+
+async def _loaded_at_last(world: World, target: str, shelf: Shelf | None = None) -> int:
+    """As routers ask, again and again, each time a new instance; how often until it is loaded. Raises Unloadable."""
+    for number in range(1, 10):
+        with suppress(AnswerLost):
+            await (shelf or world.shelf()).load(target, world.source)
+            return number
+    raise AssertionError("it is tried for ever")
+
+
+async def test_a_model_that_ends_its_container_is_given_up(world: World) -> None:
+    world.deadly = {"a"}
+    with pytest.raises(Unloadable, match="ended twice while it loaded the model a"):
+        await _loaded_at_last(world, "a")
+    assert world.together == [1, 1]
+    with pytest.raises(Unloadable, match="not tried again for 300 seconds"):
+        await world.shelf().load("a", world.source)
+    assert len(world.together) == 2
+    assert await _loaded_at_last(world, "b") == 1
+
+
+async def test_only_the_model_that_ends_its_container_is_blamed(world: World) -> None:
+    """Those that were loaded beside it are tried again."""
+    world.deadly, world.room = {"a"}, 4
+    shelf = world.shelf()
+    targets = ("a", "b", "c")
+    found = await asyncio.gather(*(shelf.load(each, world.source) for each in targets), return_exceptions=True)
+    assert [isinstance(each, AnswerLost) for each in found] == [True, False, False]
+    world.loaded.clear()
+    tried = await asyncio.gather(*(_loaded_at_last(world, each, shelf) for each in targets), return_exceptions=True)
+    assert isinstance(tried[0], Unloadable)
+    assert tried[1:] == [1, 1]
+    assert world.together[-1] == 1, "a suspect has the container to itself"
+
+
+async def test_models_that_do_not_fit_on_the_volume(world: World) -> None:
+    source = Source(world.source.prefix, world.source.transfers, 1000)
+    with pytest.raises(ApiError, match="does not fit: unpacked it has more than"):
+        await world.shelf().load("a", source)
+    assert not any((world.folder / "models").iterdir())
+
+
+async def test_turns_that_take_long_count_no_more() -> None:
+    clock = ManualClock()
+    turns, order = Turns(1, 20.0, clock), []
+    never = asyncio.Event()
+
+    async def work(name: str, done: asyncio.Event) -> None:
+        async with turns.one():
+            order.append(name)
+            await done.wait()
+
+    over = asyncio.Event()
+    over.set()
+    tasks = [asyncio.create_task(work("hangs", never)), asyncio.create_task(work("next", over))]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await clock.advance(19.0)
+    assert order == ["hangs"]
+    await clock.advance(2.0)
+    await tasks[1]
+    assert order == ["hangs", "next"]
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await work("last", over)

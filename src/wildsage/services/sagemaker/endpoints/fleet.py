@@ -24,6 +24,7 @@ from typing import Any
 from wildsage.core.routes import LEAST_OUTSTANDING
 from wildsage.services.sagemaker.endpointconfigs.serverless import config_of
 from wildsage.services.sagemaker.endpoints.rollout import Place, Rollout
+from wildsage.services.sagemaker.instance import archives
 from wildsage.services.sagemaker.models.containers import Container, containers_of, mode_of
 from wildsage.store.codec import Document
 
@@ -63,6 +64,12 @@ class Variant:
     def serverless(self) -> Document | None:
         """Its ServerlessConfig; it then has a single instance, whose workers come and go by themselves."""
         return config_of(self.document)
+
+    @property
+    def volume(self) -> int:
+        """Bytes that an unpacked model may have: VolumeSizeInGB, or as much as that may be."""
+        size = self.document.get("VolumeSizeInGB")
+        return size << 30 if size else archives.MOST_BYTES
 
     @property
     def startup_timeout(self) -> float:

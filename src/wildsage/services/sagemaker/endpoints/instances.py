@@ -99,6 +99,7 @@ class Instances:
                 memory_bytes=0 if config is None else serverless.memory_bytes(config),
                 shares=config is not None,
                 called=f"the model container for variant {variant.name}",
+                volume_bytes=variant.volume,
             )
             for container in variant.containers
         ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import errno
 import gzip
 import lzma
 import os
+import shutil
 import stat
 import tarfile
 import zlib
@@ -18,6 +20,12 @@ from wildsage.services.sagemaker.instance.threads import Stopped, check
 # A model is packed once and waited for; level 1 is four times as quick as the default and loses little on weights.
 _LEVEL = 1
 _CHUNK = 1 << 20
+MOST_BYTES = 512 << 30
+"""Of what an archive holds; as much as the volume of an instance may have (ProductionVariant, VolumeSizeInGB)."""
+_SPARE_BYTES = 256 << 20
+"""Of the disk, which stay free."""
+_LEAST = 4096  # what a file takes, be it empty
+_WORTH_A_LOOK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
@@ -76,20 +84,25 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
         tar.addfile(info)
 
 
-def unpack(archive: Path, folder: Path, uri: str, stopped: Stopped) -> None:
+def unpack(archive: Path, folder: Path, uri: str, most: int, stopped: Stopped) -> None:
     """Unpacks a tar, compressed or not, that came from ``uri``; raises OSError for the disk's doing.
 
-    Raises ClientFault for what is no tar, is damaged, or has names that lead out of ``folder``.
+    Raises ClientFault for what is no tar, is damaged, has names that lead out of ``folder``, or over ``most`` bytes.
     The rules are those of Python's "data" filter (PEP 706): no links that lead out, no devices, nobody's ownership.
     """
     folder.mkdir(parents=True, exist_ok=True)
     place = folder.resolve()
+    left = most
     try:
         with tarfile.open(archive, "r:*") as tar:
             # Python has no filters before 3.11.4 (Debian 12 has 3.11.2); where it has, ours has done it all.
             tar.extraction_filter = lambda member, _: member
             for member in tar:
                 check(stopped)
+                left -= max(member.size, _LEAST)
+                if left < 0:
+                    raise _Refused(member, f"does not fit: unpacked it has more than {most / (1 << 30):g} GiB")
+                _keep_spare(folder, member.size)
                 tar.extract(_permitted(member, place), folder)
             while tar.fileobj is not None and tar.fileobj.read(_CHUNK):
                 check(stopped)  # the checksum is behind the last member, and only who reads on gets to it
@@ -97,6 +110,12 @@ def unpack(archive: Path, folder: Path, uri: str, stopped: Stopped) -> None:
         raise ClientFault(f"ClientError: {uri} cannot be unpacked: {error}") from error
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, ValueError) as error:
         raise ClientFault(f"ClientError: {uri} cannot be unpacked: {_damage(archive, error)}") from error
+
+
+def _keep_spare(folder: Path, size: int) -> None:
+    """Raises OSError where a file of that size would take the last of the disk, which the server itself needs."""
+    if size > _WORTH_A_LOOK and shutil.disk_usage(folder).free - size < _SPARE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 class _Refused(Exception):

@@ -62,7 +62,7 @@ async def _unpack(place: Placement, transfers: Transfers, source: Location, fold
         await transfers.download(source, archive)
     except ApiError as error:
         raise _failed(place, str(source), error) from error
-    await in_thread(partial(archives.unpack, archive, folder, str(source)))
+    await in_thread(partial(archives.unpack, archive, folder, str(source), place.volume_bytes))
     archive.unlink()
 
 

@@ -14,7 +14,7 @@ from wildsage.core.errors import ClientFault
 from wildsage.core.settings import Settings
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount
 from wildsage.runtimes.instances import lookup
-from wildsage.services.sagemaker.instance import networks, surroundings
+from wildsage.services.sagemaker.instance import archives, networks, surroundings
 from wildsage.services.sagemaker.instance.images import Software
 from wildsage.services.sagemaker.models.containers import SUBMIT_DIRECTORY, Container
 from wildsage.store.codec import Document
@@ -34,7 +34,7 @@ class Placement:
     and ``memory_bytes`` are its limit. ``directory``: its own. ``variables``: set after those of the container's
     definition, and rather than these: a transform job's Environment. ``shares``: it has its
     framework in memory together with other containers, where that can be. ``called``: what it is called where it
-    cannot be started.
+    cannot be started. ``volume_bytes``: what its model may have, unpacked.
     """
 
     arn: str
@@ -47,6 +47,7 @@ class Placement:
     memory_bytes: int = 0
     shares: bool = False
     called: str = "the model container"
+    volume_bytes: int = archives.MOST_BYTES
 
     @property
     def isolated(self) -> bool:

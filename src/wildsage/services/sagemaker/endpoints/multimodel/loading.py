@@ -21,7 +21,8 @@ from wildsage.services.sagemaker.endpoints.fleet import Instance, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.endpoints.multimodel.container import Container
 from wildsage.services.sagemaker.endpoints.multimodel.counting import Counting
-from wildsage.services.sagemaker.endpoints.multimodel.shelf import Shelf, Source, Unloadable
+from wildsage.services.sagemaker.endpoints.multimodel.shelf import Common, Shelf, Source, Unloadable
+from wildsage.services.sagemaker.endpoints.multimodel.turns import Turns
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.instance import roles
 from wildsage.services.sagemaker.instance.places import parse
@@ -36,8 +37,9 @@ from wildsage.wire.http.server import start_server
 log = logging.getLogger(__name__)
 
 _MOST_BYTES = 64 * 1024
-_AT_ONCE = 16
-"""Models of one instance that are fetched and loaded at a time; the rest waits for its turn."""
+_AT_ONCE, _TURN_SECONDS = 16, 20.0
+"""Models of one instance that are fetched and loaded at a time; the rest waits for its turn. What takes longer goes on,
+and counts no more: models that never come to be loaded must not keep others from it."""
 
 _Answer = tuple[int, dict[str, Any]]
 
@@ -57,7 +59,8 @@ class Loading:
         self._routers = routers
         self._client = client
         self._counting = counting
-        self._shelves: dict[str, tuple[Shelf, asyncio.Semaphore]] = {}
+        self._shelves: dict[str, tuple[Shelf, Turns]] = {}
+        self._common: dict[tuple[Key, str, str], Common] = {}
 
     async def run(self) -> None:
         """Answers until cancelled."""
@@ -81,10 +84,10 @@ class Loading:
         found = await self._find(question)
         if found is None:
             return 404, {}
-        shelf, turn = self._shelf(found)
+        shelf, turns = self._shelf(found)
         try:
             source = await self._source(found)
-            async with turn:
+            async with turns.one():
                 address, path = await shelf.load(question["model"], source)
         except Unloadable as error:
             return 424, {"status": error.answer.status, "body": error.answer.body.decode(errors="replace")}
@@ -123,18 +126,20 @@ class Loading:
         variant = state.variant_of(instance)
         return None if variant is None else _Found(key, instance, variant)
 
-    def _shelf(self, found: _Found) -> tuple[Shelf, asyncio.Semaphore]:
+    def _shelf(self, found: _Found) -> tuple[Shelf, Turns]:
         known = self._shelves.get(found.instance.id)
         if known is None:
             self._prune()
+            clock, variant = self._platform.clock, found.variant
+            one = (found.endpoint, variant.name, str(variant.model["ModelName"]))
             shelf = Shelf(
                 self._folder(found.instance),
                 Container(self._client, found.instance.address),
                 self._routers,
-                self._platform.clock,
-                self._counting.of(found.endpoint, found.variant.name),
+                self._common.setdefault(one, Common(clock)),
+                self._counting.of(found.endpoint, variant.name),
             )
-            known = self._shelves[found.instance.id] = (shelf, asyncio.Semaphore(_AT_ONCE))
+            known = self._shelves[found.instance.id] = (shelf, Turns(_AT_ONCE, _TURN_SECONDS, clock))
         return known
 
     def _prune(self) -> None:
@@ -150,4 +155,6 @@ class Loading:
         model = found.variant.model
         caller = await roles.assume(self._platform, model["ExecutionRoleArn"])
         prefix = found.variant.containers[0].data.uri
-        return Source(parse(prefix), Transfers(self._platform.calls, caller, found.endpoint.region))
+        return Source(
+            parse(prefix), Transfers(self._platform.calls, caller, found.endpoint.region), found.variant.volume
+        )

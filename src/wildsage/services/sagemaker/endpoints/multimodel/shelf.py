@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,11 +17,12 @@ from wildsage.core import trees
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.runtimes.base import Inside
+from wildsage.services.sagemaker.endpoints.multimodel.blame import Blame, GivenUp, Hands
 from wildsage.services.sagemaker.endpoints.multimodel.container import LOADED, NO_MEMORY, Answer, Container
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.instance import archives
 from wildsage.services.sagemaker.instance.places import Location
-from wildsage.services.sagemaker.instance.threads import in_thread
+from wildsage.services.sagemaker.instance.threads import Stopped, in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
 from wildsage.services.sagemaker.models.launch import MODELS
 
@@ -28,6 +30,9 @@ _ARCHIVE, _TARGET, _HALF = "download.tar.gz", "target", ".half"
 _FRESH_SECONDS = 1.0
 """A model just loaded is about to be asked: it is the last to go until then."""
 _PAUSE_SECONDS, _LONGEST_SECONDS = 0.02, 360.0
+_FETCHED_AT_ONCE = max(2, (os.cpu_count() or 1) // 2)
+"""Models of one variant; control has four threads more than processors, for all that there is to do."""
+_ENDED = 500
 _SPARE_BYTES = 1 << 30
 """With less free on the disk, what is not loaded goes."""
 
@@ -53,10 +58,23 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the models of an endpoint lie: ``prefix``, read as the model's role."""
+    """Where the models of an endpoint lie: ``prefix``, read as the model's role.
+
+    ``most``: bytes that one may have, unpacked.
+    """
 
     prefix: Location
     transfers: Transfers
+    most: int = archives.MOST_BYTES
+
+
+class Common:
+    """What the instances of a variant have in common. ``fetching``: who puts a model on a disk, in a thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.blame = Blame(clock)
+        self.fetching = asyncio.Semaphore(_FETCHED_AT_ONCE)
 
 
 def name_of(target: str) -> str:
@@ -70,11 +88,13 @@ class Shelf:
     ``folder``: where they lie. ``loaded``: TargetModel → when it was loaded (monotonic).
     """
 
-    def __init__(self, folder: Path, container: Container, routers: Routers, clock: Clock, measure: Measure) -> None:
+    def __init__(self, folder: Path, container: Container, routers: Routers, common: Common, measure: Measure) -> None:
         self.folder = folder
         self._container = container
         self._routers = routers
-        self._clock = clock
+        self._clock = common.clock
+        self._fetching = common.fetching
+        self._hands = Hands(common.blame)
         self._measure = measure
         self._turns: dict[str, _Turn] = {}
         self._evicting = asyncio.Lock()
@@ -99,7 +119,7 @@ class Shelf:
         async with self._turn(target):
             if await self._released(target):
                 await self._take_out(target)
-                await in_thread(lambda _: _discard(self._place(target)))
+                await in_thread(partial(_discard, self._place(target)))
 
     def forget(self) -> None:
         """The container is asked again what is loaded: what was heard of it last is in doubt."""
@@ -128,14 +148,15 @@ class Shelf:
         place = self._place(target)
         if (place / "model").is_dir():
             return
-        began = self._clock.monotonic()
-        await self._make_room()
-        try:
-            await self._download(target, source, place)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not await self._clear():
-                raise
-            await self._download(target, source, place)
+        async with self._fetching:
+            began = self._clock.monotonic()
+            await self._make_room()
+            try:
+                await self._download(target, source, place)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not await self._clear():
+                    raise
+                await self._download(target, source, place)
         self._measure("ModelDownloadingTime", self._clock.monotonic() - began)
 
     async def _download(self, target: str, source: Source, place: Path) -> None:
@@ -144,7 +165,7 @@ class Shelf:
         await in_thread(lambda _: _begin(half, target))
         try:
             await source.transfers.download(at, half / _ARCHIVE)
-            await in_thread(partial(archives.unpack, half / _ARCHIVE, half / "model", str(at)))
+            await in_thread(partial(archives.unpack, half / _ARCHIVE, half / "model", str(at), source.most))
         except ApiError as error:
             raise _not_downloaded(at, error) from error
         except ClientFault as error:
@@ -165,7 +186,7 @@ class Shelf:
             if target in await self._known() or target in self._turns:
                 continue
             async with self._turn(target):
-                await in_thread(lambda _, place=place: _discard(place))  # type: ignore[misc]
+                await in_thread(partial(_discard, place))
             cleared = True
         return cleared
 
@@ -179,19 +200,27 @@ class Shelf:
         await self._known()  # what is there already is older than this one
         while True:
             asked = self._clock.monotonic()
-            answer = await self._container.load(name, url, target)
+            answer = await self._told(name, url, target)
             if answer.status in LOADED:
                 break
             late = self._clock.monotonic() - began > _LONGEST_SECONDS
             if answer.status != NO_MEMORY or late or not await self._evict(target):
                 (await self._known()).pop(target, None)
                 if answer.status != NO_MEMORY:  # the next try gets what is in S3 by then
-                    await in_thread(lambda _: _discard(self._place(target)))
+                    await in_thread(partial(_discard, self._place(target)))
                 raise Unloadable(answer)
         if answer.status == LOADED[0]:
             self._measure("ModelLoadingTime", self._clock.monotonic() - asked)
         (await self._known())[target] = self._clock.monotonic()
         return self._container.place_of(name, answer)
+
+    async def _told(self, name: str, url: str, target: str) -> Answer:
+        """What the container says of it."""
+        try:
+            async with self._hands.loading(target):
+                return await self._container.load(name, url, target)
+        except GivenUp as error:
+            return Answer(_ENDED, str(error).encode())
 
     async def _known(self) -> dict[str, float]:
         if self.loaded is None:
@@ -268,7 +297,7 @@ def _half(place: Path) -> Path:
     return place.with_name(f"{place.name}{_HALF}")
 
 
-def _discard(place: Path) -> None:
+def _discard(place: Path, _stopped: Stopped) -> None:
     """At once it is no model; a kill may leave something of it, which is not taken for one."""
     half = _half(place)
     trees.remove(half)

@@ -74,5 +74,5 @@ async def _stage_code(job: Job, transfers: Transfers, folder: Path) -> None:
             f"ClientError: The source code at {uri} (hyperparameter sagemaker_submit_directory) cannot be downloaded: "
             f"{error.message} ({error.code})"
         ) from error
-    await in_thread(partial(archives.unpack, archive, folder, uri))
+    await in_thread(partial(archives.unpack, archive, folder, uri, archives.MOST_BYTES))
     archive.unlink()
