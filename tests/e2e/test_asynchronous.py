@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +136,14 @@ def answered(server: Server, asked: dict[str, str], prefix: str = "one/") -> Non
         assert s3.get_object(Bucket=ANSWERS, Key=key)["Body"].read().decode() == asked[uri]
 
 
+def _so_many(server: Server, count: int) -> bool:
+    return len(versions(server, "one/")) >= count
+
+
 def test_control_is_killed_with_a_backlog(host: Server, endpoint: str) -> None:
     asked = ask(host, endpoint, 200, 0.01)
     for part in (20, 100):
-        until(lambda part=part: len(versions(host, "one/")) >= part)  # type: ignore[misc]
+        until(partial(_so_many, host, part))
         kill_control(host)
     answered(host, asked)
     assert not versions(host, "one-failed/")

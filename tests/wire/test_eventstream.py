@@ -14,6 +14,7 @@ from botocore.eventstream import EventStreamBuffer
 
 from wildsage.core.errors import ApiError
 from wildsage.wire.eventstream import BadFrame, Decoder, Message, Value, encode
+from wildsage.wire.http.client import gathered
 from wildsage.wire.http.messages import Response
 from wildsage.wire.model import Operation, load
 from wildsage.wire.protocols import protocol_named
@@ -78,8 +79,7 @@ async def _events(*events: dict[str, Any], error: ApiError | None = None) -> Asy
 
 
 async def _bytes(response: Response) -> bytes:
-    assert not isinstance(response.body, bytes)
-    return b"".join([chunk async for chunk in response.body])  # type: ignore[union-attr]
+    return await gathered(response, 1 << 30)
 
 
 CASES = [

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.conftest import Server
 from wildsage.wire import sigv4
-from wildsage.wire.http.client import Client
+from wildsage.wire.http.client import Client, gathered
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.sigv4 import Credentials
 
@@ -62,8 +62,7 @@ class Lanes:
         request.headers += options.get("unsigned", [])
         control = f"unix:{self.server.data / 'run' / 'control.sock'}"
         response = await self.client.send(control if direct else f"tcp:{self.host}", request)
-        if not isinstance(response.body, bytes):
-            response.body = b"".join([chunk async for chunk in response.body])  # type: ignore[union-attr]
+        response.body = await gathered(response, 1 << 30)
         return response
 
     async def answered(self) -> int:

@@ -12,9 +12,9 @@ from typing import Any
 
 from tests.unit.toolkit_serve.served import Served, serving, start, until
 
-from wildsage.wire.http.client import Client
+from wildsage.wire.http.client import Client, gathered
 from wildsage.wire.http.client_connection import Unreachable
-from wildsage.wire.http.messages import BytesBody, Request, Response
+from wildsage.wire.http.messages import BytesBody, Request
 
 SCRIPT = """
 import json, os, time
@@ -39,6 +39,8 @@ def input_fn(body, content_type): return json.loads(body)
 def predict_fn(data, model):
     if data == "die":
         os._exit(3)
+    if data == "pieces":
+        return data
     if isinstance(data, str):
         return [len(data)]
     if isinstance(data, dict):  # waits for another process to come
@@ -47,7 +49,10 @@ def predict_fn(data, model):
             time.sleep(0.01)
         return os.getpid()
     return [each * model[0] for each in data]
-def output_fn(prediction, accept): return json.dumps(prediction)
+def output_fn(prediction, accept):
+    if prediction == "pieces":
+        return iter(["[1, ", "2]"])
+    return json.dumps(prediction)
 """
 
 
@@ -76,13 +81,7 @@ async def ask(served: Served, method: str, path: str, body: object = None) -> tu
     data = b"" if body is None else json.dumps(body).encode()
     headers = [("host", "localhost"), ("content-length", str(len(data))), ("content-type", "application/json")]
     response = await served.client.send(served.address, Request(method, path, headers, BytesBody(data)), 60)
-    return response.status, json.loads(await text_of(response) or b"null")
-
-
-async def text_of(response: Response) -> bytes:
-    if isinstance(response.body, bytes):
-        return response.body
-    return b"".join([piece async for piece in response.body])  # type: ignore[union-attr]
+    return response.status, json.loads(await gathered(response, 1 << 30) or b"null")
 
 
 async def load(served: Served, folder: Path, name: str, factor: str, held: int = 0) -> tuple[int, Any]:
@@ -117,7 +116,7 @@ async def test_a_model_answers_at_its_own_socket(tmp_path: Path) -> None:
         body = b"[5]"
         headers = [("host", "a"), ("content-length", "3"), ("content-type", "application/json")]
         response = await served.client.send(own, Request("POST", "/invocations", headers, BytesBody(body)), 30)
-        assert (response.status, await text_of(response)) == (200, b"[10.0]")
+        assert (response.status, await gathered(response, 1 << 30)) == (200, b"[10.0]")
 
 
 async def test_a_model_of_several_processes_answers_several_at_a_time(tmp_path: Path) -> None:
@@ -129,6 +128,12 @@ async def test_a_model_of_several_processes_answers_several_at_a_time(tmp_path: 
         assert len({pid for _, pid in found}) == 2
         assert (await ask(served, "DELETE", "/models/a"))[0] == 200
         await until(lambda: not any(Path(f"/proc/{pid}").exists() for _, pid in found))
+
+
+async def test_an_answer_in_pieces_passes_through_the_front(tmp_path: Path) -> None:
+    async with many(tmp_path) as served:
+        assert (await load(served, tmp_path, "a", "2"))[0] == 200
+        assert await ask(served, "POST", "/models/a/invoke", "pieces") == (200, [1, 2])
 
 
 async def test_a_large_body_passes_through_the_front(tmp_path: Path) -> None:
@@ -172,7 +177,7 @@ async def test_a_model_whose_process_dies_can_be_loaded_again(tmp_path: Path) ->
 async def ask_text(served: Served, path: str, body: bytes) -> tuple[int, bytes]:
     headers = [("host", "localhost"), ("content-length", str(len(body))), ("content-type", "application/json")]
     response = await served.client.send(served.address, Request("POST", path, headers, BytesBody(body)), 60)
-    return response.status, await text_of(response)
+    return response.status, await gathered(response, 1 << 30)
 
 
 async def until_status(served: Served, path: str, status: int) -> None:

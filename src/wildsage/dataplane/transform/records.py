@@ -6,6 +6,7 @@ Sources: API reference, TransformInput.SplitType; dmlc-core ``recordio.h``; Tens
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -94,7 +95,7 @@ class Whole:
             yield Record(data, data)
 
 
-class _Framed:
+class _Framed(ABC):
     """Records that say how long they are."""
 
     name = ""
@@ -124,12 +125,13 @@ class _Framed:
             raise Malformed(f"it ends within a {self.name} record")
         yield from ()
 
+    @abstractmethod
     def _size(self, buffer: bytearray, at: int) -> tuple[int, int]:
         """Of the record at ``at``: its bytes, and those with all that is around it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _record(self, framed: bytes, size: int) -> Record | None:
-        raise NotImplementedError
+        """What is in it; None where more belongs to it."""
 
 
 class RecordIO(_Framed):

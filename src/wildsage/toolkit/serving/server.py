@@ -18,7 +18,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 
 from . import algorithms, script, supervisor
-from .http import Answer, Handle, Loop, Request
+from .http import Answer, Handle, Request
+from .loops import Serving
 from .multimodel import learning
 from .multimodel.front import Front
 from .serverless.start import serve, terms_of
@@ -60,7 +61,7 @@ def main() -> int:
         return serve(listener, terms, lambda: _routes(_load(framework, place)))
 
     def work(parent: int, ready: Callable[[], None]) -> None:
-        loop = Loop(listener, parent, _routes(_load(framework, place)))
+        loop = Serving(listener, parent, _routes(_load(framework, place)))
         ready()
         loop.run()
 

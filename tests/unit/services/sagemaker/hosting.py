@@ -17,7 +17,7 @@ from wildsage.services.sagemaker.endpoints.fleet import Instance
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
-from wildsage.wire.http.client import Client
+from wildsage.wire.http.client import Client, gathered
 from wildsage.wire.http.messages import BytesBody, Request
 
 ACCOUNT = "000000000000"
@@ -154,7 +154,7 @@ async def ask(address: str, data: list[float]) -> Any:
     headers = [("host", "x"), ("content-type", "application/json"), ("content-length", str(len(body)))]
     client = Client()
     response = await client.send(address, Request("POST", "/invocations", headers, BytesBody(body)))
-    answer = response.body if isinstance(response.body, bytes) else b"".join([chunk async for chunk in response.body])  # type: ignore[union-attr]
+    answer = await gathered(response, 1 << 30)
     client.close()
     assert response.status == 200, answer
     return json.loads(answer)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any, BinaryIO
 
@@ -168,7 +169,7 @@ class Answering:
                 return BytesBody(source) if isinstance(source, bytes) else Pieces(source), headers, None
             try:
                 if length <= _SMALL:
-                    return BytesBody(await in_thread(lambda _, source=source: read(source))), headers, None  # type: ignore[misc]
+                    return BytesBody(await in_thread(partial(read, source))), headers, None
                 file = open(source.path, "rb")  # noqa: SIM115, ASYNC230 - closed by the caller, and of this machine
             except FileNotFoundError:
                 if last:  # overwritten between the answer and the open: the next answer names the new bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from wildsage.services.sagemaker.asynchronous.notices import MOST_INCLUDED
+from wildsage.services.sagemaker.instance.threads import Stopped
 from wildsage.wire.http.client import forgo, pieces
 from wildsage.wire.http.client_connection import AnswerLost
 from wildsage.wire.http.messages import BodyTooLarge, ClientGone, FileBody, Headers, Response
@@ -68,7 +69,7 @@ def described(kind: str | None, length: int) -> Headers:
     return [("content-type", kind or "application/octet-stream"), ("content-length", str(length))]
 
 
-def read(source: FileBody) -> bytes:
+def read(source: FileBody, _stopped: Stopped) -> bytes:
     with open(source.path, "rb") as file:
         file.seek(source.offset)
         return file.read(source.length)

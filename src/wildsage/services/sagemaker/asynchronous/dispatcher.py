@@ -42,6 +42,7 @@ _LOOK_SECONDS = 1.0
 _JUST_BEFORE = 0.5
 """A look at a full minute is about the minute that ends there."""
 _EXPIRED = "ClientError: The request expired: it was in the queue for longer than its RequestTTLSeconds."
+_BROKEN = "InternalServerError: The request could not be handled ({}); the server's own log says more. Send it again."
 _LOST = "InternalServerError: The model container was lost amid the request {} times: {}"
 
 
@@ -71,7 +72,7 @@ class Dispatcher:
         for each in endpoints:
             try:
                 hosts = hosts_of(each)
-            except Exception:
+            except Exception:  # whatever it is: the other endpoints' instances must be known all the same
                 log.exception("endpoint %s: what is kept of it is not understood", each.key.name)
                 continue
             if hosts is not None:
@@ -144,6 +145,9 @@ class Dispatcher:
             await self._over(request, hosts, place, attempt, began)
         except (Again, OSError) as error:
             await self._again(line, request, place, error, began)
+        except Exception as error:  # a fault of ours: another attempt would only come to the same
+            log.exception("request %s of endpoint %s", request.number, hosts.key.name)
+            await self._give_up(request, hosts, place, error, began)
         finally:
             slot.close()
             line.underway.discard(request.number)
@@ -169,6 +173,14 @@ class Dispatcher:
             return
         await self._platform.clock.sleep(_AGAIN_SECONDS)
         line.put_back(request)
+
+    async def _give_up(self, request: Queued, hosts: Hosts, place: Place, error: Exception, began: float) -> None:
+        attempt = Attempt(end=End(_BROKEN.format(type(error).__name__)))
+        try:
+            await self._over(request, hosts, place, attempt, began)
+        except Exception:  # it may be the very thing that failed; then there is a notice, but no object
+            log.exception("request %s of endpoint %s: why it failed", request.number, hosts.key.name)
+            await self._endings.settle(request, hosts, place, attempt, began)
 
     async def _over(self, request: Queued, hosts: Hosts, place: Place | None, attempt: Attempt, began: float) -> None:
         role = place.role if place else hosts.role

@@ -22,7 +22,8 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..http import Answer, Connection, Loop, Malformed, Request
+from ..http import Answer, Connection, Request
+from ..loops import Loop, Serving
 from ..supervisor import log
 from . import learning, model
 from .memory import Memory
@@ -46,15 +47,14 @@ class Front(Loop):
         workers: int,
         learns: bool,
         environ: Mapping[str, str],
-        loop: Looping = Loop,
+        loop: Looping = Serving,
     ) -> None:
         self._lifeline = os.pipe()  # models see its end when this process is gone; nothing is ever written to it
-        super().__init__(listener, self._lifeline[0], _no_handle)
+        super().__init__(listener, self._lifeline[0])
         self._origin = model.Front(folder, load, workers, self._let_go, self._lifeline[0], loop)
         self._learns = learns
         self._memory = Memory(environ)
         self._models: dict[str, Model] = {}
-        self._waiting: set[Connection] = set()
         signal.signal(signal.SIGCHLD, _noticed)
 
     def run(self) -> None:
@@ -75,35 +75,15 @@ class Front(Loop):
 
     # requests
 
-    def _answer(self, connection: Connection) -> None:
-        while not connection.unsent and not self._stopping and connection not in self._waiting:
-            try:
-                request = connection.take()
-            except Malformed as error:
-                connection.closing = True
-                self._send(connection, Answer(error.status, "", b""), False)
-                return
-            if request is None:
-                return
-            self._settled(connection)
-            answer = self._dispatch(connection, request)
-            if answer is None:
-                self._waiting.add(connection)
-            elif not self._send(connection, answer, request.method == "HEAD"):
-                return
+    def _dispatch(self, connection: Connection, request: Request) -> bool:
+        self._settled(connection)
+        answer = self._answered(connection, request)
+        if answer is None:
+            self._waiting.add(connection)
+            return True
+        return self._send(connection, answer, request.method == "HEAD")
 
-    def answer_later(self, connection: Connection, answer: Answer) -> None:
-        """To a request whose answer was not known at once; the client may have gone."""
-        self._waiting.discard(connection)
-        if self._connections.get(connection.sock.fileno()) is not connection:
-            return
-        try:
-            if self._send(connection, answer, False):
-                self._answer(connection)
-        except OSError:
-            self._close(connection)
-
-    def _dispatch(self, connection: Connection, request: Request) -> Answer | None:
+    def _answered(self, connection: Connection, request: Request) -> Answer | None:
         """The answer; None: it comes later."""
         path = request.target.partition("?")[0]
         method = request.method
@@ -259,10 +239,6 @@ def _read(told: bytes) -> dict[str, Any]:
 
 def _noticed(number: int, frame: object) -> None:
     """SIGCHLD only has to reach the wakeup descriptor."""
-
-
-def _no_handle(request: Request) -> Answer:
-    raise NotImplementedError("the front answers by itself")
 
 
 def _json(status: int, what: object) -> Answer:

@@ -13,7 +13,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..http import Connection, Handle, Loop
+from ..http import Connection, Handle
+from ..loops import Loop, Serving
 from . import learning
 
 # Load(url): the handle of the model in a folder. Raises whatever keeps it from being loaded.
@@ -36,7 +37,7 @@ class Front(NamedTuple):
     workers: int
     let_go: Callable[[], None]
     lifeline: int
-    loop: Looping = Loop
+    loop: Looping = Serving
 
 
 _MOST_WORDS = 4096

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from ..http import Answer, Connection, Request
+from ..http import Answer, Chunks, Connection, Request
 
 _CHUNK = 256 * 1024
 _PASSED_ON = ("content-type", "accept")
@@ -84,10 +84,13 @@ def _head(request: Request) -> bytes:
 
 
 def _answer(data: bytes) -> Answer:
-    """What a model's process sent until it closed."""
+    """What a model's process sent until it closed; pieces are put together."""
     head, end, body = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:])
-    if not end or len(body) != int(headers.get("content-length", "0")):
+    whole: bytes | None = body if len(body) == int(headers.get("content-length", "0")) else None
+    if headers.get("transfer-encoding") == "chunked":
+        whole = Chunks().take(bytearray(body))
+    if not end or whole is None:
         return Answer(502, "text/plain", b"The process of the model ended before its answer was whole.")
-    return Answer(int(lines[0].split(" ")[1]), headers.get("content-type", ""), body)
+    return Answer(int(lines[0].split(" ")[1]), headers.get("content-type", ""), whole)

@@ -8,7 +8,8 @@ import socket
 import time
 from contextlib import suppress
 
-from ..http import Answer, Connection, Handle, Loop
+from ..http import Answer, Connection, Handle
+from ..loops import Serving
 from .board import ANSWERING, BUSY, IDLE, Board
 
 FREE, LEFT = b"f", b"l"
@@ -18,7 +19,7 @@ SETUP = "x-wildsage-setup-us"
 """With a worker's first answer: microseconds from the request for it until it could serve."""
 
 
-class Worker(Loop):
+class Worker(Serving):
     """``channel``: to the pool, which sends connections.
 
     Asked to end, it leaves an open connection to the pool, so that no request that may be under way on it is lost.

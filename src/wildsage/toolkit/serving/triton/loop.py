@@ -8,7 +8,8 @@ import select
 import socket
 from collections import deque
 
-from ..http import Answer, Connection, Loop, Malformed, Request
+from ..http import Answer, Connection, Request
+from ..loops import Loop
 from .batching import Job, Outcome, Scheduler
 from .service import Ordered, Reply, Service
 
@@ -42,16 +43,15 @@ class LaterLoop(Loop):
     """Jobs are handed over after each round, so that requests that have come together run together."""
 
     def __init__(self, listener: socket.socket, parent: int, service: Service, mailbox: Mailbox) -> None:
-        super().__init__(listener, parent, _no_handle)
+        super().__init__(listener, parent)
         self._service = service
         self._mailbox = mailbox
-        self._waiting: dict[Job, Connection] = {}
-        self._busy: set[Connection] = set()
+        self._asked: dict[Job, Connection] = {}
         self._new: dict[Scheduler, list[Job]] = {}
         self.watch(mailbox.woken, self._collect)
 
     def run(self) -> None:
-        while not self._stopping or self._waiting:
+        while not self._stopping or self._asked:
             events = self._poll.poll(None if self._fresh is None else 0.02)
             if not events:
                 self._settled(self._fresh)
@@ -72,24 +72,15 @@ class LaterLoop(Loop):
         else:
             self._accept()
 
-    def _answer(self, connection: Connection) -> None:
-        while not connection.unsent and not self._stopping and connection not in self._busy:
-            try:
-                request = connection.take()
-            except Malformed as error:
-                connection.closing = True
-                self._send(connection, Answer(error.status, "", b""), False)
-                return
-            if request is None:
-                return
-            self._settled(connection)
-            begun = self._service.begin(request)
-            if isinstance(begun, Ordered):
-                self._busy.add(connection)
-                self._waiting[begun.job] = connection
-                self._new.setdefault(begun.scheduler, []).append(begun.job)
-            elif not self._reply(connection, begun, request.method == "HEAD"):
-                return
+    def _dispatch(self, connection: Connection, request: Request) -> bool:
+        self._settled(connection)
+        begun = self._service.begin(request)
+        if isinstance(begun, Ordered):
+            self._waiting.add(connection)
+            self._asked[begun.job] = connection
+            self._new.setdefault(begun.scheduler, []).append(begun.job)
+            return True
+        return self._reply(connection, begun, request.method == "HEAD")
 
     def _reply(self, connection: Connection, reply: Reply, head_only: bool) -> bool:
         self._extra = reply.extra
@@ -97,15 +88,10 @@ class LaterLoop(Loop):
 
     def _collect(self) -> None:
         for job, outcome in self._mailbox.take():
-            connection = self._waiting.pop(job)
-            self._busy.discard(connection)
-            if self._connections.get(connection.sock.fileno()) is not connection:
-                continue  # the client has gone
-            try:
-                if self._reply(connection, self._service.finish(job, outcome), False):
-                    self._answer(connection)
-            except OSError:
-                self._close(connection)
+            connection = self._asked.pop(job)
+            self._waiting.discard(connection)  # whose client may have gone
+            if self._connections.get(connection.sock.fileno()) is connection:
+                self.answer_later(connection, *self._service.finish(job, outcome))
 
 
 class Served:
@@ -126,7 +112,3 @@ class Served:
 
     def loop(self, listener: socket.socket, parent: int) -> Loop:
         return LaterLoop(listener, parent, self._service, self._mailbox)
-
-
-def _no_handle(request: Request) -> Answer:
-    raise NotImplementedError("this loop answers by itself")

@@ -9,7 +9,8 @@ import socket
 import urllib.parse
 from collections.abc import Callable
 
-from ..http import Answer, Connection, Loop, Malformed, Request
+from ..http import Answer, Connection, Request
+from ..loops import Loop
 
 _CHUNK = 256 * 1024
 _LOOK_SECONDS = 1.0
@@ -25,7 +26,7 @@ class ProxyLoop(Loop):
     def __init__(
         self, listener: socket.socket, parent: int, port: int, model: str, ended: Callable[[], int | None]
     ) -> None:
-        super().__init__(listener, parent, _no_handle)
+        super().__init__(listener, parent)
         self._port = port
         self._infer = f"/v2/models/{urllib.parse.quote(model, safe='')}/infer"
         self._ended = ended
@@ -49,20 +50,13 @@ class ProxyLoop(Loop):
         if self._ended() is not None:
             self._stopping = True
 
-    def _answer(self, connection: Connection) -> None:
-        while not connection.unsent and not self._stopping and connection not in self._busy:
-            try:
-                request = connection.take()
-            except Malformed as error:
-                connection.closing = True
-                self._send(connection, Answer(error.status, "", b""), False)
-                return
-            if request is None:
-                return
-            self._settled(connection)
-            answer = self._pass_on(connection, request)
-            if answer is not None and not self._send(connection, answer, request.method == "HEAD"):
-                return
+    def _dispatch(self, connection: Connection, request: Request) -> bool:
+        self._settled(connection)
+        answer = self._pass_on(connection, request)
+        if answer is None:
+            self._waiting.add(connection)
+            return True
+        return self._send(connection, answer, request.method == "HEAD")
 
     def _pass_on(self, connection: Connection, request: Request) -> Answer | None:
         """None: the answer comes later."""
@@ -100,14 +94,7 @@ class ProxyLoop(Loop):
         del self._busy[connection]
         if sock is not None:
             self._idle.append(sock)
-        if self._connections.get(connection.sock.fileno()) is not connection:
-            return  # the client has gone
-        self._extra = extra
-        try:
-            if self._send(connection, answer, False):
-                self._answer(connection)
-        except OSError:
-            self._close(connection)
+        self.answer_later(connection, answer, extra)
 
 
 class _Passing:
@@ -184,7 +171,3 @@ def _error(status: int, words: str) -> Answer:
 
 def _noticed(number: int, frame: object) -> None:
     """SIGCHLD only has to reach the wakeup descriptor."""
-
-
-def _no_handle(request: Request) -> Answer:
-    raise NotImplementedError("this loop answers by itself")

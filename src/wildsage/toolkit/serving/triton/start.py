@@ -15,7 +15,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 
 from .. import supervisor
-from ..http import Handle, Loop
+from ..http import Handle
+from ..loops import Loop
 from ..multimodel import learning
 from ..multimodel.front import Front
 from ..serverless.start import serve as serve_workers
