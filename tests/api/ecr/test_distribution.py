@@ -73,6 +73,7 @@ TABLE = [
     ("GET", "/referrers/x", 400, "DIGEST_INVALID"),
     ("DELETE", "/manifests/none", 404, "MANIFEST_UNKNOWN"),  # end-9
     ("GET", "/nothing", 404, "UNSUPPORTED"),
+    ("GET", f"/tags/list?{'x=1&' * 200}", 400, "UNSUPPORTED"),
 ]
 
 

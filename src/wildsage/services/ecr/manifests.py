@@ -110,5 +110,10 @@ def _list(document: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _text(document: Any, name: str) -> str:
+    """A member that is kept; empty where there is none."""
     found = document.get(name) if isinstance(document, Mapping) else None
-    return found if isinstance(found, str) else ""
+    if not isinstance(found, str):
+        return ""
+    if any("\ud800" <= letter <= "\udfff" for letter in found):
+        raise Malformed(f"its {name} is not valid Unicode")
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from wildsage.core import arn, paging
+from wildsage.core import paging
 from wildsage.core.clock import to_datetime
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
@@ -215,8 +215,3 @@ async def list_tags_for_resource(ctx: Context, request: Document) -> Document:
     if found is None:
         raise names.no_repository(key)
     return {"tags": tag_list(found.tags)}
-
-
-def arn_owner(resource: str) -> str:
-    """The account in an ARN."""
-    return arn.parse(resource).account

@@ -125,6 +125,7 @@ def test_what_a_manifest_says() -> None:
         manifest(mediaType=5),
         manifest(mediaType="text/html"),
         manifest(subject="x"),
+        manifest(artifactType="\ud800"),
         b" " * (manifests.MOST_BYTES + 1),
     ],
 )

@@ -14,7 +14,7 @@ from typing import Final
 from wildsage.core.errors import ApiError
 from wildsage.kit.context import Platform
 from wildsage.services.ecr import tokens
-from wildsage.services.ecr.distribution import blobs, manifests, paths, refusals
+from wildsage.services.ecr.distribution import blobs, listings, manifests, paths, refusals
 from wildsage.services.ecr.distribution.asking import Asking, BytesWanted, Permit
 from wildsage.services.ecr.distribution.refusals import Refusal
 from wildsage.services.ecr.names import Registry, registry_of_host
@@ -25,11 +25,11 @@ from wildsage.wire.http.messages import ClientGone, FileBody, Request, Response
 log = logging.getLogger(__name__)
 
 _ANSWERS: Final[Mapping[str, Callable[[Asking], Awaitable[Response]]]] = {
-    "base": manifests.base,
-    "catalog": manifests.catalog,
-    "tags": manifests.tags,
+    "base": listings.base,
+    "catalog": listings.catalog,
+    "tags": listings.tags,
     "manifest": manifests.manifest,
-    "referrers": manifests.referrers,
+    "referrers": listings.referrers,
     "uploads": blobs.begin,
     "upload": blobs.upload,
     "blob": blobs.blob,

@@ -10,6 +10,7 @@ from wildsage.services.ecr.distribution.refusals import Refusal, no_such_path
 from wildsage.services.ecr.names import NAME
 
 _LONGEST_NAME = 256
+_MOST_PARAMETERS = 100
 _PATHS = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
@@ -55,8 +56,9 @@ def read(path: str) -> Place:
 
 
 def query_of(text: str) -> dict[str, str]:
-    """The parameters of a request; the first of a name counts."""
-    found: dict[str, str] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=100):
-        found.setdefault(name, value)
-    return found
+    """The parameters of a request; the first of a name counts. Raises Refusal for too many."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise Refusal("UNSUPPORTED", f"A request has at most {_MOST_PARAMETERS} parameters.", 400) from None
+    return dict(reversed(pairs))
