@@ -52,10 +52,11 @@ class Docker:
         assert done.returncode != 0, done.stdout
         return done.stderr
 
-    def make(self, name: str, archive: Path) -> str:
+    def make(self, name: str, archive: Path, *options: str) -> str:
         """The id of an image of the files of ``archive``."""
-        self.images.append(name)
-        return self("import", str(archive), name).strip()
+        made = self("import", *options, str(archive), name).strip()
+        self.images += [name, made]
+        return made
 
     def remove(self, name: str) -> None:
         run("docker", "rmi", "--force", name, **self._variables)
@@ -120,8 +121,7 @@ def test_docker_keeps_an_immutable_tag(server: Server, docker: Docker, archive: 
     login(docker, place, password_of(ecr))
     reference = f"{place}/{name}:v1"
     for number in range(2):
-        docker("import", "--change", f"ENV NUMBER={number}", str(archive), reference)
-        docker.images.append(reference)
+        docker.make(reference, archive, "--change", f"ENV NUMBER={number}")
         if number == 0:
             docker("push", reference)
     words = "tag invalid: The image tag 'v1' already exists in the"
