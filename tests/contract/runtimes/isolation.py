@@ -74,7 +74,8 @@ class Isolation:
             (links / name).hardlink_to(blob)
         before = {path.name: (path.read_text(), path.stat().st_mode, path.stat().st_mtime) for path in stored.iterdir()}
         handle = await launch(_SPOILER, mounts=(Mount(links, "/opt/ml/input/data/train", layered=True),))
-        assert await text_of(runtime, handle) == "deep/read as stored\nspoilt\n[]"
+        text = await text_of(runtime, handle)
+        assert text == "deep/read as stored\nspoilt\n[]", text
         after = {path.name: (path.read_text(), path.stat().st_mode, path.stat().st_mtime) for path in stored.iterdir()}
         assert after == before
         found = sorted(str(path.relative_to(links)) for path in links.rglob("*") if path.is_file())

@@ -110,17 +110,19 @@ class Suite(Isolation, Limits, Stopping):
     async def test_follow_delivers_at_once_and_ends(self, runtime: Runtime, launch: Launch, tmp_path: Path) -> None:
         code = (
             "import os, sys, time\n"
-            "print('one')\n"
-            "while not os.path.exists('/opt/ml/go'): time.sleep(0.005)\n"
-            "print('two', file=sys.stderr); print('written', time.time()); sys.stdout.write('rest')"
+            "def wait_for(name):\n"
+            "    while not os.path.exists(f'/opt/ml/{name}'): time.sleep(0.005)\n"
+            "print('one'); wait_for('first'); print('two', file=sys.stderr); wait_for('second')\n"
+            "print('written', time.time()); sys.stdout.write('rest')"
         )
         handle = await launch(code)
         lines = aiter(runtime.logs(handle, follow=True))
-        assert (await anext(lines)).text == "one"
-        (tmp_path / "instance" / "ml" / "go").touch()
+        for text, name in (("one", "first"), ("two", "second")):
+            assert (await anext(lines)).text == text
+            (tmp_path / "instance" / "ml" / name).touch()
         rest = [line async for line in lines]
-        assert [line.text.split()[0] for line in rest] == ["two", "written", "rest"]
-        assert rest[1].at >= float(rest[1].text.split()[1])
+        assert [line.text.split()[0] for line in rest] == ["written", "rest"]
+        assert rest[0].at >= float(rest[0].text.split()[1])
 
     async def test_logs_from_an_offset(self, runtime: Runtime, launch: Launch) -> None:
         handle = await launch("print('a\\nbb\\n\\nccc', end='')")
@@ -173,7 +175,7 @@ class Suite(Isolation, Limits, Stopping):
             "bind = os.environ.get('WILDSAGE_BIND', '').removeprefix('unix:')\n"
             "server = socket.socket(socket.AF_UNIX if bind else socket.AF_INET)\n"
             "server.bind(bind or ('0.0.0.0', 8080)); server.listen(); print('listening')\n"
-            "server.accept()[0].sendall(b'hello')"
+            "peer, _ = server.accept(); peer.sendall(b'hello'); peer.shutdown(socket.SHUT_WR); peer.recv(1)"
         )
         for network in ("host", "isolated"):
             place = tmp_path / f"serves-{network}"

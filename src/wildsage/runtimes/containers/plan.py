@@ -83,11 +83,12 @@ def network_of_hosts(spec: NetworkSpec) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What there is to share out."""
+    """What there is to share out. ``layers``: whether the engine puts private layers over mounts."""
 
     memory_bytes: int
     cpus: int
     gpus: int
+    layers: bool = True
 
 
 def this_machine() -> Machine:
@@ -102,7 +103,7 @@ def container(spec: LaunchSpec, machine: Machine) -> Document:
     cpus = spec.cpus if spec.cpus < machine.cpus else 0.0
     gpus = min(spec.gpus, machine.gpus)
     host: Document = {
-        "Mounts": [*_own(spec), *_mounts(spec)],
+        "Mounts": [*_own(spec), *_mounts(spec, machine.layers)],
         "PidsLimit": spec.processes,
         "ShmSize": (memory or machine.memory_bytes) // 2,  # what the kernel gives a machine of that size
         "LogConfig": {"Type": "json-file", "Config": {"max-size": _LOG_BYTES, "max-file": "2"}},
@@ -149,10 +150,10 @@ def _own(spec: LaunchSpec) -> Iterator[Document]:
         yield _bind(str(ml / folder), f"{Inside.ML}/{folder}", False)
 
 
-def _mounts(spec: LaunchSpec) -> Iterator[Document]:
+def _mounts(spec: LaunchSpec, layers: bool) -> Iterator[Document]:
     for number, mount in enumerate(sorted(spec.mounts, key=lambda each: each.target.count("/"))):
         layer = layer_of(spec, number)
-        if mount.layered and can_be_layered(mount, layer):
+        if mount.layered and layers and can_be_layered(mount, layer):
             yield _layered(os.path.realpath(mount.source), mount.target, layer)
         else:
             yield _bind(os.path.realpath(mount.source), mount.target, mount.read_only or mount.layered)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 from wildsage.core import trees
@@ -72,13 +73,28 @@ class Containers:
                 f"The container engine cannot run {spec.name}: Wildsage reaches into the networks of an engine's "
                 "containers, and so must run as root to use one. See: wildsage doctor"
             )
-        if min(spec.gpus, self._machine.gpus) and (await self.engine.version()).name == "Podman":
-            raise RuntimeRefused(f"Podman cannot give {spec.name} GPUs as Wildsage asks for them; Docker can.")
-        order = await asyncio.to_thread(self._prepare, spec)
+        machine = await self._shares(spec)
+        order = await asyncio.to_thread(self._prepare, spec, machine)
         text = await self._begin(order, spec)
         return state.of_report(spec.name, spec.directory, text).handle()
 
-    def _prepare(self, spec: LaunchSpec) -> Order:
+    async def _shares(self, spec: LaunchSpec) -> plan.Machine:
+        """What the engine can share out. Raises RuntimeRefused for what Podman cannot do and Docker can."""
+        gpus, closed = min(spec.gpus, self._machine.gpus) > 0, spec.serves and spec.network == "isolated"
+        if not gpus and not closed and not any(mount.layered for mount in spec.mounts):
+            return self._machine
+        if (await self.engine.version()).name != "Podman":
+            return self._machine
+        if gpus:
+            raise RuntimeRefused(f"Podman cannot give {spec.name} GPUs as Wildsage asks for them; Docker can.")
+        if closed:
+            raise RuntimeRefused(
+                f"Podman closes the network of {spec.name} to Wildsage, too. Please use Docker, or do without "
+                "EnableNetworkIsolation."
+            )
+        return replace(self._machine, layers=False)  # it drops the options of a nameless volume in silence
+
+    def _prepare(self, spec: LaunchSpec, machine: plan.Machine) -> Order:
         """Makes the container's private folders; returns what its attendant is told."""
         own = [spec.directory / "ml" / name for name in spec.folders or ("",)]
         for folder in (*own, *plan.layers(spec)):
@@ -90,7 +106,7 @@ class Containers:
         return Order(
             directory=os.path.realpath(spec.directory),
             socket=self.engine.api.socket_path,
-            container=plan.container(spec, self._machine),
+            container=plan.container(spec, machine),
             network=network,
             places=tuple((subnet, plan.address(subnet, 0)) for subnet in plan.subnets(spec.directory, 1)),
             joins=joins,
