@@ -68,6 +68,7 @@ TABLE = [
     ("POST", f"/blobs/uploads/{uuid.UUID(int=0)}", 405, "UNSUPPORTED"),
     ("GET", "/tags/list", 200, "content-type"),  # end-8a
     ("GET", "/tags/list?n=x", 400, "PAGINATION_NUMBER_INVALID"),
+    ("GET", f"/tags/list?{'a&' * 200}", 400, "UNSUPPORTED"),
     ("PUT", "/tags/list", 405, "UNSUPPORTED"),
     ("GET", f"/referrers/{ABSENT}", 200, "content-type"),  # end-12a
     ("GET", "/referrers/x", 400, "DIGEST_INVALID"),
@@ -214,6 +215,10 @@ MANIFESTS: list[tuple[bytes, str, str]] = [
     (image(config_bytes(), BLOB), "application/vnd.docker.distribution.manifest.v2+json", "MANIFEST_INVALID"),
     (image(config_bytes(), b"not pushed"), OCI, "MANIFEST_BLOB_UNKNOWN"),
     (index(image(b"not pushed")), INDEX, "MANIFEST_BLOB_UNKNOWN"),
+    (image(config_bytes(), BLOB).decode().encode("utf-16"), OCI, "MANIFEST_INVALID"),
+    (image(config_bytes(), BLOB, artifactType="\ud800"), OCI, "MANIFEST_INVALID"),
+    (image(config_bytes(), BLOB, artifactType="a\0b"), OCI, "MANIFEST_INVALID"),
+    (image(config_bytes(), BLOB, annotations={"x": float("nan")}), OCI, "MANIFEST_INVALID"),
     (json.dumps({"schemaVersion": 1}).encode(), "application/vnd.docker.distribution.manifest.v1+prettyjws", ""),
 ]
 

@@ -40,7 +40,8 @@ def read(data: bytes, declared: str | None, now: float) -> tuple[Image, Named]:
     if len(data) > MOST_BYTES:
         raise Malformed(f"a manifest has at most {MOST_BYTES} bytes, and this one {len(data)}")
     try:
-        document = json.loads(data)
+        # In UTF-8, as JSON is between systems (RFC 8259, section 8.1): answers of the API have it as text.
+        document = json.loads(data.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"it is not JSON: {error}") from None
     if not isinstance(document, Mapping):
@@ -114,6 +115,10 @@ def _text(document: Any, name: str) -> str:
     found = document.get(name) if isinstance(document, Mapping) else None
     if not isinstance(found, str):
         return ""
-    if any("\ud800" <= letter <= "\udfff" for letter in found):
-        raise Malformed(f"its {name} is not valid Unicode")
+    if not found.isprintable():  # no media type, and half a surrogate or a NUL is no text for a database
+        raise Malformed(f"the {name} {found[:100]!r} is not a media type")
     return found
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a value")
