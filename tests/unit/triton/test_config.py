@@ -75,6 +75,8 @@ def test_text_is_written_as_it_was_read() -> None:
         ("input [ {} {} ]", 1, "expected ',' or ']' in the list of 'input'"),
         ("name: digits", 1, "'name' is a string in quotes, not digits"),
         ("a: %", 1, "'%' does not belong here"),
+        ("a: " + "1" * 100_000 + "a", 1, "'1' does not belong here"),
+        (r'name: "\U99999999"', 1, "unknown escape"),
         ("x {" * 60, 1, "nested too deeply"),
         ('\n\nmax_batchsize: 8\nname: "digits"', 3, "ModelConfig has no field 'max_batchsize'"),
         ("max_batch_size: 1.5", 1, "'max_batch_size' is a whole number (int32), not '1.5'"),

@@ -25,7 +25,7 @@ from .tensors import TensorError
 
 _JSON, _OCTETS = "application/json", "application/octet-stream"
 _MIME = "application/vnd.sagemaker-triton.binary+json;json-header-size="
-_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?")
+_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([0-9]{1,18}))?(?:/(infer|ready|config|stats))?")
 _CONTROL = re.compile(r"/v2/repository(?:/[^/]+)?/models/([^/]+)/(load|unload)")
 _INDEX = re.compile(r"/v2/repository(?:/[^/]+)?/index")
 _ELSEWHERE = (
@@ -244,7 +244,7 @@ def _document(request: Request) -> dict[str, Any]:
 
 
 def _length(text: str, given: str) -> int:
-    if not text.strip().isdigit() or len(text) > 12:
+    if not (text.isascii() and text.strip().isdigit()) or len(text) > 12:
         raise BadRequest(f"Unable to parse inference header size, got: {given[:200]}")
     return int(text)
 

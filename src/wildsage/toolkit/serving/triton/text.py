@@ -6,6 +6,7 @@ Every field and value keeps the line it is on, so that whoever reads a configura
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple, Union
 
@@ -14,7 +15,7 @@ _TOKEN = re.compile(
       (?P<space>[ \t\r\f\v]+|\#[^\n]*)
     | (?P<line>\n)
     | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-    | (?P<number>-?\s*(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?)(?![A-Za-z0-9_.]))
+    | (?P<number>-?\s*(?:0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?[fF]?)(?![A-Za-z0-9_.]))
     | (?P<word>-?[A-Za-z_][A-Za-z0-9_]*)
     | (?P<sign>[{}<>\[\]:,;])
     """,
@@ -197,7 +198,7 @@ def _unquoted(token: Token) -> str:
             octets.append(int(code[1:], 16))
         elif code[0] in "01234567":
             octets.append(int(code, 8) & 255)
-        elif code[0] in "uU" and len(code) > 1:
+        elif code[0] in "uU" and len(code) > 1 and int(code[1:], 16) <= sys.maxunicode:
             octets += chr(int(code[1:], 16)).encode("utf-8", "replace")
         elif code in _NAMED or code in "\\'\"?":
             octets += _NAMED.get(code, code).encode()
