@@ -137,7 +137,9 @@ def proxied(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder.mkdir()
     data = tmp_path_factory.mktemp("proxied")
     variables = {"HTTPS_PROXY": server.environment["HTTPS_PROXY"], "SSL_CERT_FILE": server.environment["AWS_CA_BUNDLE"]}
-    options = ("--bridge=none", "--iptables=false", "--storage-driver=vfs")
+    bridge = f"wildsage{os.getpid()}"  # its own: without any it would take the bridge of the machine's engine away
+    subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=True)
+    options = (f"--bridge={bridge}", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs")
     with subprocess.Popen(
         dockerd(folder, data, *options),
         env={**os.environ, **variables},
@@ -148,6 +150,7 @@ def proxied(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield f"unix://{folder}/docker.sock"
         process.terminate()
         process.wait(60)
+    subprocess.run(["ip", "link", "delete", bridge], check=False)
     subprocess.run(["rm", "-rf", str(folder), str(data)], check=False)
 
 
