@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import ROOT, Server, start_server
 from tests.e2e.jobs import await_endpoint, upload
@@ -139,3 +140,6 @@ def test_many_models(server: Server, repository: Path) -> None:
     for target in ("in-a-folder.tar.gz", "flat.tar.gz"):
         found = ask(server, "many", TargetModel=target)
         assert (found["model_name"], found["outputs"][0]["data"]) == (target, [2, 4])
+    upload(server, "many/wrong.tar.gz", archive(repository, CONFIG.replace("dims: 2", "dims: 3", 1)))
+    with pytest.raises(ClientError, match=r"config\.pbtxt:5: model 'double', tensor 'X': the model expects 2 dim"):
+        ask(server, "many", TargetModel="wrong.tar.gz")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
 import socket
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.sdk.session import interpreter
-from tests.unit.toolkit_serve.served import Served, serving, start
+from tests.unit.toolkit_serve.served import Served, serving, start, until
 
 from wildsage.wire.http.messages import BytesBody, Request, Response
 
@@ -185,6 +187,31 @@ async def test_many_at_once_run_together(made: Path, tmp_path: Path) -> None:
         with pytest.raises(TimeoutError):
             await served.client.send(served.address, Request("POST", "/invocations", head, BytesBody(b"1")), 0.1)
         assert await one(3) == [6, 0]
+
+
+async def test_stopped_it_answers_what_it_has(made: Path, tmp_path: Path) -> None:
+    """The request waits for others when SIGTERM comes; it is answered, and the status is 0."""
+    (tmp_path / "repository").mkdir()
+    shutil.copytree(made / "lookup", tmp_path / "repository" / "lookup")
+    config = tmp_path / "repository" / "lookup" / "config.pbtxt"
+    config.write_text(config.read_text().replace("300000", "1000000"))
+    async with serving(tmp_path, "triton", None, SM_MODEL_DIR=str(tmp_path / "repository")) as served:
+        tensor = {"name": "I", "shape": [1, 1], "datatype": "INT64", "data": [1]}
+        body = json.dumps({"inputs": [tensor]}).encode()
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(served.address.removeprefix("unix:"))
+            sock.sendall(b"POST /invocations HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            await until(lambda: _unread(sock) == 0)
+            served.process.terminate()
+            sock.settimeout(60)
+            answer = await asyncio.to_thread(sock.recv, 4096)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b'"data":["one"]' in answer
+
+
+def _unread(sock: socket.socket) -> int:
+    """What the other side has not read yet."""
+    return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), "little")
 
 
 async def fails(folder: Path, **variables: str) -> str:

@@ -40,7 +40,10 @@ class Mailbox:
 
 
 class LaterLoop(Loop):
-    """Jobs are handed over after each round, so that requests that have come together run together."""
+    """Jobs are handed over after each round, so that requests that have come together run together.
+
+    It stops between rounds: what was read is answered.
+    """
 
     def __init__(self, listener: socket.socket, parent: int, service: Service, mailbox: Mailbox) -> None:
         super().__init__(listener, parent)
@@ -48,6 +51,7 @@ class LaterLoop(Loop):
         self._mailbox = mailbox
         self._asked: dict[Job, Connection] = {}
         self._new: dict[Scheduler, list[Job]] = {}
+        self._ending = False
         self.watch(mailbox.woken, self._collect)
 
     def run(self) -> None:
@@ -60,6 +64,10 @@ class LaterLoop(Loop):
             while self._new:
                 scheduler, jobs = self._new.popitem()
                 scheduler.submit(jobs)
+            self._stopping = self._ending
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._ending = True
 
     def _turn(self, descriptor: int, event: int) -> None:
         if descriptor in self._connections:
@@ -67,7 +75,7 @@ class LaterLoop(Loop):
         elif descriptor in self._watched:
             self._watched[descriptor]()
         elif descriptor == self._parent:
-            self._stopping = True
+            self._ending = True
             self._poll.unregister(descriptor)
         else:
             self._accept()

@@ -48,10 +48,10 @@ def serve(listener: socket.socket, environ: Mapping[str, str], cpus: int) -> int
         return 1
     terms = terms_of(environ)
     if terms is not None:
-        return serve_workers(listener, terms, lambda: load(folder, default, models, cpus))
+        return serve_workers(listener, terms, lambda: _loaded(folder, default, models, cpus))
 
     def work(parent: int, ready: Callable[[], None]) -> None:
-        loop = looping(listener, parent, load(folder, default, models, cpus))
+        loop = looping(listener, parent, _loaded(folder, default, models, cpus))
         ready()
         loop.run()
 
@@ -130,21 +130,25 @@ def wanted(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def load(folder: str, default: str, others: tuple[str, ...], cpus: int) -> Handle:
-    """Loads the models; ends the process in words where one cannot be."""
-    config = importlib.import_module(".config", __package__)
+    """Loads the models; raises ConfigError for one that cannot be."""
     loop = importlib.import_module(".loop", __package__)
     repository = importlib.import_module(".repository", __package__)
     service = importlib.import_module(".service", __package__)
     mailbox = loop.Mailbox()
     models = repository.Repository(folder, cpus, mailbox.put, supervisor.log)
     for name in (default, *others):
-        try:
-            models.load(name)
-        except config.ConfigError as error:
-            supervisor.log(f"ERROR: failed to load the model {name!r}: {error}")
-            raise SystemExit(1) from None
+        models.load(name)
     handle: Handle = loop.Served(service.Service(models, default), mailbox)
     return handle
+
+
+def _loaded(folder: str, default: str, others: tuple[str, ...], cpus: int) -> Handle:
+    """As ``load``; ends the process in words, without a traceback, where a model cannot be loaded."""
+    try:
+        return load(folder, default, others, cpus)
+    except importlib.import_module(".config", __package__).ConfigError as error:
+        supervisor.log(f"ERROR: failed to load the model: {error}")
+        raise SystemExit(1) from None
 
 
 def looping(listener: socket.socket, parent: int, handle: Handle) -> Loop:
