@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import suppress
 from typing import Final
@@ -18,6 +19,7 @@ PUT: Final = "ecr lifecycle"
 """The hint that a policy was put."""
 RULES, EVALUATED = "lifecycle", "lifecycleEvaluated"
 _PERIOD: Final = 3600.0
+_FIRST: Final = 60.0  # a server that never runs for an hour expires images, too
 # A layer is uploaded long before the manifest that names it; whoever was told that it is there need not upload it.
 UNUSED_SECONDS: Final = 24 * 3600.0
 IDLE_SECONDS: Final = 24 * 3600.0
@@ -25,8 +27,14 @@ IDLE_SECONDS: Final = 24 * 3600.0
 
 async def run(platform: Platform) -> None:
     """Until cancelled."""
+    put = asyncio.Event()
+    platform.hints.listen(PUT, lambda _about: put.set())  # one that comes amid a run is not missed
+    wait = _FIRST
     while True:
-        await platform.hints.wait(PUT, _PERIOD)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(put.wait(), wait)
+        put.clear()
+        wait = _PERIOD
         try:
             await expire(platform)
             await collect(platform)
