@@ -6,6 +6,7 @@ import io
 import os
 import random
 import subprocess
+import sys
 import tarfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ import pytest
 
 from tests.api.ecr.pushing import new_repository, password_of
 from tests.api.ecr.test_access import PULL, allow, user_that
-from tests.conftest import Server
+from tests.conftest import Server, clean_environment
 from tests.container_engine import answers, dockerd
 from tests.e2e.test_processes import wait_until
 
@@ -167,6 +168,36 @@ def test_docker_knows_the_registry_by_the_name_that_aws_gives_it(
     docker("pull", f"{uri}:v1")
     assert docker("image", "inspect", "--format", "{{.Id}}", f"{uri}:v1").strip() == image
     assert len(ecr.list_images(repositoryName=name)["imageIds"]) == 1
+
+
+def push(server: Server, engine: str, uri: str) -> subprocess.CompletedProcess[str]:
+    """``wildsage images push``."""
+    command = [sys.executable, "-m", "wildsage.cli", "images", "push", uri, "--data", str(server.data)]
+    environment = {**clean_environment(), "DOCKER_HOST": engine}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+
+def test_an_image_is_pushed_without_a_proxy_or_a_login(
+    server: Server, engine: str, docker: Docker, archive: Path
+) -> None:
+    ecr = server.client("ecr", region_name="eu-west-1")
+    name = new_repository(ecr)
+    uri = f"{HOST.replace('us-east-1', 'eu-west-1')}/{name}:v1"
+    assert f"docker tag IMAGE {uri}" in push(server, engine, uri).stdout
+    docker.make(uri, archive)
+    done = push(server, engine, uri)
+    assert (done.returncode, done.stdout) == (0, f"Pushed {uri}\n"), done.stderr
+    assert ecr.list_images(repositoryName=name)["imageIds"][0]["imageTag"] == "v1"
+    assert not [line for line in docker("images", "--format", "{{.Repository}}").splitlines() if line.endswith(name)][
+        1:
+    ]
+    nowhere = f"{HOST}/no/such:v1"
+    docker("tag", uri, nowhere)
+    docker.images.append(nowhere)
+    refused = push(server, engine, nowhere)
+    assert refused.returncode == 1
+    assert "The repository with name 'no/such' does not exist" in refused.stdout
+    assert "push takes an image's name in ECR" in push(server, engine, "debian:12").stderr
 
 
 def variables_of(server: Server) -> Mapping[str, str]:

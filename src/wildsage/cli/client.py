@@ -31,6 +31,11 @@ class AwsClient:
         self._clock = clock or SystemClock()
         self._http = Client()
 
+    @property
+    def place(self) -> str:
+        """The server's host and port."""
+        return self._host
+
     async def call(self, service: str, operation: str, params: Mapping[str, Any]) -> Document:
         """The output document; raises ApiError as the server answered it."""
         described = model.load(service)

@@ -52,7 +52,7 @@ async def explain(uri: str, data: DataDir, environments: Environments, environ: 
 async def registered(data: DataDir) -> list[Entry]:
     """The images in the registry of the server of ``data``; none if it does not run."""
     found: list[Entry] = []
-    async with _server(data) as client:
+    async with running(data) as client:
         if client is None:
             return []
         async for repository in _pages(client, "DescribeRepositories", {}, "repositories"):
@@ -73,7 +73,7 @@ async def _registered(uri: str, data: DataDir, environ: Mapping[str, str]) -> tu
     where = uris.locate(uri)
     if where.account != account_id(environ):
         return Pull(), []
-    async with _server(data, where.region) as client:
+    async with running(data, where.region) as client:
         if client is None:
             return Pull(own=True), ["No server runs, so its registry could not be asked: wildsage up"]
         identity = {"imageDigest": where.digest} if where.digest else {"imageTag": where.tag}
@@ -101,7 +101,7 @@ async def _pages(
 
 
 @asynccontextmanager
-async def _server(data: DataDir, region: str = "") -> AsyncIterator[AwsClient | None]:
+async def running(data: DataDir, region: str = "") -> AsyncIterator[AwsClient | None]:
     """A client of the server of ``data``; None if none runs."""
     found = read(data)
     if found is None or not alive(found.pid):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from wildsage.cli.explain import explain, registered
+from wildsage.cli.push import push
 from wildsage.core.errors import JobFault, SettingsError
 from wildsage.core.settings import DataDir, data_dir, environments_folder
 from wildsage.images import recipes
@@ -28,10 +29,14 @@ def main(options: argparse.Namespace) -> int:
         runs, words = asyncio.run(explain(options.name, data_dir(os.environ, options.data), environments, os.environ))
         print(words)
         return 0 if runs else 1
+    if options.action == "push" and options.name is not None:
+        pushed, words = asyncio.run(push(options.name, data_dir(os.environ, options.data), os.environ))
+        print(words)
+        return 0 if pushed else 1
     if (options.action == "list") != (options.name is None):
         raise SettingsError(
-            f"usage: wildsage images, or: wildsage images explain URI, or: wildsage images build NAME; names: "
-            f"{', '.join(Framework)}"
+            "usage: wildsage images, or: wildsage images explain URI, or: wildsage images push URI, or: wildsage images "
+            f"build NAME; names: {', '.join(Framework)}"
         )
     if options.action == "build":
         return asyncio.run(_build(environments, options.name))

@@ -83,12 +83,12 @@ def parser() -> argparse.ArgumentParser:
 def _images(images: argparse.ArgumentParser) -> None:
     images.add_argument("--data", help=_DATA_HELP)
     images.add_argument("--json", action="store_true", help="as JSON")
-    images.add_argument("action", nargs="?", choices=("list", "explain", "build", "remove"), default="list")
+    images.add_argument("action", nargs="?", choices=("list", "explain", "push", "build", "remove"), default="list")
     images.add_argument(
         "name",
         nargs="?",
         help="the environment to build or remove (requirements: all that jobs' requirements.txt brought); or the URI "
-        "of an image, of which explain says what runs it and why",
+        "of an image, of which explain says what runs it and why, and which push puts into the server's registry",
     )
 
 

@@ -183,6 +183,18 @@ class Engine:
             raise InternalFault(f"InternalServerError: The container engine pulled {reference} but does not have it.")
         return found
 
+    async def push(self, reference: str, credentials: tuple[str, str]) -> None:
+        """Sends an image to the registry that its name says. Raises ClientFault, with the words of the engine."""
+        name, _, tag = reference.rpartition(":")
+        headers = {"X-Registry-Auth": _auth(reference, credentials)}
+        path = f"/images/{quote(name, safe='/:')}/push?{urlencode({'tag': tag})}"
+        try:
+            async for step in self._steps("POST", path, headers):
+                if "error" in step:
+                    raise ClientFault(f"ClientError: Cannot push the image {reference}: {step['error']}")
+        except EngineError as error:
+            raise ClientFault(f"ClientError: Cannot push the image {reference}: {error.words}") from error
+
     async def load(self, archive: Iterable[bytes], progress: Progress | None = None) -> None:
         """Puts the images of an archive (as ``docker save`` makes one) into the engine."""
         headers = {"Content-Type": "application/x-tar"}
