@@ -35,8 +35,8 @@ def main(options: argparse.Namespace) -> int:
         return 0 if pushed else 1
     if (options.action == "list") != (options.name is None):
         raise SettingsError(
-            "usage: wildsage images, or: wildsage images explain URI, or: wildsage images push URI, or: wildsage images "
-            f"build NAME; names: {', '.join(Framework)}"
+            "usage: wildsage images, or: wildsage images explain URI, or: wildsage images push URI, or: "
+            f"wildsage images build NAME; names: {', '.join(Framework)}"
         )
     if options.action == "build":
         return asyncio.run(_build(environments, options.name))
