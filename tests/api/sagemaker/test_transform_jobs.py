@@ -109,7 +109,9 @@ def test_whole_objects_records_and_streams(account: Account, model: str) -> None
     several = done(account, model, many, TransformInput__SplitType="None", MaxConcurrentTransforms=5, **plain)
     assert several == {f"image-{number}.out": b"%d true hello\n" % number for number in range(1, 30)}
     records = {"TransformInput__SplitType": "RecordIO", **plain}
-    assert done(account, model, {"r": framed * 3}, **records) == {"r.out": b"48 true hello\n"}
+    folders = {"marks/": b"", "holds/": framed * 3}
+    found = done(account, model, {"r": framed * 3, **folders}, **records)
+    assert found == {"r.out": b"48 true hello\n", "holds/.out": b"48 true hello\n"}
     single = done(account, model, {"r": framed * 3}, BatchStrategy="SingleRecord", **records)
     assert single == {"r.out": b"5 true hello\n" * 3}
     streamed = done(

@@ -50,10 +50,15 @@ class Transfers:
 
     async def keys(self, prefix: Location) -> AsyncIterator[list[str]]:
         """Pages of the keys that begin with the prefix."""
+        async for page in self.listed(prefix):
+            yield [key for key, _ in page]
+
+    async def listed(self, prefix: Location) -> AsyncIterator[list[tuple[str, int]]]:
+        """As ``keys``, with the size of each object."""
         params: dict[str, Any] = {"Bucket": prefix.bucket, "Prefix": prefix.key}
         while True:
             page = await self._s3("ListObjectsV2", params)
-            found = [each["Key"] for each in page.get("Contents", ())]
+            found = [(each["Key"], int(each["Size"])) for each in page.get("Contents", ())]
             if found:
                 yield found
             if not page.get("IsTruncated"):

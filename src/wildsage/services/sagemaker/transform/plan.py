@@ -120,12 +120,16 @@ def variables(document: Document) -> Mapping[str, str]:
 
 
 def items(document: Document, entries: Iterable[Entry]) -> list[Item]:
-    """The objects, and where the output of each goes: its place below the input's prefix, and ``.out``."""
+    """The objects, and where the output of each goes: its place below the input's prefix, and ``.out``.
+
+    "All objects with the specified key name prefix" (API reference, TransformS3DataSource): also one that is named like
+    a folder, unless it is empty, as consoles make them to stand for one.
+    """
     output = parse(document["TransformOutput"]["S3OutputPath"])
     return [
         Item(each.place.bucket, each.place.key, output.under(f"{below(each.base, each.place.key)}.out").key)
         for each in entries
-        if not each.is_folder
+        if each.size or not each.is_folder
     ]
 
 

@@ -47,6 +47,12 @@ def test_objects_are_dealt_out_and_folders_left_out() -> None:
     assert shares == [["a/1", "a/3"], ["a/2"]]
 
 
+def test_what_is_named_like_a_folder_is_an_object_if_there_is_something_in_it() -> None:
+    sizes = {"x/": 0, "y/": 7, "z": 0}
+    entries = [Entry(Location("in", f"a/{name}"), "a/", size) for name, size in sizes.items()]
+    assert [item.key for item in plan.items(DOCUMENT, entries)] == ["a/y/", "a/z"]
+
+
 def test_an_order_says_what_the_document_says() -> None:
     asked = {
         **DOCUMENT,

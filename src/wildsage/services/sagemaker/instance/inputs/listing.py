@@ -20,10 +20,11 @@ _MISSING = ("NoSuchKey", "404")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object of a channel. ``base``: what comes before its path in the channel's folder."""
+    """One object of a channel. ``base``: what comes before its path in the channel's folder. ``size``: if known."""
 
     place: Location
     base: str
+    size: int | None = None
 
     @property
     def path(self) -> str:
@@ -56,12 +57,12 @@ class Reader:
             return [Entry(Location(prefix.bucket, prefix.key + each), prefix.key) for each in rest]
         prefix = parse(channel.uri)
         try:
-            keys = [key async for page in self.transfers.keys(prefix) for key in page]
+            found = [each async for page in self.transfers.listed(prefix) for each in page]
         except ApiError as error:
             raise faults.of_download(error, channel.uri, self.role_arn, self.region) from error
-        if not keys:
+        if not found:
             raise faults.no_objects(channel.uri, self.role_arn, self.region)
-        return [Entry(Location(prefix.bucket, key), prefix.key) for key in keys]
+        return [Entry(Location(prefix.bucket, key), prefix.key, size) for key, size in found]
 
     async def lines(self, channel: Channel) -> list[tuple[int, bytes]]:
         """The lines of an AugmentedManifestFile that hold something, with their numbers from 1."""
