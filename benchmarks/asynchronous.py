@@ -25,6 +25,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from benchmarks.load import resident_mb
 from benchmarks.report import Finding
 from benchmarks.server import Clients, Server, running_server, wildsage
 from wildsage.wire.http.client import Client
@@ -142,8 +143,7 @@ def spent(pid: int) -> float:
 
 def resident(pid: int) -> float:
     """The most it ever had, in MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return resident_mb(pid, "VmHWM")
 
 
 def burst(server: Server, clients: Clients, count: int) -> list[Finding]:

@@ -96,10 +96,10 @@ def start(command: list[str], core: int | None = None) -> tuple[subprocess.Popen
     return process, process.stdout.readline().strip()
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process."""
+def resident_mb(pid: int, field: str = "VmRSS") -> float:
+    """Resident memory of a process; ``field`` VmHWM: the most that it ever had."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) / 1024
+    return int(re.findall(rf"{field}:\s+(\d+)", text)[0]) / 1024
 
 
 def cpu_seconds(pid: int) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import tarfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -145,3 +148,33 @@ def account(server: Server) -> Account:
     )
     found.s3.create_bucket(Bucket=BUCKET)
     return found
+
+
+class Asking:
+    """Clients that ask an endpoint all the while, each again as soon as it is answered."""
+
+    def __init__(self, account: Account, endpoint: str, body: bytes, clients: int) -> None:
+        self.answers: list[bytes] = []
+        self.failures: list[Exception] = []
+        self._ask = partial(account.invoke, endpoint, body)
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self) -> Asking:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self.answers.append(self._ask())
+            except Exception as error:  # whatever it is, it is a failure
+                self.failures.append(error)

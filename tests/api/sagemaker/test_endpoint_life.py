@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.api.sagemaker.conftest import ECHO, Account, until
+from tests.api.sagemaker.conftest import ECHO, Account, Asking, until
 
 
 def test_requests_never_fail_while_an_endpoint_is_updated(account: Account) -> None:
     first, second = account.model(ECHO), account.model(ECHO.replace("return data", "return b'second'"))
     account.sagemaker.create_endpoint(EndpointName="steady", EndpointConfigName=first)
     assert account.settled("steady")["EndpointStatus"] == "InService"
-    answers: list[bytes] = []
-    failures: list[Exception] = []
-    stop = threading.Event()
-
-    def hammer() -> None:
-        while not stop.is_set():
-            try:
-                answers.append(account.invoke("steady", b"first"))
-            except Exception as error:
-                failures.append(error)
-
-    threads = [threading.Thread(target=hammer) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for config in (second, first, second):
-        account.sagemaker.update_endpoint(EndpointName="steady", EndpointConfigName=config)
-        assert account.settled("steady")["EndpointConfigName"] == config
-    until(lambda: answers[-1] == b"second")
-    stop.set()
-    for thread in threads:
-        thread.join()
+    with Asking(account, "steady", b"first", 3) as asking:
+        for config in (second, first, second):
+            account.sagemaker.update_endpoint(EndpointName="steady", EndpointConfigName=config)
+            assert account.settled("steady")["EndpointConfigName"] == config
+        until(lambda: asking.answers[-1] == b"second")
     account.delete("steady")
-    assert failures == []
-    assert set(answers) == {b"first", b"second"}
+    assert asking.failures == []
+    assert set(asking.answers) == {b"first", b"second"}
 
 
 def test_an_endpoint_that_is_not_there(account: Account) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tests.api.sagemaker.conftest import ECHO, SKLEARN, Account, archive, until
+from tests.api.sagemaker.conftest import ECHO, SKLEARN, Account, Asking, archive, until
 from tests.e2e.load import Load
 
 LABELLED = """
@@ -136,30 +135,14 @@ def test_no_request_fails_while_an_only_container_becomes_a_pipeline_and_back(ac
     plain = account.model(ECHO)
     account.sagemaker.create_endpoint(EndpointName="becoming", EndpointConfigName=plain)
     assert account.settled("becoming")["EndpointStatus"] == "InService"
-    answers: list[bytes] = []
-    failures: list[Exception] = []
-    stop = threading.Event()
-
-    def hammer() -> None:
-        while not stop.is_set():
-            try:
-                answers.append(account.invoke("becoming", b"x"))
-            except Exception as error:
-                failures.append(error)
-
-    threads = [threading.Thread(target=hammer) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for wanted in (series, plain):
-        account.sagemaker.update_endpoint(EndpointName="becoming", EndpointConfigName=wanted)
-        assert account.settled("becoming")["EndpointConfigName"] == wanted
-    until(lambda: answers[-1] == b"x")
-    stop.set()
-    for thread in threads:
-        thread.join()
+    with Asking(account, "becoming", b"x", 2) as asking:
+        for wanted in (series, plain):
+            account.sagemaker.update_endpoint(EndpointName="becoming", EndpointConfigName=wanted)
+            assert account.settled("becoming")["EndpointConfigName"] == wanted
+        until(lambda: asking.answers[-1] == b"x")
     account.delete("becoming")
-    assert failures == []
-    assert set(answers) == {b"x", b"x > first(text/csv) > second(application/json) > third(text/csv)"}
+    assert asking.failures == []
+    assert set(asking.answers) == {b"x", b"x > first(text/csv) > second(application/json) > third(text/csv)"}
 
 
 def of_user(server: Any, endpoint: str, hostnames: str) -> Any:

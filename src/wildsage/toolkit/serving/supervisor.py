@@ -10,6 +10,8 @@ import time
 import traceback
 from collections.abc import Callable
 
+from . import children
+
 # Work(parent, ready): what a worker does; ``ready`` is called once it can answer.
 Work = Callable[[int, Callable[[], None]], None]
 
@@ -43,7 +45,7 @@ class Supervisor:
         signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        signal.signal(signal.SIGCHLD, _noticed)
+        signal.signal(signal.SIGCHLD, children.noticed)
         os.set_blocking(self._signals[0], False)
         self._start()
         while not self._stopping and not self._failed:
@@ -90,13 +92,7 @@ class Supervisor:
             log(f"the model is loaded; {self._count} worker(s)")
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, code in children.ended():
             if pid not in self._workers:
                 continue  # a process that user code left behind
             self._workers.discard(pid)
@@ -104,8 +100,7 @@ class Supervisor:
             self._loaded.discard(pid)
             if self._stopping:
                 continue
-            code = os.waitstatus_to_exitcode(status)
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+            how = children.told(code)
             if not self._served:
                 self._failed = 128 - code if code < 0 else code or 1
                 if code < 0:
@@ -135,7 +130,3 @@ class Supervisor:
 
 def _tell(descriptor: int) -> None:
     os.write(descriptor, os.getpid().to_bytes(4, "little"))
-
-
-def _noticed(number: int, frame: object) -> None:
-    """SIGCHLD only has to reach the wakeup descriptor."""

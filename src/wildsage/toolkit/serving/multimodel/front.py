@@ -22,6 +22,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .. import children
 from ..http import Answer, Connection, Request
 from ..loops import Loop, Serving
 from ..supervisor import log
@@ -55,7 +56,7 @@ class Front(Loop):
         self._learns = learns
         self._memory = Memory(environ)
         self._models: dict[str, Model] = {}
-        signal.signal(signal.SIGCHLD, _noticed)
+        signal.signal(signal.SIGCHLD, children.noticed)
 
     def run(self) -> None:
         super().run()
@@ -195,19 +196,13 @@ class Front(Loop):
             self.answer_later(connection, answer)
 
     def _signalled(self, numbers: bytes) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, code in children.ended():
             for known in list(self._models.values()):
                 if known.pid == pid:
                     if not known.loaded and not known.unloading:
                         self._hear_last(known)
                     if known.loaded or known.unloading:
-                        self._gone(known, os.waitstatus_to_exitcode(status))
+                        self._gone(known, code)
 
     def _hear_last(self, known: Model) -> None:
         """Of a process that has ended before it was heard."""
@@ -219,8 +214,7 @@ class Front(Loop):
     def _gone(self, known: Model, code: int) -> None:
         del self._models[known.name]
         if not known.unloading:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-            log(f"the process of model {known.name} {how}; it is loaded again when it is asked for")
+            log(f"the process of model {known.name} {children.told(code)}; it is loaded again when it is asked for")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(known.address)
         waiting, known.unloading = known.unloading, []
@@ -235,10 +229,6 @@ def _read(told: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return found
-
-
-def _noticed(number: int, frame: object) -> None:
-    """SIGCHLD only has to reach the wakeup descriptor."""
 
 
 def _json(status: int, what: object) -> Answer:

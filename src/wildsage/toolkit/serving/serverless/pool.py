@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+from .. import children
 from ..http import Handle
 from ..supervisor import log
 from . import forking
@@ -78,7 +79,7 @@ class Pool:
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGCHLD, _noticed)
+        signal.signal(signal.SIGCHLD, children.noticed)
         while not self._stopping:
             self._keep_provisioned()
             for descriptor in self._wait():
@@ -219,15 +220,9 @@ class Pool:
         return 0
 
     def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, code in children.ended():
             if (member := self._members.pop(pid, None)) is not None:
-                self._bury(member, os.waitstatus_to_exitcode(status))
+                self._bury(member, code)
 
     def _bury(self, member: _Member, code: int) -> None:
         with suppress(OSError):
@@ -236,8 +231,7 @@ class Pool:
                 member.connection = None
         member.channel.close()
         if code:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-            log(member.fault or f"a worker {how}")
+            log(member.fault or f"a worker {children.told(code)}")
             self._not_before = time.monotonic() + _PAUSE_SECONDS
         state, _ = self._board.seen(member.place)
         if member.connection is None:
@@ -246,8 +240,8 @@ class Pool:
             self._park(member.connection)
         else:
             if state == BUSY:
-                words = member.fault or f"The worker process that had the request {how if code else 'ended'}."
-                _refuse(member.connection, words)
+                how = children.told(code) if code else "ended"
+                _refuse(member.connection, member.fault or f"The worker process that had the request {how}.")
             member.connection.close()
 
     def _watch(self) -> None:
@@ -322,7 +316,3 @@ def _refuse(sock: socket.socket, words: str) -> None:
     with suppress(OSError):
         sock.settimeout(1.0)
         sock.sendall(head.encode() + b"connection: close\r\n\r\n" + body)
-
-
-def _noticed(number: int, frame: object) -> None:
-    """SIGCHLD only has to reach the wakeup descriptor."""

@@ -9,6 +9,7 @@ import socket
 import urllib.parse
 from collections.abc import Callable
 
+from .. import children
 from ..http import Answer, Connection, Request
 from ..loops import Loop
 
@@ -32,7 +33,7 @@ class ProxyLoop(Loop):
         self._ended = ended
         self._idle: list[socket.socket] = []
         self._busy: dict[Connection, _Passing] = {}
-        signal.signal(signal.SIGCHLD, _noticed)
+        signal.signal(signal.SIGCHLD, children.noticed)
 
     def run(self) -> None:
         """Requests under way are answered before it returns."""
@@ -167,7 +168,3 @@ class _Passing:
 
 def _error(status: int, words: str) -> Answer:
     return Answer(status, "application/json", json.dumps({"error": words}).encode())
-
-
-def _noticed(number: int, frame: object) -> None:
-    """SIGCHLD only has to reach the wakeup descriptor."""
