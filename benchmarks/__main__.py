@@ -28,6 +28,7 @@ MODULES = (
     "series",
     "multimodel",
     "serverless",
+    "functions",
     "triton",
     "s3",
     "registry",

@@ -58,7 +58,7 @@ def private_registry(engine: str, folder: Path) -> Iterator[Registry]:
         _wait(port, process, folder / "log")
         registry.image = f"{registry.host}/private/train:1"
         change = "--change=ENV PATH=/usr/local/bin:/bin"
-        registry.docker("import", change, "-", registry.image, input=_root())
+        registry.docker("import", change, "-", registry.image, input=small_root())
         registry.docker("login", "--username", USER, "--password-stdin", registry.host, input=PASSWORD.encode())
         registry.docker("push", registry.image)
         registry.docker("rmi", registry.image)
@@ -80,7 +80,7 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"docker-registry does not start: {log.read_text()[-1000:]}")
 
 
-def _root() -> bytes:
+def small_root() -> bytes:
     """A shell, what it is linked to, and ``train``: as a tar archive."""
     shell = str(Path("/bin/sh").resolve())
     linked = subprocess.run(["ldd", shell], capture_output=True, text=True, check=True).stdout

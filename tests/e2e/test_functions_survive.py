@@ -20,6 +20,7 @@ TEXT = """
 import time
 def handler(event, context):
     print("begins", event["mark"], flush=True)
+    if event.get("fails"): raise ValueError(event["mark"])
     time.sleep(event["seconds"])
     print("ends", event["mark"], flush=True)
     return event["mark"]
@@ -81,6 +82,9 @@ def test_control_is_killed(short_directory: Path) -> None:
         assert wait_until(lambda: answered(functions, name, {"mark": "new", "seconds": 0}), SECONDS) == "new"
         wait_until(lambda: all(gone(each) for each in before), SECONDS)
         wait_until(lambda: logged(server, name, "ends queued"), SECONDS)
+        failing = json.dumps({"mark": "thrice", "fails": True})
+        functions.client.invoke(FunctionName=name, InvocationType="Event", Payload=failing)
+        wait_until(lambda: logged(server, name, "begins thrice") == 3, SECONDS)
         running.join(SECONDS)
         wait_until(lambda: len(list((server.data / "instances").glob("lambda-*"))) <= 2, SECONDS)
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.lambda_.functions import Functions
+from tests.api.lambda_.functions import Functions, until
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, described, log_of, upload
 from tests.e2e.private_registry import PASSWORD, USER, Registry, private_registry
@@ -117,6 +117,20 @@ def _train(server: Server, registry: Registry, provider: str, role: str = "") ->
         VpcConfig={"SecurityGroupIds": ["sg-12345678"], "Subnets": ["subnet-12345678"]},
     )
     return name
+
+
+def test_a_model_asks_its_function_too(served: Server, registry: Registry) -> None:
+    functions, sagemaker, name = Functions(served), served.client("sagemaker"), f"private-{uuid.uuid4().hex[:8]}"
+    provider = _arn(functions, functions.create(PROVIDERS["wrong"], Timeout=60))
+    config = {"RepositoryAccessMode": "Vpc", "RepositoryAuthConfig": {"RepositoryCredentialsProviderArn": provider}}
+    container = {"Image": registry.image, "ImageConfig": config}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=served.role, PrimaryContainer=container)
+    variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    until(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Failed")
+    assert REASONS["wrong"] in sagemaker.describe_endpoint(EndpointName=name)["FailureReason"]
+    sagemaker.delete_endpoint(EndpointName=name)
 
 
 def test_the_right_password_trains(outcomes: dict[str, dict[str, Any]], served: Server) -> None:

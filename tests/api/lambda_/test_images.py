@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import subprocess
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from tests.api.lambda_.functions import Functions, until
 from tests.conftest import Server, start_server
 from tests.debian_image import debian_image
+from tests.e2e.private_registry import small_root
 
 RUNTIME = """
 import http.client, json, os, sys, time
@@ -101,6 +103,30 @@ def test_the_image_answers(functions: Functions, image: str) -> None:
     functions.wait(name)
     assert "Task timed out after 1.00 seconds" in functions.invoke(name, {"sleep": 30}).payload["errorMessage"]
     functions.client.delete_function(FunctionName=name)
+
+
+def test_an_image_that_was_pushed_here(functions: Functions, engine: str, tmp_path: Path) -> None:
+    """To the server's own registry; the engine has it no more, and pulls it."""
+    server, name = functions.server, f"pushed-{uuid.uuid4().hex[:8]}"
+    ecr = server.client("ecr")
+    ecr.create_repository(repositoryName=name)
+    login = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    place, uri = server.url.removeprefix("http://"), f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{name}"
+
+    def docker(*words: str, given: bytes = b"") -> str:
+        command = ["docker", "--host", engine, "--config", str(tmp_path), *words]
+        return subprocess.run(command, input=given, check=True, capture_output=True).stdout.decode()
+
+    docker("login", "-u", "AWS", "--password-stdin", place, given=base64.b64decode(login).partition(b":")[2])
+    docker("import", "-", f"{place}/{name}:1", given=small_root())
+    docker("push", f"{place}/{name}:1")
+    docker("rmi", f"{place}/{name}:1")
+    try:
+        create(functions, f"{uri}:1")
+        with pytest.raises(ClientError, match=f"Source image {uri}:2 does not exist"):
+            create(functions, f"{uri}:2")
+    finally:
+        docker("rmi", "--force", *docker("images", "--quiet", f"{place}/{name}").split())
 
 
 def test_an_image_that_cannot_be_had(functions: Functions) -> None:

@@ -14,6 +14,7 @@ from wildsage.images.uris import Framework
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
 from wildsage.services.lambda_.functions import ACTIVE, CHANGED, FAILED, PENDING, UPDATED
+from wildsage.services.lambda_.images import pull_of
 from wildsage.services.lambda_.names import KIND
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
@@ -51,10 +52,11 @@ class FunctionController:
     async def _imaged(self, resource: Resource) -> Document:
         """The state with the image that the engine has; a tag may name another than before."""
         wanted = resource.state["wanted"]
-        found = await self._seeker.look(wanted)
+        pull = await pull_of(self._platform, resource)
+        found = await self._seeker.look(wanted, pull)
         if found.choice.where is Where.NATIVE:
             raise ClientFault(f"{wanted} is an image for SageMaker; it does not speak Lambda's Runtime API.")
-        info = await self._seeker.have(wanted, found, _unheard)
+        info = await self._seeker.have(wanted, found, _unheard, pull)
         digest = info.id.removeprefix("sha256:")
         if resource.state.get("image") == info.id:
             return resource.state

@@ -15,7 +15,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.kind import DUE
 from wildsage.kit.operation import operation
 from wildsage.runtimes.containers.engine import socket_of
-from wildsage.services.lambda_ import code, documents, rules
+from wildsage.services.lambda_ import code, documents, images, rules
 from wildsage.services.lambda_.names import (
     KIND,
     arn_of,
@@ -77,6 +77,7 @@ async def _kept(ctx: Context, function: Resource, given: Document) -> Document:
     if rules.is_image(function.spec):
         if not given.get("ImageUri"):
             raise invalid("Please provide ImageUri when updating a function with packageType Image.")
+        await images.check(ctx, given["ImageUri"])
         before: Document = {name: function.state[name] for name in ("image", "sha256") if name in function.state}
         return {"sha256": "", **before, "wanted": given["ImageUri"], "size": 0}
     kept = await code.keep(ctx, function.uid, given)

@@ -77,7 +77,7 @@ def start_line(event: Event) -> str:
     return f"START RequestId: {event.request_id} Version: {LATEST}"
 
 
-def end_lines(event: Event, outcome: Outcome, seconds: float, limit: float, now: float) -> list[str]:
+def end_lines(event: Event, outcome: Outcome, limit: float, now: float) -> list[str]:
     """What is logged between the function's own last words and REPORT."""
     lines = []
     if outcome.error == TIMED_OUT:

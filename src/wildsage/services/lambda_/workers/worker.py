@@ -165,7 +165,7 @@ class Worker:
         if cold or outcome.spent:
             await self._measure()
         limit, wall = self.program.timeout, self._clock.now()
-        output.say(*events.end_lines(work.event, outcome, seconds, limit, wall))
+        output.say(*events.end_lines(work.event, outcome, limit, wall))
         memory = (self.program.memory, max(1, self._peak // _MIB))
         output.say(Report(seconds, memory, self._setup if cold else None).line(work.event, outcome))
         spent = outcome.spent or (self._ended is not None and self._ended.done())
