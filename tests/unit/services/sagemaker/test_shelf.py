@@ -22,6 +22,7 @@ from wildsage.core.clock import ManualClock, SystemClock
 from wildsage.core.errors import ApiError
 from wildsage.core.settings import DataDir
 from wildsage.services.sagemaker.endpoints.multimodel import shelf as shelves
+from wildsage.services.sagemaker.endpoints.multimodel.blame import Blame, Hands
 from wildsage.services.sagemaker.endpoints.multimodel.container import Container
 from wildsage.services.sagemaker.endpoints.multimodel.shelf import Common, Shelf, Source, Unloadable, name_of
 from wildsage.services.sagemaker.endpoints.multimodel.turns import Turns
@@ -272,6 +273,35 @@ async def test_only_the_model_that_ends_its_container_is_blamed(world: World) ->
     assert isinstance(tried[0], Unloadable)
     assert tried[1:] == [1, 1]
     assert world.together[-1] == 1, "a suspect has the container to itself"
+
+
+async def test_a_suspect_that_hangs_keeps_no_others() -> None:
+    clock = ManualClock()
+    blame = Blame(clock)
+    hands, order = Hands(blame, clock), []
+
+    async def load(target: str, done: asyncio.Event, lost: bool = False) -> None:
+        async with hands.loading(target):
+            order.append(target)
+            await done.wait()
+            if lost:
+                raise AnswerLost("the container ended")
+
+    over, never = asyncio.Event(), asyncio.Event()
+    over.set()
+    with pytest.raises(AnswerLost):
+        await load("a", over, lost=True)
+    tasks = [asyncio.create_task(load("a", never, lost=True)), asyncio.create_task(load("b", over))]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await clock.advance(19.0)
+    assert order == ["a", "a"]
+    await clock.advance(2.0)
+    await tasks[1]
+    never.set()
+    with pytest.raises(AnswerLost):
+        await tasks[0]
+    blame.check("a")  # b was loaded beside it: nobody knows whose doing it was
 
 
 async def test_models_that_do_not_fit_on_the_volume(world: World) -> None:

@@ -14,6 +14,7 @@ from wildsage.core.clock import Clock
 from wildsage.wire.http.client_connection import AnswerLost
 
 _GIVEN_UP_SECONDS = 300.0
+_ALONE_SECONDS = 20.0
 
 
 class GivenUp(Exception):
@@ -59,10 +60,11 @@ class Blame:
 class Hands:
     """What one container is loading."""
 
-    def __init__(self, blame: Blame) -> None:
+    def __init__(self, blame: Blame, clock: Clock) -> None:
         self._blame = blame
+        self._clock = clock
         self._loading = 0
-        self._alone = False
+        self._alone = ""
         self._changed = asyncio.Event()
 
     @asynccontextmanager
@@ -72,16 +74,30 @@ class Hands:
         while self._alone or (self._loading and self._blame.suspects(target)):
             await self._changed.wait()
             self._blame.check(target)
-        alone = self._alone = self._blame.suspects(target)
         self._loading += 1
+        if self._blame.suspects(target):
+            self._alone = target
+        patience = asyncio.create_task(self._others_wait(target))
         try:
             yield
         except AnswerLost:
-            self._blame.ended(target, alone)
+            self._blame.ended(target, self._alone == target)
             self._blame.check(target)
             raise
+        else:
+            self._blame.cleared(target)
         finally:
+            patience.cancel()
             self._loading -= 1
-            self._alone = False
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self._let_in(target)
+
+    async def _others_wait(self, target: str) -> None:
+        """Not for ever: what takes so long may never end."""
+        await self._clock.sleep(_ALONE_SECONDS)
+        self._let_in(target)
+
+    def _let_in(self, target: str) -> None:
+        if self._alone == target:
+            self._alone = ""
+        self._changed.set()
+        self._changed = asyncio.Event()

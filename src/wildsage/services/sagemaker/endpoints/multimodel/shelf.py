@@ -94,7 +94,7 @@ class Shelf:
         self._routers = routers
         self._clock = common.clock
         self._fetching = common.fetching
-        self._hands = Hands(common.blame)
+        self._hands = Hands(common.blame, common.clock)
         self._measure = measure
         self._turns: dict[str, _Turn] = {}
         self._evicting = asyncio.Lock()
