@@ -124,6 +124,18 @@ class TestSandbox(Suite):
         assert (await runtime.wait(handle)).exit_code == 0
         await runtime.remove(handle)
 
+    async def test_what_the_machine_keeps_to_itself_cannot_be_read(self, runtime: Runtime, launch: Launch) -> None:
+        code = (
+            "import pathlib\n"
+            "files = [pathlib.Path(name) for name in ('/etc/shadow', '/etc/gshadow', '/etc/sudoers')]\n"
+            "files += pathlib.Path('/etc/ssh').glob('ssh_host_*_key')\n"
+            "folders = ('/etc/ssl/private', '/var/lib/docker', '/var/backups')\n"
+            "print([each.read_bytes() for each in files if each.exists() and each.read_bytes()])\n"
+            "print([name for name in folders if any(pathlib.Path(name).glob('*'))])"
+        )
+        handle = await launch(code)
+        assert await text_of(runtime, handle) == "[]\n[]"
+
     async def test_hidden_folders_and_homes_cannot_be_seen(
         self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, visible_folder: Path
     ) -> None:

@@ -20,6 +20,13 @@ _NOT_A_HOME = ("/bin", "/dev", "/etc", "/lib", "/proc", "/sbin", "/sys", "/usr",
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _ACCELERATORS = ("nvidia*", "dri", "kfd", "infiniband", "neuron*", "fuse")
 _SCRATCH = "scratch"
+# What the machine keeps from everybody but root, whom a container's root would be taken for: passwords and keys, and
+# what a container engine knows of other containers (their variables name their credentials).
+_SECRET_FOLDERS = (
+    *("/etc/kubernetes", "/etc/ssl/private", "/etc/sudoers.d", "/var/backups", "/var/spool/cron"),
+    *("/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet"),
+)
+_SECRET_FILES = ("shadow", "shadow-", "gshadow", "gshadow-", "krb5.keytab", "sudoers", "ssh/ssh_host_*_key")  # of /etc
 _RESOLVER = Path("/etc/resolv.conf")
 _RESOLVER_OPTIONS = (["search"], ["domain"], ["options"])
 
@@ -32,10 +39,12 @@ def scratch(directory: Path) -> Path:
 def root_of(spec: LaunchSpec, sockets: Path, hidden: Iterable[Path]) -> list[Step]:
     """The steps, in order. ``sockets``: host folder of the container's sockets; ``hidden``: what must not be seen."""
     private = scratch(spec.directory)
-    concealed = sorted({os.path.realpath(path) for path in (*map(str, hidden), *_homes(os.environ))})
+    folders = (*map(str, hidden), *_homes(os.environ), *_SECRET_FOLDERS)
+    concealed = sorted({os.path.realpath(path) for path in folders})
     steps: list[Step] = [*_top_level(spec.mounts), *_own_places(private, sockets), *_devices(), ("processes",)]
-    steps += [("empty", path, "mode=755") for path in concealed if Path(path).is_dir() and _visible(path)]
     steps += _mounts((mount for mount in spec.mounts if _is_of_the_system(mount)), private, "system")
+    steps += [("empty", path, "mode=755") for path in concealed if Path(path).is_dir() and _visible(path)]
+    steps += [("device", "/dev/null", path) for path in _secret_files()]
     steps += _environments(spec, private, concealed)
     steps += _names(private, "resolv.conf" if _names_inside(spec) else "")
     steps.append(("writable", os.path.realpath(spec.directory / "ml"), Inside.ML))
@@ -137,6 +146,11 @@ def _homes(environ: Mapping[str, str]) -> Iterator[str]:
     home = environ.get("HOME", "")
     if home.startswith("/") and home != "/" and not f"{home}/".startswith(tuple(f"{path}/" for path in _NOT_A_HOME)):
         yield home
+
+
+def _secret_files() -> list[str]:
+    found = {os.path.realpath(path) for pattern in _SECRET_FILES for path in Path("/etc").glob(pattern)}
+    return sorted(path for path in found if Path(path).is_file() and _visible(path))
 
 
 def _visible(path: str) -> bool:
