@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.container_engine import Dockerd
+from tests.contract.runtimes.networks import greeter
 from tests.contract.runtimes.seen import first_line, text_of, until
 
 from wildsage.core.errors import CannotStart, ClientFault, InternalFault, RuntimeRefused
@@ -174,6 +175,16 @@ async def test_what_cannot_be_started_is_said(runtime: Containers, spec: LaunchS
     handle = await runtime.launch(replace(spec, argv=("one", "two"), entrypoint=("echo", "and"), working_directory=""))
     assert await text_of(runtime, handle) == "and one two"
     await runtime.remove(handle)
+
+
+async def test_the_machines_ports_are_there_before_the_first_process(runtime: Containers, spec: LaunchSpec) -> None:
+    with greeter() as port:
+        program = ("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port} && cat <&3")
+        for _ in range(3):
+            handle = await runtime.launch(replace(spec, argv=program, loopback=(port,)))
+            said = await text_of(runtime, handle)
+            await runtime.remove(handle)
+    assert said == "hello" * 3  # the log goes on
 
 
 async def test_gpus_that_the_engine_cannot_give_are_refused(engine: str, spec: LaunchSpec) -> None:

@@ -82,13 +82,11 @@ class TestPodman(InPodman):
     test_exit_codes = Suite.test_exit_codes
     test_what_cannot_be_run = Suite.test_what_cannot_be_run
     test_offsets = Suite.test_logs_from_an_offset
-    test_large_output = Suite.test_large_output
     test_mounts = Suite.test_mounts
     test_memory_limit = Suite.test_memory_limit
     test_stop = Suite.test_stop_lets_the_process_finish
     test_isolated = Suite.test_isolated_network_reaches_nothing
     test_the_host_is_reached = Suite.test_host_network_reaches_the_host
-    test_usage = Suite.test_usage_of_a_running_and_of_an_ended_container
     test_hosts = NetworkSuite.test_hosts_resolve_and_reach_each_other
 
     async def test_a_layered_mount_is_read_only(self, runtime: Containers, launch: Launch, tmp_path: Path) -> None:
