@@ -22,6 +22,7 @@ import pytest
 from tests.container_engine import ROOT, locked
 
 EXAMPLE = ROOT / "examples" / "byoc"
+_NOT_COPIED = ("README.md", "debian.sh", "run.py")
 _TREES = ("flask", "gunicorn", "scikit-learn")
 _TOOLKITS = ("sagemaker-training==5.1.4", "sagemaker-inference==1.10.1", "inotify_simple==1.2.1")  # source alone
 _OF_TOOLKITS = (
@@ -77,8 +78,9 @@ class Images:
         subprocess.run([*self.docker, "rmi", "--force", name], capture_output=True, check=False)
 
     def _example(self, file: str, base: str, binaries: Sequence[str], sources: Sequence[str], target: str = "") -> str:
-        texts = [(str(path), path.read_text()) for path in sorted(EXAMPLE.rglob("*")) if path.is_file()]
-        key = _key(base, binaries, sources, target, file, [each for each in texts if not each[0].endswith("run.py")])
+        copied = (path for path in sorted(EXAMPLE.rglob("*")) if path.is_file() and path.name not in _NOT_COPIED)
+        texts = [(str(path.relative_to(EXAMPLE)), path.read_text()) for path in copied]
+        key = _key(base, binaries, sources, target, file, texts)
         options = (*(("--target", target) if target else ()), "--build-arg", f"BASE={base}")
         with tempfile.TemporaryDirectory(prefix="wildsage-image-") as folder:
             context = Path(folder, "context")

@@ -14,6 +14,7 @@ from tests.e2e.jobs import BUCKET, upload
 FLOWERS = "5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n5.9,3.0,4.2,1.5\n"
 SPECIES = "setosa\nvirginica\nversicolor\n"
 INSTANCE = "ml.m5.large"
+ONE_WORKER = {"MODEL_SERVER_WORKERS": "1", "SAGEMAKER_MODEL_SERVER_WORKERS": "1"}
 _PATIENCE = 240.0
 
 
@@ -72,8 +73,13 @@ def processed(server: Server, name: str, image: str, **changes: Any) -> dict[str
 
 
 def model(server: Server, name: str, image: str, data: str = "", **changes: Any) -> None:
-    """A model with one container."""
-    container = {"Image": image, **({"ModelDataUrl": data} if data else {}), **changes.pop("container", {})}
+    """A model with one container, whose server has one worker if it is the example's."""
+    container = {
+        "Image": image,
+        "Environment": ONE_WORKER,
+        **({"ModelDataUrl": data} if data else {}),
+        **changes.pop("container", {}),
+    }
     server.client("sagemaker").create_model(
         **{"ModelName": name, "ExecutionRoleArn": server.role, "PrimaryContainer": container, **changes}
     )

@@ -14,6 +14,7 @@ from tests.conftest import Server
 from tests.e2e.containers import (
     FLOWERS,
     INSTANCE,
+    ONE_WORKER,
     SPECIES,
     ask,
     endpoint,
@@ -128,7 +129,7 @@ def test_a_pipeline_of_a_native_and_an_engines_container(server: Server, images:
         ModelName="byoc-series",
         ExecutionRoleArn=server.role,
         Containers=[
-            {"Image": images.trees("serving"), "ModelDataUrl": tree},
+            {"Image": images.trees("serving"), "ModelDataUrl": tree, "Environment": ONE_WORKER},
             {"Image": IMAGE, "ModelDataUrl": data, "Environment": environment},
         ],
     )
