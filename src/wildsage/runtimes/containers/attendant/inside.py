@@ -7,7 +7,6 @@ They are made while the engine still prepares the container, before its first pr
 from __future__ import annotations
 
 import os
-import socket
 import time
 from _thread import allocate_lock, start_new_thread
 
@@ -16,7 +15,6 @@ from wildsage.runtimes.sandbox.network import forward
 
 _GROUPS = "/sys/fs/cgroup"
 _WITHIN = ("pids/docker/{}", "docker/{}", "system.slice/docker-{}.scope", "machine.slice/libpod-{}.scope")
-_LOOPBACKS = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _PAUSE = 0.002
 
 
@@ -86,26 +84,15 @@ class Entrance:
             finally:
                 os.close(namespace)
             for port in self._ports:
-                made.append(_listen(port, *_LOOPBACKS[0]))
+                made.append(forward.open_listener(port))
         except OSError:  # it ended; or its loopback is not up yet
             for descriptor in made:
                 os.close(descriptor)
             return False
         for port in self._ports:
             try:
-                made.append(_listen(port, *_LOOPBACKS[1]))
+                made.append(forward.open_listener(port, forward.LOOPBACKS[1]))
             except OSError:
                 break  # the engine gave the container no IPv6
         self._found = made
         return True
-
-
-def _listen(port: int, family: int, address: str) -> int:
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.bind((address, port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener.detach()

@@ -18,6 +18,7 @@ import struct
 from dataclasses import dataclass
 
 from wildsage.runtimes.sandbox.keeper import kernel
+from wildsage.runtimes.sandbox.network.forward import LOOPBACKS, open_listener
 from wildsage.runtimes.sandbox.network.netlink import Netlink, redirect_to
 from wildsage.runtimes.sandbox.network.order import Order
 
@@ -25,7 +26,6 @@ INTERFACE = "eth0"
 BRIDGE = "wildsage0"
 SEAL_PORT = 4500
 NAME_PORT = 53
-_LOOPBACKS: tuple[tuple[int, str], ...] = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _NETWORK, _MASK = "198.18.0.0", "255.254.0.0"  # RFC 2544: set aside for trials, so nobody outside has such an address
 _PREFIX = 16
 _MTU = 9001  # as on AWS
@@ -130,15 +130,15 @@ def _host(order: Order, index: int, host: str, bridge_namespace: int) -> Ports:
     ports = Ports(namespace, [], [], [], sealing)
     if order.outside:
         here.add_default_route(cable)
-        ports.listeners = [_listen(port, family) for port in order.loopback for family in _loopbacks()]
-        ports.names = [_listen(NAME_PORT), _datagrams(NAME_PORT)]
+        ports.listeners = [open_listener(port, loopback) for port in order.loopback for loopback in _loopbacks()]
+        ports.names = [open_listener(NAME_PORT), _datagrams(NAME_PORT)]
         ports.redirected = _redirected()
     here.close()
     return ports
 
 
 def _loopbacks() -> tuple[tuple[int, str], ...]:
-    return _LOOPBACKS if os.path.exists("/proc/net/if_inet6") else _LOOPBACKS[:1]
+    return LOOPBACKS if os.path.exists("/proc/net/if_inet6") else LOOPBACKS[:1]
 
 
 def _tun() -> int:
@@ -151,23 +151,15 @@ def _tun() -> int:
     return descriptor
 
 
-def _listen(port: int, loopback: tuple[int, str] = _LOOPBACKS[0]) -> int:
-    family, address = loopback
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.bind((address, port))
-    listener.listen(1024)
-    return listener.detach()
-
-
 def _datagrams(port: int) -> int:
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.bind((_LOOPBACKS[0][1], port))
+    receiver.bind((LOOPBACKS[0][1], port))
     return receiver.detach()
 
 
 def _redirected() -> list[int]:
     """A listener for whatever goes to the outside; none where the kernel has no nftables to bring it there."""
-    listener = _listen(0)
+    listener = open_listener(0)
     port = socket.socket(fileno=os.dup(listener)).getsockname()[1]
     try:
         redirect_to(port, _NETWORK, _MASK)

@@ -16,6 +16,7 @@ Address = tuple[str, int]
 Target = Callable[[socket.socket], Address]
 """Where a connection that came in at a listener is to go."""
 
+LOOPBACKS: tuple[tuple[int, str], ...] = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _ORIGINAL_DESTINATION = 80  # linux/netfilter_ipv4.h
 _AT_ONCE = 1 << 20
 _CONNECT_SECONDS, _NAME_SECONDS = 60.0, 3.0
@@ -34,6 +35,19 @@ def original(connection: socket.socket) -> Address:
     raw = connection.getsockopt(socket.SOL_IP, _ORIGINAL_DESTINATION, 16)
     port, address = struct.unpack_from(">2xH4s", raw)
     return socket.inet_ntoa(address), port
+
+
+def open_listener(port: int, loopback: tuple[int, str] = LOOPBACKS[0]) -> int:
+    """A listener in the network namespace of this thread; 0 is a port that is free. Raises OSError."""
+    family, address = loopback
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.bind((address, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener.detach()
 
 
 def listen(descriptor: int, target: Target) -> None:
