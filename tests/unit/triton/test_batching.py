@@ -27,6 +27,7 @@ class Model:
         self.entered.release()
         assert self.gate.wait(60)
         self.sizes.append(len(feeds["X"]))
+        assert feeds["X"].flags.aligned
         if (feeds["X"] < 0).any():
             raise ValueError("a negative number")
         return [feeds["X"] * 2]
@@ -92,6 +93,16 @@ def test_without_dynamic_batching_each_runs_alone() -> None:
         scheduler.submit([*jobs(1, 2), Job({"X": np.zeros((3, 2), "f4")}, 3, ["Y"])])
         finished.wait(3)
         assert model.sizes == [1, 1, 3]
+
+
+def test_tensors_are_where_a_cpu_wants_them() -> None:
+    with scheduled("dynamic_batching { }") as (scheduler, _, finished):
+        array = np.frombuffer(bytes(9), "u1")[1:].view("<f4").reshape(1, 2)
+        assert not array.flags.aligned
+        job = Job({"X": array}, 1, ["Y"])
+        scheduler.submit([job])
+        finished.wait(1)
+        assert answered(finished, job) == [[0, 0]]
 
 
 def test_a_request_is_never_divided() -> None:

@@ -166,7 +166,9 @@ class Scheduler:
     def _together(self, jobs: list[Job], began: int) -> tuple[list[Outcome], tuple[int, int, int]]:
         first = jobs[0]
         if len(jobs) == 1:
-            names, feeds = first.outputs, first.feeds
+            # Tensors lie in the request's body wherever its JSON ended; ONNX Runtime computes where they lie.
+            names = first.outputs
+            feeds = {name: each if each.flags.aligned else each.copy() for name, each in first.feeds.items()}
         else:
             wanted = {name for job in jobs for name in job.outputs}
             names = [name for name in self._names if name in wanted]
