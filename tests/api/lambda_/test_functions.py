@@ -153,14 +153,14 @@ def test_tags(functions: Functions) -> None:
     assert functions.client.list_tags(Resource=arn)["Tags"] == {"b": "2"}
 
 
-def _linked() -> bytes:
+def _linked(where: str = "/tmp") -> bytes:
     """A zip that would write through a link of its own."""
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
         link = zipfile.ZipInfo("out")
         link.external_attr = 0o120777 << 16
-        archive.writestr(link, "/tmp")
-        archive.writestr("out/evil.py", "")
+        archive.writestr(link, where)
+        archive.writestr("out/evil.py" if where else "main.py", "")
     return held.getvalue()
 
 
@@ -180,10 +180,11 @@ def _named(name: str, size: int = 1) -> bytes:
         (_named("../evil.py"), "Could not unzip uploaded file"),
         (_named("/etc/evil.py"), "Could not unzip uploaded file"),
         (_linked(), "Could not unzip uploaded file"),
+        (_linked(""), "Could not unzip uploaded file"),
         (_named("x" * 300 + ".py"), "Could not unzip uploaded file"),
         (_named("large.bin", 262_144_001), "Unzipped size must be smaller than 262144000 bytes"),
     ],
-    ids=["nonsense", "cut", "empty", "outside", "absolute", "link", "long", "bomb"],
+    ids=["nonsense", "cut", "empty", "outside", "absolute", "link", "link to nowhere", "long", "bomb"],
 )
 def test_code_that_is_none(functions: Functions, content: bytes, words: str) -> None:
     refused(

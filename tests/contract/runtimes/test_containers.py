@@ -32,6 +32,10 @@ class InEngine:
 class TestContainers(InEngine, Suite):
     """One container by itself."""
 
+    @pytest.mark.parametrize("name", ["../info", "../../version?", "images/../../info", "a//b", "/info", "."])
+    async def test_names_lead_to_nothing_else_of_the_engine(self, runtime: Containers, name: str) -> None:
+        assert await runtime.engine.find(name) is None
+
 
 class TestContainerNetworks(InEngine, NetworkSuite):
     """Several on a network."""

@@ -120,6 +120,8 @@ class Engine:
 
     async def find(self, reference: str) -> ImageInfo | None:
         """The image that ``reference`` (name, name and tag or digest, or id) names in the engine."""
+        if not all(part.strip(".") for part in reference.split("/")):
+            return None  # no name, but a way to something else of the engine's API
         try:
             found = await self.call("GET", f"/images/{quote(reference, safe='/:@')}/json")
         except EngineError as error:

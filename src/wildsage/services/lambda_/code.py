@@ -160,7 +160,7 @@ def _extract(source: Path, target: Path) -> None:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             if stat.S_ISLNK(mode):
-                links.append((path, archive.read(member).decode()))
+                links.append((path, _where(archive.read(member))))
                 continue
             with archive.open(member) as packed, path.open("wb") as file:
                 # zipfile stops at the size that the archive names, so nothing grows beyond the sum above.
@@ -168,6 +168,12 @@ def _extract(source: Path, target: Path) -> None:
             path.chmod((stat.S_IMODE(mode) & 0o755) | 0o444)
         for path, where in links:  # last, so that nothing is written through one
             path.symlink_to(where)
+
+
+def _where(content: bytes) -> str:
+    if not content:
+        raise ValueError("a link that leads nowhere")
+    return content.decode()
 
 
 def _within(name: str) -> PurePosixPath:
