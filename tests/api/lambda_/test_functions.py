@@ -211,6 +211,7 @@ def test_code_that_is_none(functions: Functions, content: bytes, words: str) -> 
         ({"Publish": True}, "UnsupportedOperationException", "Publish"),
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "InvalidParameterValueException", "AWS_REGION"),
         ({"Environment": {"Variables": {"XX": "x" * 4096}}}, "InvalidParameterValueException", "4KB limit"),
+        ({"FunctionName": "f" * 65}, "ValidationException", "less than or equal to 64"),
         ({"Code": {}}, "InvalidParameterValueException", "source for function code"),
         (
             {"Role": "arn:aws:iam::000000000000:role/none"},

@@ -39,6 +39,8 @@ def do_kill(event, context): os.kill(os.getpid(), event["signal"]); time.sleep(6
 def do_sleep(event, context): time.sleep(event["seconds"]); return os.getpid()
 def do_fill(event, context): return len(bytearray(os.urandom(1 << 20) * 400))
 def do_large(event, context): return "x" * event["size"]
+def do_deep(event, context): return do_deep(event, context)
+def do_say(event, context): raise ValueError("x" * event["size"])
 def do_unfit(event, context): return {1, 2}
 def do_variables(event, context): return dict(os.environ)
 def do_files(event, context):
@@ -151,6 +153,15 @@ def test_a_time_out(functions: Functions) -> None:
     assert any(line.endswith(f"Z {request} Task timed out after 1.00 seconds") for line in called.log)
     assert called.log[-1].endswith("Status: timeout\t")
     assert functions.invoke(name).payload["taken"] == 1
+
+
+def test_errors_that_are_long(functions: Functions, name: str) -> None:
+    """The client tells their trace in a header."""
+    deep = functions.invoke(name, {"do": "deep"}).payload
+    assert deep["errorType"] == "RecursionError"
+    assert "repeated" in deep["stackTrace"][-1]
+    said = functions.invoke(name, {"do": "say", "size": 3_000_000}).payload
+    assert (said["errorType"], len(said["errorMessage"])) == ("ValueError", 3_000_000)
 
 
 def test_answers_that_cannot_be(functions: Functions, name: str) -> None:

@@ -134,13 +134,23 @@ def _unpack(home: Path, content: bytes) -> Code:
         try:
             (building / _ZIP).write_bytes(content)
             _extract(building / _ZIP, building / _TASK)
-            building.rename(place)
+            _settle(building, place)
         except BaseException:
             trees.remove(building)
             if not any(home.iterdir()):
                 home.rmdir()
             raise
+    os.utime(home)  # newer than what a sweep may take away
     return Code(digest, len(content))
+
+
+def _settle(building: Path, place: Path) -> None:
+    try:
+        building.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+        trees.remove(building)  # the same code came twice at once
 
 
 def _extract(source: Path, target: Path) -> None:

@@ -53,7 +53,7 @@ class Deliveries:
         await Courier(self._platform, _BOX, self._deliver).run()
 
     async def _deliver(self, waiting: Waiting) -> float | None:
-        """See ``kit.courier.Deliver``. Failures of the function are counted in the letter's own attempts."""
+        """See ``kit.courier.Deliver``. An attempt that was throttled counts among the three that a failure has."""
         document = waiting.letter.document
         function = await self._platform.resources.get(Key(KIND, *document["function"]))
         if function is None:

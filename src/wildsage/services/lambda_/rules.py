@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from wildsage.core.errors import ValidationError
+from wildsage.core.functions import parse_function_name
 from wildsage.services.lambda_.names import invalid, unsupported
 from wildsage.store.codec import Document
 
@@ -34,6 +35,7 @@ _PYTHON: Final = re.compile(r"python3\.(\d+)")
 _OLDEST, _NEWEST = 8, 14
 _MOST = {"Timeout": 900, "MemorySize": 10_240}
 _VARIABLES_BYTES: Final = 4096
+_LONGEST_NAME: Final = 64
 # Source: "Defined runtime environment variables", those marked as reserved.
 _RESERVED: Final = frozenset(
     {
@@ -68,6 +70,12 @@ def architecture() -> str:
 
 def check_new(request: Document) -> None:
     """CreateFunction. Raises what Lambda raises, and Unsupported for what is not run here."""
+    name = parse_function_name(request["FunctionName"]).name
+    if len(name) > _LONGEST_NAME:
+        raise ValidationError(
+            f"1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member must "
+            f"have length less than or equal to {_LONGEST_NAME}"
+        )
     if is_image(request):
         if request.get("Runtime") or request.get("Handler") or request.get("Layers"):
             raise invalid(
@@ -149,7 +157,7 @@ def check_variables(variables: Mapping[str, str]) -> None:
 
 def configuration(request: Document, role: str) -> dict[str, Any]:
     """A new function's configuration, with what Lambda fills in."""
-    name = request["FunctionName"].rpartition(":")[2]
+    name = parse_function_name(request["FunctionName"]).name
     asked = {member: request[member] for member in CONFIGURATION if request.get(member) is not None}
     return {
         "Description": "",

@@ -19,12 +19,14 @@ from typing import Protocol
 from wildsage.services.lambda_.rules import RESULT_BYTES
 from wildsage.services.lambda_.workers import events
 from wildsage.services.lambda_.workers.events import Outcome
+from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import BodyTooLarge, Headers, Request, Response
 from wildsage.wire.http.server import Server, start_server
 
 _VERSION = "/2018-06-01/runtime/"
 _TYPE = "lambda-runtime-function-error-type"
-_MOST_ERROR = 1 << 20
+_LIMITS = Limits(head_bytes=2 << 20)
+"""The client tells the trace of an error, up to 1 MiB, in a header (Lambda-Runtime-Function-XRay-Error-Cause)."""
 _LONGEST_TYPE = 200
 
 
@@ -63,7 +65,7 @@ class RuntimeApi:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)
-        self._server = await start_server(self._answer, sock=sock, cancel_when_gone=True)
+        self._server = await start_server(self._answer, sock=sock, limits=_LIMITS, cancel_when_gone=True)
 
     async def close(self) -> None:
         if self._server is not None:
@@ -122,10 +124,10 @@ async def _failure(request: Request) -> Outcome:
     """What a runtime says of a failure; a runtime may say anything, and callers read JSON."""
     kind = (request.header(_TYPE) or "Runtime.UnknownReason")[:_LONGEST_TYPE]
     try:
-        said = await request.body.read(_MOST_ERROR)
+        said = await request.body.read(RESULT_BYTES)
         json.loads(said)
     except (BodyTooLarge, ValueError, RecursionError):
-        return events.fault(kind, "The function failed, and what it said of that is no JSON of at most 1 MiB.")
+        return events.fault(kind, "The function failed, and what it said of that is no JSON of at most 6 MB.")
     return Outcome(said, kind)
 
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _TAIL_BYTES = 4096
 _MOST_WAITING = 5000
+_MOST_CHARACTERS = 1 << 22
 _AT_ONCE = 1000
 
 
@@ -36,6 +37,7 @@ class Output:
         self._offset = 0
         self._last = 0
         self._waiting: deque[tuple[int, str]] = deque()
+        self._characters = 0  # that wait
         self._there = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
@@ -51,7 +53,7 @@ class Output:
                 self._offset = line.offset
                 # What the runtime's client writes of an error has a carriage return where the lines of one event end.
                 self._put(line.at, line.text.replace("\r", "\n"))
-                if len(self._waiting) >= _MOST_WAITING:
+                if len(self._waiting) >= _MOST_WAITING or self._characters >= _MOST_CHARACTERS:
                     self._room.clear()
                     await self._room.wait()
 
@@ -80,6 +82,7 @@ class Output:
     def _put(self, at: float, text: str) -> None:
         self._last = max(self._last, round(at * 1000))
         self._waiting.append((self._last, text))
+        self._characters += len(text)
         self._tail.append(text)
         self._tail_bytes += len(text) + 1
         while len(self._tail) > 1 and self._tail_bytes - len(self._tail[0]) - 1 >= _TAIL_BYTES:
@@ -94,6 +97,7 @@ class Output:
                 await self._there.wait()
                 continue
             lines = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
+            self._characters -= sum(len(text) for _, text in lines)
             self._room.set()
             try:
                 if allowed is None:

@@ -29,6 +29,8 @@ from wildsage.services.lambda_.workers.worker import NotDelivered, Worker, notic
 log = logging.getLogger(__name__)
 
 _CREDENTIALS_SECONDS = 12 * 3600.0
+_REST_SECONDS = 10.0
+_LOOK_SECONDS = 0.02
 _REASON = "ConcurrentInvocationLimitExceeded"
 _RESERVED_REASON = "ReservedFunctionConcurrentInvocationLimitExceeded"
 
@@ -65,9 +67,17 @@ class Workers:
             for worker in [*self._idle, *self._busy]:
                 self._end(worker)
             self._idle.clear()
-            while self._ending:
-                await asyncio.wait(self._ending)
+            await self._rest()
             await self._api.close()
+
+    async def _rest(self) -> None:
+        """Until all that was begun has ended, starts that are given up meanwhile included."""
+        end = self._platform.clock.monotonic() + _REST_SECONDS
+        while self._ending or ((self._starting or self._busy) and self._platform.clock.monotonic() < end):
+            if self._ending:
+                await asyncio.wait(self._ending)
+            else:
+                await self._platform.clock.sleep(_LOOK_SECONDS)
 
     async def invoke(self, program: Program, event: Event) -> Outcome:
         """What becomes of an event. Raises TooManyRequestsException, and what a worker's start raises."""
@@ -184,6 +194,9 @@ class Workers:
             self._track(asyncio.create_task(code.remove(self._platform.settings.data, uid)))
 
     def _end(self, worker: Worker) -> None:
+        if worker.leaving:
+            return
+        worker.leaving = True
         self._api.forget(worker.host)
         self._track(asyncio.create_task(self._ended(worker)))
 

@@ -42,7 +42,7 @@ class _Work:
 class Worker:
     """``api.Client``. ``expires``: when its credentials do; ``idle_since``: when it last had an answer.
 
-    ``retired``: the function runs something else by now.
+    ``retired``: the function runs something else by now. ``leaving``: it is being taken away.
     """
 
     def __init__(self, platform: Platform, runtime: Runtime, program: Program, directory: Path, expires: float) -> None:
@@ -50,7 +50,7 @@ class Worker:
         self.directory = directory
         self.expires = expires
         self.idle_since = 0.0
-        self.retired = False
+        self.retired = self.leaving = False
         self.host = ""
         self.handle: Handle | None = None
         self._platform = platform
