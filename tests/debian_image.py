@@ -62,13 +62,13 @@ def _exists(docker: list[str], name: str) -> bool:
 
 
 def _mirror() -> tuple[str, str]:
-    """The suite and the mirror that this machine has its packages from."""
+    """The suite and the mirror that this machine has its packages from; empty: debootstrap's own choice."""
     form = ["--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Component: main"]
     for line in _output("apt-get", "indextargets", *form).splitlines():
         suite, address = line.split()
         if "-" not in suite:
             return suite, address
-    return "bookworm", "http://deb.debian.org/debian"
+    return "bookworm", ""
 
 
 def _output(*command: str) -> str:
@@ -88,7 +88,7 @@ def _make(suite: str, mirror: str, archive: Path) -> None:
         log = Path(folder) / "log"
         with log.open("w") as file:
             made = subprocess.run(
-                ["debootstrap", *options, suite, str(root), mirror],
+                ["debootstrap", *options, suite, str(root), *filter(None, [mirror])],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 check=False,

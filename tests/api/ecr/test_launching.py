@@ -115,7 +115,7 @@ async def test_an_image_that_is_here_is_found_with_what_pulls_it(control: Contro
 
 async def test_what_is_not_here_is_not_found(control: Control) -> None:
     platform = control.platform
-    for uri in ("debian", "docker.io/library/debian:12", "127.0.0.1:5000/team/app", "app:v1", ""):
+    for uri in ("debian", "registry.example/library/debian:12", "127.0.0.1:5000/team/app", "app:v1", ""):
         assert read_name(platform, uri) is None, uri
     for uri in (f"{AWS}:none", f"{AWS}@sha256:{'0' * 64}", f"{AWS}@nonsense", f"{AWS}x:v1", AWS.replace("us", "eu")):
         assert read_name(platform, uri) is not None, uri
