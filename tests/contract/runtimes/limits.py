@@ -101,7 +101,8 @@ class Limits:
         await runtime.wait(handle)
         ended = await runtime.usage(handle)
         assert ended is not None
-        assert ended.cpu_seconds >= running.cpu_seconds - 0.05
+        assert ended.cpu_seconds > 0  # beside an engine it is read four times a second, and the last moment is not seen
+        assert ended.cpu_seconds >= running.cpu_seconds - 0.45
         assert ended.memory_bytes > 50_000_000
         assert ended.disk_bytes is not None
         assert ended.disk_bytes >= 1 << 20
