@@ -41,9 +41,11 @@ async def _look(ctx: Context, caller: Caller, model: Document, container: Contai
             caller, ctx.region, "s3", "ListObjectsV2", {"Bucket": at.bucket, "Prefix": at.key, "MaxKeys": 1}
         )
     except ApiError as error:
-        if error.code not in _ABSENT:
-            raise _denied(ctx, model, container) from error
-        raise _missing(uri) from error
+        if error.code in _ABSENT:
+            raise _missing(uri) from error
+        if error.status >= 500:
+            raise  # S3's own trouble says nothing about the role
+        raise _denied(ctx, model, container) from error
     # Models of a multi-model container may come later.
     if not page.get("Contents") and not container.many:
         raise _missing(uri)
