@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import tritonserver
 from tests.conftest import ROOT, Server, start_server
 from tests.e2e.jobs import await_endpoint, upload
 from tests.sdk.session import interpreter
@@ -97,6 +98,7 @@ def test_as_awss_notebooks_do(server: Server, repository: Path) -> None:
     assert json.loads(found) == [[2, 4], [6, 8]]
 
 
+@tritonserver.needed
 def test_nvidias_own_server_in_a_container(server: Server, repository: Path) -> None:
     data = upload(server, "nvidia.tar.gz", archive(repository))
     create(server, "nvidia", data, WILDSAGE_TRITON_ENGINE="tritonserver")

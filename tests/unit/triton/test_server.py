@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import tritonserver
 from tests.sdk.session import interpreter
 from tests.unit.toolkit_serve.served import Served, serving, start, until
 
@@ -92,6 +93,7 @@ async def test_tritonclient(made: Path, tmp_path: Path) -> None:
         assert "model 'double' version 1 is loaded: 2 instance(s)" in served.log.read_text()
 
 
+@tritonserver.needed
 async def test_nvidias_own_server(made: Path, tmp_path: Path) -> None:
     """It has no ONNX Runtime backend: its Python backend runs the same models."""
     port = free_port()
@@ -110,6 +112,7 @@ async def test_nvidias_own_server(made: Path, tmp_path: Path) -> None:
         await invocations(served)
 
 
+@tritonserver.needed
 async def test_what_nvidias_own_server_cannot_load(made: Path, tmp_path: Path) -> None:
     variables = {"SM_MODEL_DIR": str(tmp_path / "repository"), "WILDSAGE_TRITON_ENGINE": "tritonserver"}
     shutil.copytree(made / "double", tmp_path / "repository" / "double")
