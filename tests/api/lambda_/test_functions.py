@@ -171,11 +171,27 @@ def _named(name: str, size: int = 1) -> bytes:
     return held.getvalue()
 
 
+def _damaged(method: int) -> bytes:
+    """A zip whose one file begins as it should, and goes on with nonsense."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", method) as archive:
+        archive.writestr("main.py", TEXT * 99)
+        packed = archive.infolist()[0].compress_size
+    content = bytearray(held.getvalue())
+    begins = 30 + len("main.py") + packed // 2
+    content[begins : begins + 16] = b"\xff" * 16
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (b"no zip", "Could not unzip uploaded file"),
         (zipped(main=TEXT)[:-30], "Could not unzip uploaded file"),
+        (zipped(main=TEXT)[60:], "Could not unzip uploaded file"),
+        (_damaged(zipfile.ZIP_DEFLATED), "Could not unzip uploaded file"),
+        (_damaged(zipfile.ZIP_BZIP2), "Could not unzip uploaded file"),
+        (_damaged(zipfile.ZIP_LZMA), "Could not unzip uploaded file"),
         (zipped(), "non-empty zip"),
         (_named("../evil.py"), "Could not unzip uploaded file"),
         (_named("/etc/evil.py"), "Could not unzip uploaded file"),
@@ -184,7 +200,21 @@ def _named(name: str, size: int = 1) -> bytes:
         (_named("x" * 300 + ".py"), "Could not unzip uploaded file"),
         (_named("large.bin", 262_144_001), "Unzipped size must be smaller than 262144000 bytes"),
     ],
-    ids=["nonsense", "cut", "empty", "outside", "absolute", "link", "link to nowhere", "long", "bomb"],
+    ids=[
+        "nonsense",
+        "endless",
+        "headless",
+        "damaged",
+        "bzip2",
+        "lzma",
+        "empty",
+        "outside",
+        "absolute",
+        "link",
+        "nowhere",
+        "long",
+        "bomb",
+    ],
 )
 def test_code_that_is_none(functions: Functions, content: bytes, words: str) -> None:
     refused(

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import errno
 import hashlib
+import lzma
 import os
 import shutil
 import stat
@@ -30,8 +31,24 @@ from wildsage.wire.http.messages import FileBody
 
 _ZIP, _TASK = "code.zip", "task"
 _CHUNK = 1 << 20
-_NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
-_NO_TREE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
+# What comes of unpacking an upload that is no code: zipfile's documentation names the first alone, the others are what
+# it was seen to raise for zips with bytes changed and cut out at random.
+_NO_ARCHIVE = (
+    zipfile.BadZipFile,  # no zip, or one that contradicts itself
+    zlib.error,  # damaged data; bz2 says it by an OSError without a number
+    lzma.LZMAError,  # the same
+    EOFError,  # data that are cut off
+    RuntimeError,  # encrypted; and, as NotImplementedError, packed in a way it does not know
+    ValueError,  # names and links that lead out or nowhere (ours), and text that is none
+)
+_NO_TREE = (
+    errno.EEXIST,  # this and the next three: names that cannot stand, beside others or at all
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,  # zipfile looks before the beginning of a file whose beginning is cut off
+    None,  # bz2's
+)
 _UNREADABLE = "Could not unzip uploaded file. Please check your file, then try to upload again."
 
 
