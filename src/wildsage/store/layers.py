@@ -156,9 +156,9 @@ class Layers:
                 raise NoUpload(upload)
             own = any(piece.blob == made.blob for piece in there)
             blob = _add(connection, registry, repository, made, now)
-            if blob == made.blob and not own:
-                hold(connection, made.blob)
-            elif blob != made.blob and not own:
+            if not own and blob == made.blob:
+                hold(connection, blob)
+            elif not own:
                 discard(connection, [made.blob], now)
             end_uploads(connection, [upload], now, spared=blob)
 

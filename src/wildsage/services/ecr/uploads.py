@@ -79,13 +79,16 @@ class Upload:
         Raises UploadNotFoundException, or InvalidLayerException, after which the upload is gone.
         """
         pieces = await self._pieces()
-        if len(pieces) == 1:
-            layer = Layer(pieces[0].digest, pieces[0].size, pieces[0].blob)
-        else:
+        is_new = len(pieces) != 1
+        if is_new:
             blob = await receive(self.platform, self.repository, _Joined(self.platform, pieces))
             layer = Layer(digest_of(blob), blob.size, blob.name)
+        else:
+            layer = Layer(pieces[0].digest, pieces[0].size, pieces[0].blob)
         if layer.digest not in digests:
-            await self._refuse(layer, len(pieces) != 1)
+            if is_new:
+                await self.platform.objects.discard([layer.blob])
+            await self.abort()
             raise ApiError(
                 "InvalidLayerException",
                 f"The digest of the uploaded bytes is {layer.digest}, not {', '.join(digests)[:200]}",
@@ -93,9 +96,13 @@ class Upload:
         registry, now = names.home(self.repository).place, self.platform.clock.now()
         try:
             await self._layers.complete(registry, self.repository.uid, self.id, len(pieces), layer, now)
-        except NoUpload:
+        except (NoUpload, OSError) as error:
+            if is_new:
+                await self.platform.objects.discard([layer.blob])
+            if isinstance(error, OSError):
+                raise
             raise names.no_upload(self.repository.key, self.id) from None
-        if len(pieces) != 1:
+        if is_new:
             await self.platform.objects.keep(layer.blob)
         return layer
 
@@ -105,11 +112,6 @@ class Upload:
             await self._layers.abort(self.repository.uid, self.id, self.platform.clock.now())
         except NoUpload:
             raise names.no_upload(self.repository.key, self.id) from None
-
-    async def _refuse(self, layer: Layer, is_new: bool) -> None:
-        if is_new:
-            await self.platform.objects.discard([layer.blob])
-        await self.abort()
 
     async def _pieces(self) -> list[Piece]:
         try:
