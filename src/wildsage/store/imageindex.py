@@ -25,11 +25,7 @@ class MissingTargets(Exception):
 
 
 class TagTaken(Exception):
-    """The tag stands for another image and may not be moved; ``digest`` is that image's."""
-
-    def __init__(self, digest: str) -> None:
-        super().__init__(digest)
-        self.digest = digest
+    """The tag stands for another image and may not be moved."""
 
 
 class InUse(Exception):
@@ -186,15 +182,15 @@ class Images:
 
         return await self._database.read(work)
 
-    async def tags(self, repository: str, after: str, limit: int) -> list[tuple[str, str]]:
-        """Tags and their digests, in the order of the tags, beyond ``after``."""
+    async def tags(self, repository: str, after: str, limit: int) -> list[str]:
+        """Tags in order, beyond ``after``."""
         statement = (
-            select(tags.c.tag, tags.c.digest)
+            select(tags.c.tag)
             .where(tags.c.repository == repository, tags.c.tag > after)
             .order_by(tags.c.tag)
             .limit(limit)
         )
-        return await self._database.read(lambda connection: [(row[0], row[1]) for row in connection.execute(statement)])
+        return await self._database.read(lambda connection: list(connection.execute(statement).scalars()))
 
     async def untag(self, repository: str, tag: str) -> None:
         """Takes the tag away, and its image if it had no other."""
@@ -296,7 +292,7 @@ def _move_tag(connection: Connection, repository: str, tag: str, digest: str, mo
     elif movable(tag):
         connection.execute(update(tags).where(*mine).values(digest=digest))
     else:
-        raise TagTaken(there)
+        raise TagTaken(tag)
     return True
 
 

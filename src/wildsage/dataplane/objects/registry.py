@@ -22,7 +22,7 @@ from wildsage.wire.http.server import guarded, send_response
 
 log = logging.getLogger(__name__)
 
-PREFIX: Final = "/v2/"
+_PREFIX: Final = "/v2/"
 _FOLDER: Final = "ECR"
 _OF_BODY: Final = frozenset({"content-length", "transfer-encoding", "expect"})
 
@@ -40,7 +40,7 @@ class RegistryLane:
     def answer(self, exchange: Exchange) -> bool:
         """Takes on what moves a layer."""
         request = exchange.request
-        if not request.target.startswith(PREFIX) or (request.header("authorization") or "").startswith("AWS"):
+        if not request.target.startswith(_PREFIX) or (request.header("authorization") or "").startswith("AWS"):
             return False
         if request.method == "GET" and "/blobs/sha256" in request.target:
             self._spawn(guarded(exchange, self._send(exchange)))

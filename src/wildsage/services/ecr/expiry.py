@@ -21,8 +21,8 @@ RULES, EVALUATED = "lifecycle", "lifecycleEvaluated"
 _PERIOD: Final = 3600.0
 _FIRST: Final = 60.0  # a server that never runs for an hour expires images, too
 # A layer is uploaded long before the manifest that names it; whoever was told that it is there need not upload it.
-UNUSED_SECONDS: Final = 24 * 3600.0
-IDLE_SECONDS: Final = 24 * 3600.0
+_UNUSED_SECONDS: Final = 24 * 3600.0
+_IDLE_SECONDS: Final = 24 * 3600.0
 
 
 async def run(platform: Platform) -> None:
@@ -54,7 +54,7 @@ async def expire(platform: Platform) -> int:
 async def collect(platform: Platform) -> int:
     """Layers that no manifest names and nobody asked for since a day, and uploads that nobody goes on with."""
     now = platform.clock.now()
-    return await Layers(platform.database).collect(now - UNUSED_SECONDS, now - IDLE_SECONDS, now)
+    return await Layers(platform.database).collect(now - _UNUSED_SECONDS, now - _IDLE_SECONDS, now)
 
 
 async def _apply(platform: Platform, repository: Resource) -> int:

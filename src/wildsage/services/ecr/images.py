@@ -185,7 +185,7 @@ async def list_images(ctx: Context, request: Document) -> Document:
     return answer
 
 
-def detail(repository: Resource, image: Image) -> Document:
+def _detail(repository: Resource, image: Image) -> Document:
     """An image as DescribeImages shows it."""
     found: Document = {
         "registryId": repository.key.account,
@@ -214,11 +214,11 @@ async def describe_images(ctx: Context, request: Document) -> Document:
     if wanted:
         found = [await find_or_raise(ctx.platform, repository, each) for each in wanted]
         by_digest = {image.digest: image for image in found}
-        return {"imageDetails": [detail(repository, image) for image in by_digest.values()]}
+        return {"imageDetails": [_detail(repository, image) for image in by_digest.values()]}
     limit = request.get("maxResults") or _PAGE
     after = names.after(request.get("nextToken"))
     page = await images.page(repository.uid, after[0] if after else "", limit + 1, _tagged(request))
-    answer: Document = {"imageDetails": [detail(repository, image) for image in page[:limit]]}
+    answer: Document = {"imageDetails": [_detail(repository, image) for image in page[:limit]]}
     if len(page) > limit:
         answer["nextToken"] = paging.encode([page[limit - 1].digest])
     return answer

@@ -15,7 +15,7 @@ from wildsage.store.imageindex import Images
 from wildsage.store.layers import Layers
 from wildsage.wire.http.messages import BytesBody
 
-PART_BYTES: Final = 10 * 1024 * 1024
+_PART_BYTES: Final = 10 * 1024 * 1024
 _LEAST_PART: Final = 5 * 1024 * 1024
 _MEDIA_TYPE: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _PAGE: Final = 50
@@ -48,7 +48,7 @@ async def batch_check_layer_availability(ctx: Context, request: Document) -> Doc
 @operation("InitiateLayerUpload")
 async def initiate_layer_upload(ctx: Context, request: Document) -> Document:
     upload = await uploads.begin(ctx.platform, await names.fetch(ctx, request))
-    return {"uploadId": upload.id, "partSize": PART_BYTES}
+    return {"uploadId": upload.id, "partSize": _PART_BYTES}
 
 
 async def _upload(ctx: Context, request: Document) -> Upload:

@@ -49,7 +49,6 @@ def read(data: bytes, declared: str | None, now: float) -> tuple[Image, Named]:
     media_type = _media_type(document, declared)
     if document.get("schemaVersion") != 2:
         raise Malformed("its schemaVersion is not 2; push the image with a client that is not that old")
-    subject = document.get("subject")
     if media_type in _LISTS:
         listed = [_descriptor(each, "manifests")[0] for each in _list(document, "manifests")]
         kind, size, named = _text(document, "artifactType"), 0, Named(images=frozenset(listed))

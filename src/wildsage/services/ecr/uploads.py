@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from wildsage.store.resources import Resource
 
 FOLDER: Final = "ECR"
 """Of layers among the objects: no bucket's, whose names are in small letters."""
-NOTHING: Final = f"sha256:{hashlib.sha256(b'').hexdigest()}"
 _SHA256: Final = "SHA256"
 
 Receive = Callable[[], Awaitable[Blob]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from wildsage.kit.context import Platform
 from wildsage.objects.base import Blob
@@ -39,13 +38,13 @@ class Asking:
     grant: Grant | None
     permit: Permit
 
-    async def needs(self, operation: str, name: str | None = None, **params: Any) -> None:
-        """Raises AccessDeniedException."""
+    async def needs(self, operation: str, name: str = "") -> None:
+        """Of the repository ``name``, else the path's, else the whole registry. Raises AccessDeniedException."""
         if self.grant is None:
             return
-        given: Document = {"registryId": self.registry.account, **params}
-        if name != "":
-            given["repositoryName"] = name or self.place.name
+        given: Document = {"registryId": self.registry.account}
+        if repository := name or self.place.name:
+            given["repositoryName"] = repository
         await self.permit(self.grant, self.registry.region, operation, given)
 
     async def repository(self) -> Resource:

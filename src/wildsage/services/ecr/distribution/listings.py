@@ -21,9 +21,8 @@ _BEYOND: Final = 2**62  # a number that no row has: a page goes on behind the na
 
 async def base(asking: Asking) -> Response:
     """``GET /v2/``: whether there is a registry, and whether the password is right."""
-    if asking.request.method not in ("GET", "HEAD"):
-        raise refusals.no_such_method("GET")
-    return _json(200, {})
+    _only_get(asking)
+    return _json({})
 
 
 def _limit(asking: Asking) -> int:
@@ -39,15 +38,14 @@ async def tags(asking: Asking) -> Response:
     await asking.needs("ListImages")
     repository, limit = await asking.repository(), _limit(asking)
     last = asking.query.get("last", "")
-    found = await Images(asking.platform.database).tags(repository.uid, last, limit + 1)
-    listed = [tag for tag, _ in found]
+    listed = await Images(asking.platform.database).tags(repository.uid, last, limit + 1)
     return _page(asking, {"name": asking.place.name, "tags": listed[:limit]}, listed, limit)
 
 
 async def catalog(asking: Asking) -> Response:
     """The names of the registry's repositories, in order."""
     _only_get(asking)
-    await asking.needs("DescribeRepositories", "")
+    await asking.needs("DescribeRepositories")
     limit, last, registry = _limit(asking), asking.query.get("last"), asking.registry
     after = (last, _BEYOND) if last else None
     page = await asking.platform.resources.page(
@@ -102,9 +100,9 @@ def _page(asking: Asking, answer: dict[str, Any], listed: list[str], limit: int)
     if len(listed) > limit > 0:
         following = f"{asking.request.path}?n={limit}&last={quote(listed[limit - 1], safe='')}"
         headers.append(("link", f'<{following}>; rel="next"'))
-    return _json(200, answer, headers)
+    return _json(answer, headers)
 
 
-def _json(status: int, document: object, headers: Headers | None = None) -> Response:
+def _json(document: object, headers: Headers | None = None) -> Response:
     known = [("content-type", "application/json"), VERSION, *(headers or [])]
-    return Response(status, known, json.dumps(document).encode())
+    return Response(200, known, json.dumps(document).encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from wildsage.core.errors import ApiError
 from wildsage.wire.http.messages import Headers, Response
@@ -36,11 +36,8 @@ class Refusal(Exception):
         self.status = status
         self.headers = headers or []
 
-    def response(self, detail: Any = None) -> Response:
-        entry: dict[str, Any] = {"code": self.code, "message": self.message}
-        if detail is not None:
-            entry["detail"] = detail
-        body = json.dumps({"errors": [entry]}).encode()
+    def response(self) -> Response:
+        body = json.dumps({"errors": [{"code": self.code, "message": self.message}]}).encode()
         return Response(self.status, [("content-type", "application/json"), VERSION, *self.headers], body)
 
 
