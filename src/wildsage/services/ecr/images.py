@@ -175,13 +175,13 @@ def _tagged(request: Document) -> bool | None:
 async def list_images(ctx: Context, request: Document) -> Document:
     """One id for each tag, and one for each image that has none."""
     repository, limit = await names.fetch(ctx, request), request.get("maxResults") or _PAGE
-    after = [*names.after(request.get("nextToken")), "", ""][:2]
-    page = await Images(ctx.platform.database).ids(repository.uid, (after[0], after[1]), limit + 1, _tagged(request))
+    digest, _, tag = names.after(request.get("nextToken")).partition(" ")
+    page = await Images(ctx.platform.database).ids(repository.uid, (digest, tag), limit + 1, _tagged(request))
     answer: Document = {
         "imageIds": [{"imageDigest": digest, **({"imageTag": tag} if tag else {})} for digest, tag in page[:limit]]
     }
     if len(page) > limit:
-        answer["nextToken"] = paging.encode(page[limit - 1])
+        answer["nextToken"] = paging.encode(" ".join(page[limit - 1]))
     return answer
 
 
@@ -216,11 +216,10 @@ async def describe_images(ctx: Context, request: Document) -> Document:
         by_digest = {image.digest: image for image in found}
         return {"imageDetails": [_detail(repository, image) for image in by_digest.values()]}
     limit = request.get("maxResults") or _PAGE
-    after = names.after(request.get("nextToken"))
-    page = await images.page(repository.uid, after[0] if after else "", limit + 1, _tagged(request))
+    page = await images.page(repository.uid, names.after(request.get("nextToken")), limit + 1, _tagged(request))
     answer: Document = {"imageDetails": [_detail(repository, image) for image in page[:limit]]}
     if len(page) > limit:
-        answer["nextToken"] = paging.encode([page[limit - 1].digest])
+        answer["nextToken"] = paging.encode(page[limit - 1].digest)
     return answer
 
 

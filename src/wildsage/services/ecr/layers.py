@@ -112,7 +112,7 @@ async def list_image_referrers(ctx: Context, request: Document) -> Document:
     wanted = (request.get("filter") or {}).get("artifactTypes")
     after = names.after(request.get("nextToken"))
     subject = request["subjectId"]["imageDigest"]
-    page = await Images(ctx.platform.database).referrers(repository.uid, subject, after[0] if after else "", limit + 1)
+    page = await Images(ctx.platform.database).referrers(repository.uid, subject, after, limit + 1)
     answer: Document = {
         "referrers": [
             {
@@ -127,5 +127,5 @@ async def list_image_referrers(ctx: Context, request: Document) -> Document:
         ]
     }
     if len(page) > limit:
-        answer["nextToken"] = paging.encode([page[limit - 1].digest])
+        answer["nextToken"] = paging.encode(page[limit - 1].digest)
     return answer

@@ -105,7 +105,7 @@ async def get_lifecycle_policy_preview(ctx: Context, request: Document) -> Docum
     shown = [each for each in expired if _is_wanted(request, each)]
     shown.sort(key=lambda each: each.image.digest)
     after, limit = names.after(request.get("nextToken")), request.get("maxResults") or _PAGE
-    shown = [each for each in shown if not after or each.image.digest > after[0]]
+    shown = [each for each in shown if each.image.digest > after]
     answer: Document = {
         **_answer(key, text),
         "status": "COMPLETE",
@@ -113,7 +113,7 @@ async def get_lifecycle_policy_preview(ctx: Context, request: Document) -> Docum
         "summary": {"expiringImageTotalCount": len(expired)},
     }
     if len(shown) > limit:
-        answer["nextToken"] = paging.encode([shown[limit - 1].image.digest])
+        answer["nextToken"] = paging.encode(shown[limit - 1].image.digest)
     return answer
 
 

@@ -126,17 +126,16 @@ def _place(key: Key) -> str:
     return f"the repository with name '{key.name}' in the registry with id '{key.account}'"
 
 
-def after(token: str | None) -> list[str]:
-    """Where a list goes on, as texts; raises InvalidParameterException."""
-    if not token:
-        return []
+def after(token: str | None) -> str:
+    """What a list goes on after; raises InvalidParameterException."""
     try:
-        found = paging.decode(token)
+        return paging.text(token)
     except ValueError:
-        found = None
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise invalid("Invalid parameter at 'nextToken': it is not one of this operation's")
-    return found
+        raise bad_token() from None
+
+
+def bad_token() -> ApiError:
+    return invalid("Invalid parameter at 'nextToken': it is not one of this operation's")
 
 
 def with_any_resource(policy: str) -> str:

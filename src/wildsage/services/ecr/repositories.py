@@ -114,7 +114,7 @@ async def describe_repositories(ctx: Context, request: Document) -> Document:
     try:
         position = paging.position(request.get("nextToken"))
     except ValueError:
-        raise names.invalid("Invalid parameter at 'nextToken': it is not one of this operation's") from None
+        raise names.bad_token() from None
     page = await ctx.platform.resources.page(
         Query(
             names.KIND,
