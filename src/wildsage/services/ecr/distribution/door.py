@@ -57,7 +57,7 @@ class Distribution:
         except OSError as error:
             log.warning("%s %s: %s", request.method, request.path, error)
             return Refusal("UNKNOWN", f"The data directory cannot be used: {error}", 507).response()
-        except Exception:
+        except Exception:  # a bug of ours is one request's failure, in the registry's words, and not the connection's
             log.exception("%s %s failed", request.method, request.path)
             return Refusal("UNKNOWN", "An internal error occurred; the server's log has the details.", 500).response()
 
