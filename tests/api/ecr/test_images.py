@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 from tests.api.ecr.pushing import OCI, config_bytes, digest, image, index, new_repository, registry_of
 from tests.conftest import Server
 
+from wildsage.core import paging
+
 PART = 5 * 1024 * 1024
 SECONDS = 60
 
@@ -138,6 +140,9 @@ def test_images_are_listed_deleted_and_untagged(server: Server) -> None:
     assert {tag for _, tag in ids} == {"a", "b", "c", None}
     untagged = ecr.list_images(repositoryName=name, filter={"tagStatus": "UNTAGGED"})["imageIds"]
     assert untagged == [{"imageDigest": two}]
+    for token in ("x", paging.encode(["sha256:"])):
+        with pytest.raises(ecr.exceptions.InvalidParameterException, match="nextToken"):
+            ecr.list_images(repositoryName=name, nextToken=token)
     pages = ecr.get_paginator("describe_images").paginate(repositoryName=name, PaginationConfig={"PageSize": 2})
     assert len([each for page in pages for each in page["imageDetails"]]) == 3
     gone = ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageTag": "a"}, {"imageDigest": "x"}, {}])
