@@ -9,7 +9,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.services.ecr import lifecycle, names
 from wildsage.services.ecr.expiry import EVALUATED, PUT, RULES
-from wildsage.services.ecr.repositories import change
+from wildsage.services.ecr.repositories import change, take
 from wildsage.store.codec import Document
 from wildsage.store.imageindex import Images
 from wildsage.store.resources import Key, Resource
@@ -34,11 +34,7 @@ def _answer(key: Key, text: str) -> Document:
 
 
 def _none(key: Key) -> ApiError:
-    return ApiError(
-        "LifecyclePolicyNotFoundException",
-        f"Lifecycle policy does not exist for the repository with name '{key.name}' in the registry with id "
-        f"'{key.account}'",
-    )
+    return ApiError("LifecyclePolicyNotFoundException", f"Lifecycle policy does not exist for {names.place(key)}")
 
 
 @operation("PutLifecyclePolicy")
@@ -66,15 +62,8 @@ def _evaluated(repository: Resource) -> Document:
 
 @operation("DeleteLifecyclePolicy")
 async def delete_lifecycle_policy(ctx: Context, request: Document) -> Document:
-    gone: list[str] = []
-
-    def edit(repository: Resource) -> None:
-        if RULES not in repository.state:
-            raise _none(repository.key)
-        gone.append(repository.state.pop(RULES))
-
-    found = await change(ctx, request, edit)
-    return {**_answer(found.key, gone[-1]), **_evaluated(found)}
+    found, text = await take(ctx, request, RULES, _none)
+    return {**_answer(found.key, text), **_evaluated(found)}
 
 
 @operation("StartLifecyclePolicyPreview")
@@ -97,8 +86,7 @@ async def get_lifecycle_policy_preview(ctx: Context, request: Document) -> Docum
     if text is None:
         raise ApiError(
             "LifecyclePolicyPreviewNotFoundException",
-            f"Lifecycle policy preview does not exist for the repository with name '{key.name}' in the registry with "
-            f"id '{key.account}'",
+            f"Lifecycle policy preview does not exist for {names.place(key)}",
         )
     images = await Images(ctx.platform.database).all_of(repository.uid)
     expired = lifecycle.expiring(lifecycle.parse(text), images, ctx.now)

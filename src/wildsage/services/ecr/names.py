@@ -107,22 +107,22 @@ def no_image(key: Key, digest: str | None, tag: str | None) -> ApiError:
     identity = f"{{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}}"
     return ApiError(
         "ImageNotFoundException",
-        f"The image with imageId {identity} does not exist within the repository with name '{key.name}' in the "
-        f"registry with id '{key.account}'",
+        f"The image with imageId {identity} does not exist within {place(key)}",
     )
 
 
 def no_layers(key: Key, digests: Iterable[str]) -> ApiError:
     listed = ", ".join(digests)
-    return ApiError("LayersNotFoundException", f"Layers with digests '[{listed}]' do not exist in {_place(key)}")
+    return ApiError("LayersNotFoundException", f"Layers with digests '[{listed}]' do not exist in {place(key)}")
 
 
 def no_upload(key: Key, upload: str) -> ApiError:
-    words = f"The upload with id '{upload[:100]}' does not exist in {_place(key)}"
+    words = f"The upload with id '{upload[:100]}' does not exist in {place(key)}"
     return ApiError("UploadNotFoundException", words)
 
 
-def _place(key: Key) -> str:
+def place(key: Key) -> str:
+    """A repository, as the words of errors have it."""
     return f"the repository with name '{key.name}' in the registry with id '{key.account}'"
 
 

@@ -8,9 +8,9 @@ from wildsage.core.errors import ApiError
 from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.services.ecr import names
-from wildsage.services.ecr.repositories import change
+from wildsage.services.ecr.repositories import change, take
 from wildsage.store.codec import Document
-from wildsage.store.resources import Key, Resource
+from wildsage.store.resources import Key
 
 POLICY = "policy"
 
@@ -31,11 +31,7 @@ def _answer(key: Key, text: str) -> Document:
 
 
 def _none(key: Key) -> ApiError:
-    return ApiError(
-        "RepositoryPolicyNotFoundException",
-        f"Repository policy does not exist for the repository with name '{key.name}' in the registry with id "
-        f"'{key.account}'",
-    )
+    return ApiError("RepositoryPolicyNotFoundException", f"Repository policy does not exist for {names.place(key)}")
 
 
 @operation("SetRepositoryPolicy")
@@ -58,12 +54,5 @@ async def get_repository_policy(ctx: Context, request: Document) -> Document:
 
 @operation("DeleteRepositoryPolicy")
 async def delete_repository_policy(ctx: Context, request: Document) -> Document:
-    gone: list[str] = []
-
-    def edit(repository: Resource) -> None:
-        if POLICY not in repository.state:
-            raise _none(repository.key)
-        gone.append(repository.state.pop(POLICY))
-
-    found = await change(ctx, request, edit)
-    return _answer(found.key, gone[-1])
+    found, text = await take(ctx, request, POLICY, _none)
+    return _answer(found.key, text)

@@ -15,7 +15,7 @@ from wildsage.kit.operation import operation
 from wildsage.services.ecr import names
 from wildsage.store.codec import Document
 from wildsage.store.imageindex import Images, emptied
-from wildsage.store.resources import AlreadyExists, Missing, Query, Resource
+from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource
 
 _MOST_TAGS = 50
 _PAGE = 100
@@ -163,6 +163,19 @@ async def change(ctx: Context, request: Document, edit: Callable[[Resource], Non
         return await ctx.platform.resources.edit(key, edit)
     except Missing:
         raise names.no_repository(key) from None
+
+
+async def take(ctx: Context, request: Document, entry: str, missing: Callable[[Key], ApiError]) -> tuple[Resource, str]:
+    """Takes a text out of the state of a request's repository. Raises ``missing``, RepositoryNotFoundException."""
+    taken: list[str] = []
+
+    def edit(repository: Resource) -> None:
+        if entry not in repository.state:
+            raise missing(repository.key)
+        taken.append(repository.state.pop(entry))
+
+    found = await change(ctx, request, edit)
+    return found, taken[-1]
 
 
 @operation("PutImageTagMutability")
