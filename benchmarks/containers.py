@@ -27,7 +27,7 @@ from tests.debian_image import debian_image
 from benchmarks.load import Load, median, script, snapshot, start, stop, wrk
 from benchmarks.report import Finding, spread
 from wildsage.runtimes.base import Handle, LaunchSpec, Runtime
-from wildsage.runtimes.containers.engine import Engine, socket_of
+from wildsage.runtimes.containers.engine import Engine
 from wildsage.runtimes.containers.runtime import Containers
 from wildsage.runtimes.sandbox.runtime import Sandbox
 
@@ -164,7 +164,7 @@ def compared(clients: int, seen: dict[str, list[tuple[Load, Load]]]) -> list[Fin
 
 
 async def measure(options: argparse.Namespace) -> list[Finding]:
-    engine = Engine(socket_of(os.environ))
+    engine = Engine(os.environ)
     image = options.image or await asyncio.to_thread(debian_image, engine.address)
     runtime = Containers(engine)
     found = await starts(runtime, image, options.runs)

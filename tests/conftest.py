@@ -19,6 +19,7 @@ from botocore.config import Config
 
 from tests.byoc_images import images as images  # a fixture, as those below
 from tests.container_engine import engine as engine
+from tests.container_engine import engine_address
 from tests.debian_image import debian as debian
 from tests.debian_image import dockerd as dockerd
 from tests.packages import index as index
@@ -29,13 +30,17 @@ _LINES = 60  # of each log, beside a failure
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without anything of AWS or Wildsage, and with the package found from its source."""
+    """This process's environment without anything of AWS or Wildsage, and with the package found from its source.
+
+    It names the container engine that tests get: what runs before that is started finds it as soon as it answers.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "WILDSAGE_", "SAGEMAKER_", "PYTHONDONT")) and "proxy" not in name.lower()
     }
-    return {**kept, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
+    own = {"DOCKER_HOST": engine_address(), "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1"}
+    return {**kept, **own}
 
 
 def wildsage(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:

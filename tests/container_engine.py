@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import http.client
 import os
 import select
@@ -123,23 +124,37 @@ def dockerd(folder: Path, data: Path, *options: str) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """The socket of an engine, as DOCKER_HOST names one: that of the machine, or of one started for this test run."""
+# The process that all processes of the test run are children of, where there are several.
+_RUN = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+_FOLDER = Path(f"/run/wildsage-test-{_RUN}")
+
+
+@functools.cache
+def engine_address() -> str:
+    """As DOCKER_HOST names one: the machine's engine if that answers, else the one of this test run.
+
+    Nobody answers there until a test asks for the fixture ``engine``.
+    """
     known = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if known.startswith("unix://") and answers(known.removeprefix("unix://")):
         return known
+    return f"unix://{_FOLDER}/docker.sock"
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The address of an engine that answers: that of the machine, or of one started for this test run."""
+    address = engine_address()
+    if answers(address.removeprefix("unix://")):
+        return address
     if os.geteuid() != 0:
         pytest.skip("needs a container engine at /var/run/docker.sock, or root to start one")
     if shutil.which("dockerd") is None:
         pytest.skip("needs a container engine: apt-get install docker.io")
-    # The process that all processes of the test run are children of, where there are several.
-    run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    folder = Path(f"/run/wildsage-test-{run}")
     with locked("engine"):
-        if not answers(f"{folder}/docker.sock"):
-            _start(run, folder)
-    return f"unix://{folder}/docker.sock"
+        if not answers(address.removeprefix("unix://")):
+            _start(_RUN, _FOLDER)
+    return address
 
 
 def _start(run: int, folder: Path) -> None:

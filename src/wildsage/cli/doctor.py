@@ -20,7 +20,7 @@ from wildsage.core.upstream import s3_upstream
 from wildsage.images.environments import Environments
 from wildsage.images.seeking import HOW_TO_GET
 from wildsage.images.survey import Entry, survey
-from wildsage.runtimes.containers.engine import Engine, socket_of
+from wildsage.runtimes.containers.engine import Engine
 from wildsage.runtimes.sandbox.probe import Finding, probe
 from wildsage.services.s3.upstream.check import look
 
@@ -108,17 +108,15 @@ def _framework(entry: Entry) -> Finding:
 
 async def _engine() -> list[Finding]:
     """None is no trouble: it is for images of one's own."""
-    socket = socket_of(os.environ)
-    engine = Engine(socket)
-    if not socket or not await engine.answers():
-        where = f"none answers at {socket}" if socket else "none found"
+    engine = Engine(os.environ)
+    if not await engine.answers():
+        where = f"none answers at {engine.address}" if engine.found else "none found"
         return [
             Finding("engine", False, f"{where}; framework images need none", f"For images of your own: {HOW_TO_GET}")
         ]
     found = await engine.version()
-    words = (
-        f"{found.name} {found.version} at {socket}, API {found.api}, storage {found.storage}, cgroups {found.cgroups}"
-    )
+    where = f"{found.name} {found.version} at {engine.address}"
+    words = f"{where}, API {found.api}, storage {found.storage}, cgroups {found.cgroups}"
     findings = [Finding("engine", True, f"{words}, rootless" if found.rootless else words)]
     if os.geteuid() != 0:
         remedy = "Start wildsage as root to run images of your own."

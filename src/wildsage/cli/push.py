@@ -12,7 +12,7 @@ from wildsage.cli.explain import running
 from wildsage.core.errors import ApiError, JobFault, SettingsError
 from wildsage.core.settings import DataDir
 from wildsage.images.uris import Location, locate
-from wildsage.runtimes.containers.engine import Engine, socket_of
+from wildsage.runtimes.containers.engine import Engine
 
 
 async def push(uri: str, data: DataDir, environ: Mapping[str, str]) -> tuple[bool, str]:
@@ -22,10 +22,9 @@ async def push(uri: str, data: DataDir, environ: Mapping[str, str]) -> tuple[boo
         raise SettingsError(
             f"push takes an image's name in ECR, as 000000000000.dkr.ecr.us-east-1.amazonaws.com/NAME:TAG, not {uri}"
         )
-    socket = socket_of(environ)
-    if not socket:
+    engine = Engine(environ)
+    if not engine.found:
         raise SettingsError("there is no container engine on this machine to push from: apt-get install docker.io")
-    engine = Engine(socket)
     try:
         if await engine.find(uri) is None:
             return False, f"The container engine has no image {uri}. Give yours that name: docker tag IMAGE {uri}"

@@ -11,7 +11,7 @@ from wildsage.kit.context import Platform
 from wildsage.runtimes.base import Runtime
 from wildsage.runtimes.composite import Composite
 from wildsage.runtimes.containers.api import EngineError, EngineGone
-from wildsage.runtimes.containers.engine import Engine, socket_of
+from wildsage.runtimes.containers.engine import Engine
 from wildsage.runtimes.containers.runtime import Containers
 from wildsage.runtimes.sandbox.runtime import Sandbox
 
@@ -22,7 +22,7 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
     """Every runtime by name. An engine need not be there yet, nor ever: what has no image does without."""
     found: tuple[Runtime, ...] = (
         Sandbox(hidden=[settings.data.root]),
-        Containers(Engine(socket_of(os.environ))),
+        Containers(Engine(os.environ)),
     )
     return {each.name: each for each in found}
 
@@ -35,7 +35,7 @@ def together(platform: Platform) -> Runtime:
 async def sweep(platform: Platform) -> None:
     """Takes away what a crash left in the engine, if there is one; then goes on for ever, as what runs beside does."""
     engine = platform.runtimes[Containers.name]
-    if isinstance(engine, Containers) and engine.engine.api.socket_path:
+    if isinstance(engine, Containers) and engine.engine.found:
         try:
             await engine.sweep(platform.settings.data.instances)
         except EngineGone:

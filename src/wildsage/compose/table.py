@@ -178,7 +178,7 @@ def controllers(
     folder = environments_folder(os.environ, platform.settings.data)
     requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
     seeking = seeker(os.environ)
-    images = Images(environments, pip_settings(os.environ), requirements, seeking)
+    images = Images(environments, pip_settings(os.environ), seeking, requirements)
     hosts = Instances(platform, runtime, images, attendants, routers)
     return (
         TrainingController(platform, runtime, images, attendants),

@@ -12,7 +12,7 @@ from wildsage.core.errors import ClientFault, InternalFault, SettingsError
 from wildsage.images import uris
 from wildsage.images.building import Progress
 from wildsage.images.choice import SETTING, Choice, Preference, Seen, Where, choose
-from wildsage.runtimes.containers.engine import Engine, ImageInfo, architecture, socket_of
+from wildsage.runtimes.containers.engine import Engine, ImageInfo, architecture
 
 HOW_TO_GET = (
     "apt-get install docker.io (or podman), and see to it that you may use its socket; DOCKER_HOST names another."
@@ -60,9 +60,9 @@ class Found:
 
 
 class Seeker:
-    """``engine``: the container engine of this machine; None without one."""
+    """``engine``: the container engine of this machine, if one is found."""
 
-    def __init__(self, engine: Engine | None, prefer: Preference) -> None:
+    def __init__(self, engine: Engine, prefer: Preference) -> None:
         self._engine = engine
         self._prefer = prefer
 
@@ -87,7 +87,7 @@ class Seeker:
 
     async def have(self, uri: str, found: Found, progress: Progress, pull: Pull = NO_PULL) -> ImageInfo:
         """The image in the engine, which pulls it if it must. Raises ClientFault, InternalFault."""
-        if self._engine is None or found.choice.where is Where.NOWHERE:
+        if found.choice.where is Where.NOWHERE:
             raise ClientFault(f"ClientError: {found.choice.why}")
         info = found.info
         if info is None:
@@ -107,12 +107,12 @@ class Seeker:
     async def _name(self, uri: str, info: ImageInfo, pull: Pull) -> None:
         """What came from this server's registry has its name in the engine, too, for people to find it by."""
         where = uris.locate(uri)
-        if self._engine is not None and pull.reference and where.tag:
+        if pull.reference and where.tag:
             await self._engine.tag(info.id, uri.removesuffix(f":{where.tag}"), where.tag)
 
     async def _held(self, uri: str) -> tuple[ImageInfo | None, str]:
         """What the engine has under that name; why none answers, or nothing."""
-        if self._engine is None:
+        if not self._engine.found:
             return None, f"no engine's socket was found. {HOW_TO_GET}"
         if os.geteuid() != 0:
             return None, f"one is at {self._engine.address}, but only a server that runs as root can use it."
@@ -126,5 +126,4 @@ class Seeker:
 
 def seeker(environ: Mapping[str, str]) -> Seeker:
     """With the engine and the preference that ``environ`` names. Raises SettingsError."""
-    socket = socket_of(environ)
-    return Seeker(Engine(socket) if socket else None, preference(environ))
+    return Seeker(Engine(environ), preference(environ))

@@ -12,7 +12,7 @@ from wildsage.core.errors import ClientFault, InternalFault, SettingsError
 from wildsage.images import recipes, uris
 from wildsage.images.environments import Environments
 from wildsage.images.recipes import Recipe
-from wildsage.runtimes.containers.engine import Engine, socket_of
+from wildsage.runtimes.containers.engine import Engine
 
 HELD = "in the engine"
 _SHOWN = 19  # characters of an id: sha256: and twelve
@@ -46,12 +46,12 @@ async def survey(environments: Environments) -> list[Entry]:
 
 async def held(environ: Mapping[str, str]) -> list[Entry]:
     """The images with a name in the container engine; none without an engine."""
-    socket = socket_of(environ)
-    if not socket or not await Engine(socket).answers():
+    engine = Engine(environ)
+    if not await engine.answers():
         return []
     return [
         Entry(name, "", (), "", "", HELD, image.id[:_SHOWN], image.size)
-        for image in await Engine(socket).images()
+        for image in await engine.images()
         for name in image.tags
     ]
 

@@ -18,11 +18,11 @@ class InEngine:
 
     @pytest.fixture
     def runtime(self, engine: str) -> Containers:
-        return Containers(Engine(engine.removeprefix("unix://")))
+        return Containers(Engine({"DOCKER_HOST": engine}))
 
     @pytest.fixture
     def other(self, engine: str) -> Containers:
-        return Containers(Engine(engine.removeprefix("unix://")))
+        return Containers(Engine({"DOCKER_HOST": engine}))
 
     @pytest.fixture
     def plain(self, debian: str) -> LaunchSpec:

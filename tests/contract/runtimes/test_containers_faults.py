@@ -46,7 +46,7 @@ def _runs(spec: LaunchSpec, code: str) -> LaunchSpec:
 
 @pytest.fixture
 def runtime(engine: str) -> Containers:
-    return Containers(Engine(engine.removeprefix("unix://")))
+    return Containers(Engine({"DOCKER_HOST": engine}))
 
 
 async def _held(engine: Engine, below: Path) -> list[str]:
@@ -122,13 +122,13 @@ async def test_control_killed_and_started_again(runtime: Containers, spec: Launc
         "from wildsage.runtimes.base import LaunchSpec\n"
         "from wildsage.runtimes.containers.engine import Engine\n"
         "from wildsage.runtimes.containers.runtime import Containers\n"
-        "socket, directory, image, code = sys.argv[1:]\n"
+        "address, directory, image, code = sys.argv[1:]\n"
         "spec = LaunchSpec('c', pathlib.Path(directory), ('python3', '-c', code), {}, image=image)\n"
-        "print(json.dumps(asyncio.run(Containers(Engine(socket)).launch(spec))), flush=True)\n"
+        "print(json.dumps(asyncio.run(Containers(Engine({'DOCKER_HOST': address})).launch(spec))), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     control = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, runtime.engine.api.socket_path, str(spec.directory), spec.image, _COUNTS),
+        *(sys.executable, "-c", program, runtime.engine.address, str(spec.directory), spec.image, _COUNTS),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -189,7 +189,7 @@ async def test_the_machines_ports_are_there_before_the_first_process(runtime: Co
 
 async def test_gpus_that_the_engine_cannot_give_are_refused(engine: str, spec: LaunchSpec) -> None:
     """The machine says that it has one; this engine knows no way to give it."""
-    known = Engine(engine.removeprefix("unix://"))
+    known = Engine({"DOCKER_HOST": engine})
     if "nvidia" in (await known.version()).runtimes:
         pytest.skip("this engine can give GPUs")
     runtime = Containers(known, machine=replace(this_machine(), gpus=1))
@@ -201,14 +201,14 @@ async def test_gpus_that_the_engine_cannot_give_are_refused(engine: str, spec: L
 
 
 async def test_without_an_engine(spec: LaunchSpec, tmp_path: Path) -> None:
-    absent = Containers(Engine(str(tmp_path / "docker.sock")))
+    absent = Containers(Engine({"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}))
     with pytest.raises(InternalFault, match="container engine is out of reach"):
         await absent.launch(spec)
 
 
 async def test_the_engine_goes_and_comes_back(dockerd: Dockerd, spec: LaunchSpec, tmp_path: Path) -> None:
     """With its containers alive nothing is lost; where it ended them, that is said."""
-    runtime = Containers(Engine(dockerd.socket))
+    runtime = Containers(Engine({"DOCKER_HOST": f"unix://{dockerd.socket}"}))
     handle = await runtime.launch(spec)
     assert await first_line(runtime, handle) == "0"
     dockerd.stop(signal.SIGKILL)
@@ -223,7 +223,7 @@ async def test_the_engine_goes_and_comes_back(dockerd: Dockerd, spec: LaunchSpec
 
     dockerd.stop()
     dockerd.start()
-    impatient = Containers(Engine(dockerd.socket), patience=1.0)
+    impatient = Containers(Engine({"DOCKER_HOST": f"unix://{dockerd.socket}"}), patience=1.0)
     spec = replace(_runs(spec, _SLEEPS), directory=tmp_path / "second")
     spec.directory.mkdir()
     handle = await impatient.launch(spec)

@@ -28,7 +28,7 @@ _IMAGE = "localhost/wildsage-test/debian:latest"
 
 @pytest.fixture(scope="module")
 def podman() -> Iterator[str]:
-    """The socket of a Podman with storage of its own, and the base image."""
+    """The address of a Podman with storage of its own, and the base image."""
     if shutil.which("podman") is None:
         pytest.skip("needs podman: apt-get install podman")
     folder = Path(tempfile.mkdtemp(prefix="wildsage-", dir="/run"))
@@ -46,7 +46,7 @@ def podman() -> Iterator[str]:
                 assert service.poll() is None and time.monotonic() < end
                 time.sleep(0.05)
             subprocess.run([*command, "import", "--quiet", str(debian_archive()), _IMAGE], check=True)
-            yield place
+            yield f"unix://{place}"
         finally:
             service.terminate()
     subprocess.run([*command, "system", "reset", "--force"], check=False)
@@ -58,11 +58,11 @@ class InPodman:
 
     @pytest.fixture
     def runtime(self, podman: str) -> Containers:
-        return Containers(Engine(podman))
+        return Containers(Engine({"DOCKER_HOST": podman}))
 
     @pytest.fixture
     def other(self, podman: str) -> Containers:
-        return Containers(Engine(podman))
+        return Containers(Engine({"DOCKER_HOST": podman}))
 
     @pytest.fixture
     def plain(self) -> LaunchSpec:

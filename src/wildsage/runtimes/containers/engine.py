@@ -79,10 +79,23 @@ def socket_of(environ: Mapping[str, str]) -> str:
 
 
 class Engine:
-    """Its methods raise InternalFault if nobody answers at ``socket_path``, and the engine's own words as a fault."""
+    """Its methods raise InternalFault if nobody answers at its socket, and the engine's own words as a fault.
 
-    def __init__(self, socket_path: str) -> None:
-        self.api = Api(socket_path)
+    ``environ`` names it, or leaves it to be found (``socket_of``): at each call, for people install and start engines
+    while a server runs.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    @property
+    def api(self) -> Api:
+        return Api(socket_of(self._environ))
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a socket; its engine need not answer."""
+        return bool(self.api.socket_path)
 
     @property
     def address(self) -> str:

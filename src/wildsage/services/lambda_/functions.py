@@ -14,7 +14,7 @@ from wildsage.kit import kind as crud
 from wildsage.kit.context import Context
 from wildsage.kit.kind import DUE
 from wildsage.kit.operation import operation
-from wildsage.runtimes.containers.engine import socket_of
+from wildsage.runtimes.containers.engine import Engine
 from wildsage.services.lambda_ import code, documents, images, rules
 from wildsage.services.lambda_.names import (
     KIND,
@@ -44,7 +44,7 @@ _MOST_LISTED = 50
 async def create_function(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"""
     rules.check_new(request)
-    if rules.is_image(request) and not socket_of(os.environ):
+    if rules.is_image(request) and not Engine(os.environ).found:
         raise unsupported("PackageType=Image", f"it needs a container engine, and there is none here. {HOW_TO_GET}")
     name = named(request)
     if name.qualifier:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wildsage.images.building import Progress
-from wildsage.images.choice import Preference, Where
+from wildsage.images.choice import Where
 from wildsage.images.environments import Environments
 from wildsage.images.native import check_programs, environment_variables, preload, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
@@ -74,18 +74,18 @@ class Images:
     """Finds, builds or fetches what runs an image.
 
     ``settings``: variables for every container, by which ``pip`` in it finds the packages this machine finds.
-    ``seeker``: who knows the container engine; without one all are native.
+    ``seeker``: who knows the container engine.
     """
 
     def __init__(
         self,
         environments: Environments,
         settings: Mapping[str, str],
+        seeker: Seeker,
         requirements: Requirements | None = None,
-        seeker: Seeker | None = None,
     ) -> None:
         self._environments = environments
-        self._seeker = seeker or Seeker(None, Preference.NATIVE)
+        self._seeker = seeker
         self._settings = settings
         self._requirements = requirements
 

@@ -14,7 +14,10 @@ import pytest
 from tests.unit.services.sagemaker.conftest import BUCKET, SKLEARN, Server
 from tests.unit.services.sagemaker.test_faults import role
 
+from wildsage.images.choice import Preference
 from wildsage.images.environments import Environments
+from wildsage.images.seeking import Seeker
+from wildsage.runtimes.containers.engine import Engine
 from wildsage.services.sagemaker.instance.images import Images
 from wildsage.services.sagemaker.instance.jobs import TERMINAL
 from wildsage.services.sagemaker.processing.controller import ProcessingController
@@ -145,7 +148,9 @@ async def test_a_role_that_may_not_write_the_output(server: Server, mode: str) -
 async def reaching(server: Server, stage: str) -> None:
     """Takes the steps of the only job, one by one, until that stage is next."""
     platform = server.control.platform
-    images = Images(Environments(server.data.root / "environments", os.environ), {})
+    images = Images(
+        Environments(server.data.root / "environments", os.environ), {}, Seeker(Engine({}), Preference.NATIVE)
+    )
     controller = ProcessingController(platform, platform.runtimes["sandbox"], images, server.control.attendants)
     while True:
         now = platform.clock.now()
