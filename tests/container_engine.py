@@ -1,8 +1,9 @@
 """A container engine for tests: the one that answers on this machine, or one that the tests start and end.
 
-The engine of the tests keeps its images between runs (in the cache folder), and ends when the test run does:
+The engine of the tests keeps its images between runs (in the cache folder), is shared by runs beside each other, and
+ends with the last of them: each process of a run holds a lock that the engine's holder waits for.
 
-    python -m tests.container_engine PID FOLDER      holds a dockerd at FOLDER/docker.sock until process PID is gone
+    python -m tests.container_engine      holds a dockerd until nobody uses it
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import fcntl
 import functools
 import http.client
 import os
-import select
 import shutil
 import signal
 import socket
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -124,14 +125,12 @@ def dockerd(folder: Path, data: Path, *options: str) -> list[str]:
     ]
 
 
-# The process that all processes of the test run are children of, where there are several.
-_RUN = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-_FOLDER = Path(f"/run/wildsage-test-{_RUN}")
+_FOLDER = Path("/run/wildsage-test")
 
 
 @functools.cache
 def engine_address() -> str:
-    """As DOCKER_HOST names one: the machine's engine if that answers, else the one of this test run.
+    """As DOCKER_HOST names one: the machine's engine if that answers, else the tests' own.
 
     Nobody answers there until a test asks for the fixture ``engine``.
     """
@@ -142,26 +141,36 @@ def engine_address() -> str:
 
 
 @pytest.fixture(scope="session")
-def engine() -> str:
-    """The address of an engine that answers: that of the machine, or of one started for this test run."""
+def engine() -> Iterator[str]:
+    """The address of an engine that answers: that of the machine, or the tests' own."""
     address = engine_address()
-    if answers(address.removeprefix("unix://")):
-        return address
+    if address != f"unix://{_FOLDER}/docker.sock":
+        yield address
+        return
     if os.geteuid() != 0:
         pytest.skip("needs a container engine at /var/run/docker.sock, or root to start one")
     if shutil.which("dockerd") is None:
         pytest.skip("needs a container engine: apt-get install docker.io")
-    with locked("engine"):
-        if not answers(address.removeprefix("unix://")):
-            _start(_RUN, _FOLDER)
-    return address
+    with _users() as users:
+        with locked("engine"):
+            fcntl.flock(users, fcntl.LOCK_SH)  # waits for an engine that is just ending
+            if not answers(f"{_FOLDER}/docker.sock"):
+                _start(_FOLDER)
+        yield address
 
 
-def _start(run: int, folder: Path) -> None:
+def _users() -> IO[str]:
+    """The file that those who use the engine have locked, and its holder when nobody does any more."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    return (CACHE / "engine.users").open("w")
+
+
+def _start(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # of one that was killed
     folder.mkdir(exist_ok=True)
     with (folder / "log").open("w") as log:
         holder = subprocess.Popen(
-            [sys.executable, "-m", "tests.container_engine", str(run), str(folder)],
+            [sys.executable, "-m", "tests.container_engine"],
             stdout=log,
             stderr=log,
             cwd=ROOT,
@@ -177,22 +186,20 @@ def _start(run: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """Holds an engine until the test run has ended."""
-    run, folder = int(sys.argv[1]), Path(sys.argv[2])
-    watched = os.pidfd_open(run)
-    with subprocess.Popen(dockerd(folder, CACHE / "engine"), preexec_fn=os.setsid) as engine:
+    """Holds an engine until no test run uses it."""
+    with _users() as users, subprocess.Popen(dockerd(_FOLDER, CACHE / "engine"), preexec_fn=os.setsid) as engine:
         while engine.poll() is None:
-            if _ended(watched):
-                break
+            time.sleep(1.0)
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            break  # whoever comes now waits for the lock, and then starts another
         engine.send_signal(signal.SIGTERM)
-    if engine.returncode == 0:
-        shutil.rmtree(folder, ignore_errors=True)
+        engine.wait()
+        if engine.returncode == 0:
+            shutil.rmtree(_FOLDER, ignore_errors=True)
     sys.exit(engine.returncode)
-
-
-def _ended(watched: int) -> bool:
-    """Whether the process of that descriptor ends within a second."""
-    return bool(select.select([watched], [], [], 1.0)[0])
 
 
 if __name__ == "__main__":
