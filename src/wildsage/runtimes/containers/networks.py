@@ -12,7 +12,7 @@ from typing import Any
 from wildsage.core.errors import InternalFault
 from wildsage.runtimes.base import Handle, Inspection, NetworkSpec, Phase
 from wildsage.runtimes.containers import plan, state
-from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGone
+from wildsage.runtimes.containers.api import Api, EngineError, EngineGone
 from wildsage.runtimes.containers.attendant import making
 from wildsage.runtimes.containers.attendant.making import quoted
 from wildsage.runtimes.containers.engine import Engine, gone
@@ -85,11 +85,7 @@ async def wait(engine: Engine, handle: Handle) -> Inspection:
     except EngineGone as error:
         raise gone(error) from error
     finally:
-        await asyncio.to_thread(_close, events)
-
-
-def _close(events: Answer) -> None:
-    events.close()
+        await asyncio.to_thread(events.close)
 
 
 async def remove(engine: Engine, handle: Handle) -> None:
