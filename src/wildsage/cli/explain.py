@@ -43,7 +43,7 @@ async def explain(uri: str, data: DataDir, environments: Environments, environ: 
         )
         lines.append(f"It gets {entry.trouble or what} ({entry.state}: {entry.where}).")
     if found.info is not None and found.choice.where is not Where.NATIVE:
-        lines.append(f"It is {found.info.id[:19]}, for {found.info.architecture}, {found.info.size / 1e6:.0f} MB.")
+        lines.append(f"It is {found.info.short_id}, for {found.info.architecture}, {found.info.size / 1e6:.0f} MB.")
         if not found.info.runs_here:
             return False, "\n".join([*lines, "That is another architecture than this machine's."])
     return found.choice.where is not Where.NOWHERE, "\n".join(lines)

@@ -15,7 +15,6 @@ from wildsage.images.recipes import Recipe
 from wildsage.runtimes.containers.engine import Engine
 
 HELD = "in the engine"
-_SHOWN = 19  # characters of an id: sha256: and twelve
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ async def held(environ: Mapping[str, str]) -> list[Entry]:
     if not await engine.answers():
         return []
     return [
-        Entry(name, "", (), "", "", HELD, image.id[:_SHOWN], image.size)
+        Entry(name, "", (), "", "", HELD, image.short_id, image.size)
         for image in await engine.images()
         for name in image.tags
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -101,10 +101,8 @@ class Api:
     def __init__(self, socket_path: str) -> None:
         self.socket_path = socket_path
 
-    def open(
-        self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, headers: dict[str, str] | None = None
-    ) -> Answer:
-        """Sends a request (an iterable body in chunks), reads the answer's head. Raises EngineGone, EngineError."""
+    def open(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Answer:
+        """Sends a request, reads the answer's head. Raises EngineGone, EngineError."""
         if not self.socket_path:
             raise EngineGone("this machine has neither Docker's nor Podman's socket, and DOCKER_HOST names none on it")
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -125,18 +123,12 @@ class Api:
             raise EngineError(answer.status, words)
         return answer
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        document: object = None,
-        headers: dict[str, str] | None = None,
-        body: bytes | Iterable[bytes] | None = None,
-    ) -> Any:
+    def call(self, method: str, path: str, document: object = None) -> Any:
         """A request with JSON, and the answer's JSON (None without any). Raises EngineGone, EngineError."""
-        if document is not None:
-            body, headers = json.dumps(document).encode(), {"Content-Type": "application/json", **(headers or {})}
-        answer = self.open(method, path, body, headers)
+        if document is None:
+            answer = self.open(method, path)
+        else:
+            answer = self.open(method, path, json.dumps(document).encode(), {"Content-Type": "application/json"})
         try:
             raw = answer.body()
         finally:
@@ -144,23 +136,10 @@ class Api:
         return json.loads(raw) if raw.strip() else None
 
 
-def _send(
-    connection: socket.socket, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: dict[str, str]
-) -> None:
-    lines = {"Host": "localhost", "Connection": "close", **headers}
-    if isinstance(body, bytes) or body is None:
-        lines["Content-Length"] = str(len(body or b""))
-    else:
-        lines["Transfer-Encoding"] = "chunked"
+def _send(connection: socket.socket, method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
+    lines = {"Host": "localhost", "Connection": "close", **headers, "Content-Length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1"))
-    if isinstance(body, bytes):
-        connection.sendall(body)
-    elif body is not None:
-        for piece in body:
-            if piece:
-                connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-        connection.sendall(b"0\r\n\r\n")
+    connection.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
 
 
 def _words(raw: bytes) -> str:

@@ -6,8 +6,8 @@ import asyncio
 import base64
 import json
 import platform
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,25 +18,21 @@ from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGon
 _SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
-Progress = Callable[[str], None]
-"""Told what happens, a line at a time, on the event loop."""
-
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """An image in the engine. ``size`` in bytes; ``user`` and ``working_directory`` empty for root and /."""
+    """An image in the engine. ``size`` in bytes."""
 
     id: str
     architecture: str
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    tags: tuple[str, ...] = ()
-    digests: tuple[str, ...] = ()
-    size: int = 0
-    user: str = ""
-    working_directory: str = ""
+    labels: Mapping[str, str]
+    tags: tuple[str, ...]
+    size: int
+
+    @property
+    def short_id(self) -> str:
+        """As people are shown it: sha256: and twelve characters."""
+        return self.id[:19]
 
     @property
     def runs_here(self) -> bool:
@@ -141,22 +137,11 @@ class Engine:
             if error.status == 404:
                 return None
             raise InternalFault(f"InternalServerError: The container engine cannot say: {error.words}") from error
-        return _image(found)
+        return _image(found, (found.get("Config") or {}).get("Labels"))
 
     async def images(self) -> tuple[ImageInfo, ...]:
-        """Every image that has a name or is nobody's layer; of these only id, names, labels and size."""
-        found = await self.call("GET", "/images/json")
-        return tuple(
-            ImageInfo(
-                id=each["Id"],
-                architecture="",
-                labels=each.get("Labels") or {},
-                tags=tuple(tag for tag in each.get("RepoTags") or () if tag != "<none>:<none>"),
-                digests=tuple(each.get("RepoDigests") or ()),
-                size=each.get("Size", 0),
-            )
-            for each in found
-        )
+        """Every image that has a name or is nobody's layer; without their architecture."""
+        return tuple(_image(each, each.get("Labels")) for each in await self.call("GET", "/images/json"))
 
     async def tag(self, reference: str, repository: str, tag: str) -> None:
         """Gives an image one more name."""
@@ -174,9 +159,7 @@ class Engine:
             if error.status != 404:
                 raise ClientFault(f"ClientError: {reference} cannot be removed: {error.words}") from error
 
-    async def pull(
-        self, reference: str, credentials: tuple[str, str] | None = None, progress: Progress | None = None
-    ) -> ImageInfo:
+    async def pull(self, reference: str, credentials: tuple[str, str] | None = None) -> ImageInfo:
         """Fetches an image from the registry that its name says. Raises ClientFault (AccessDenied, not found, …).
 
         ``credentials``: user and password for that registry.
@@ -189,8 +172,6 @@ class Engine:
             async for step in self._steps("POST", f"/images/create?{query}", headers):
                 if "error" in step:
                     raise ClientFault(refusal(reference, str(step["error"])))
-                if progress is not None:
-                    progress(" ".join(str(step[key]) for key in ("id", "status") if step.get(key)))
         except EngineError as error:
             raise ClientFault(refusal(reference, error.words)) from error
         found = await self.find(reference)
@@ -210,27 +191,13 @@ class Engine:
         except EngineError as error:
             raise ClientFault(f"ClientError: Cannot push the image {reference}: {error.words}") from error
 
-    async def load(self, archive: Iterable[bytes], progress: Progress | None = None) -> None:
-        """Puts the images of an archive (as ``docker save`` makes one) into the engine."""
-        headers = {"Content-Type": "application/x-tar"}
-        try:
-            async for step in self._steps("POST", "/images/load?quiet=1", headers, archive):
-                if "error" in step:
-                    raise ClientFault(f"ClientError: The archive cannot be loaded: {step['error']}")
-                if progress is not None and step.get("stream"):
-                    progress(str(step["stream"]).strip())
-        except EngineError as error:
-            raise ClientFault(f"ClientError: The archive cannot be loaded: {error.words}") from error
-
-    async def _steps(
-        self, method: str, path: str, headers: dict[str, str], body: Iterable[bytes] | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
+    async def _steps(self, method: str, path: str, headers: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
         """The JSON lines that the engine answers with, as they come; hanging up ends its work."""
         try:
-            answer = await asyncio.to_thread(self.api.open, method, path, body, headers)
-            lines = _Lines(answer)
+            answer = await asyncio.to_thread(self.api.open, method, path, headers=headers)
+            lines = _documents(answer)
             try:
-                while (line := await asyncio.to_thread(lines.next)) is not None:
+                while (line := await asyncio.to_thread(next, lines, None)) is not None:
                     yield line
             finally:
                 await asyncio.to_thread(answer.close)
@@ -238,45 +205,23 @@ class Engine:
             raise gone(error) from error
 
 
-class _Lines:
-    """JSON documents, one a line, from an answer's body."""
-
-    def __init__(self, answer: Answer) -> None:
-        self._pieces = answer.pieces()
-        self._rest = b""
-
-    def next(self) -> dict[str, Any] | None:
-        while b"\n" not in self._rest:
-            piece = next(self._pieces, b"")
-            if not piece:
-                line, self._rest = self._rest, b""
-                return _parsed(line)
-            self._rest += piece
-        line, _, self._rest = self._rest.partition(b"\n")
-        return _parsed(line) if line.strip() else self.next()
+def _documents(answer: Answer) -> Iterator[dict[str, Any]]:
+    """JSON, one document a line, from an answer's body."""
+    rest = b""
+    for piece in answer.pieces():
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from (json.loads(line) for line in lines if line.strip())
+    if rest.strip():
+        yield json.loads(rest)
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    if not line.strip():
-        return None
-    found: dict[str, Any] = json.loads(line)
-    return found
-
-
-def _image(found: Mapping[str, Any]) -> ImageInfo:
-    config = found.get("Config") or {}
+def _image(found: Mapping[str, Any], labels: Mapping[str, str] | None) -> ImageInfo:
     return ImageInfo(
         id=found["Id"],
         architecture=found.get("Architecture") or "",
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        environment=dict(each.split("=", 1) for each in config.get("Env") or () if "=" in each),
-        labels=config.get("Labels") or {},
-        tags=tuple(found.get("RepoTags") or ()),
-        digests=tuple(found.get("RepoDigests") or ()),
+        labels=labels or {},
+        tags=tuple(tag for tag in found.get("RepoTags") or () if tag != "<none>:<none>"),
         size=found.get("Size", 0),
-        user=config.get("User") or "",
-        working_directory=config.get("WorkingDir") or "",
     )
 
 

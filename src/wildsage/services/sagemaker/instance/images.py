@@ -120,7 +120,7 @@ class Images:
         if found.choice.where is Where.NATIVE:
             return await self._native(image, role, progress)
         info = await self._seeker.have(image, found, progress, pull)
-        words = f"[wildsage] The image {image} runs in the container engine ({info.id[:19]}). {found.choice.why}"
+        words = f"[wildsage] The image {image} runs in the container engine ({info.short_id}). {found.choice.why}"
         variables = anywhere(self._settings)
         return Software(_ARGUMENTS.get(role, ()), variables, words, image=info.id, labels=info.labels)
 
