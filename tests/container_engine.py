@@ -198,6 +198,7 @@ def main() -> None:
         engine.send_signal(signal.SIGTERM)
         engine.wait()
         if engine.returncode == 0:
+            subprocess.run(["umount", "--quiet", f"{_FOLDER}/exec/netns/default"], check=False)  # dockerd leaves it
             shutil.rmtree(_FOLDER, ignore_errors=True)
     sys.exit(engine.returncode)
 
