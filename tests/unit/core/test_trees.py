@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def test_a_chain_deeper_than_any_path_is_removed(tmp_path: Path, monkeypatch: py
     os.chdir(tmp_path)
     trees.remove(root)
     assert not root.exists()
+
+
+def test_two_may_remove_one_folder_at_once(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(8):
+            for number in range(30):
+                (root / "a" / str(number) / "b").mkdir(parents=True)
+                (root / str(number)).write_text("x")
+            list(pool.map(trees.remove, [root] * 4))
+            assert not root.exists()
 
 
 def test_a_link_or_file_in_place_of_the_folder_goes_alone(tmp_path: Path) -> None:
