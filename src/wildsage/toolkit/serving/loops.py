@@ -67,18 +67,22 @@ class Loop(ABC):
 
     def run(self) -> None:
         while not self._stopping:
-            events = self._poll.poll(None if self._fresh is None else _FRESH_SECONDS)
-            if not events:
-                self._settled(self._fresh)
-            for descriptor, event in events:
-                if descriptor in self._connections:
-                    self._attend(self._connections[descriptor], event)
-                elif descriptor in self._watched:
-                    self._watched[descriptor]()
-                elif descriptor == self._parent:
-                    self._stopping = True
-                else:
-                    self._accept()
+            self._round()
+
+    def _round(self) -> None:
+        """Waits until something happens, and attends to it."""
+        events = self._poll.poll(None if self._fresh is None else _FRESH_SECONDS)
+        if not events:
+            self._settled(self._fresh)
+        for descriptor, event in events:
+            if descriptor in self._connections:
+                self._attend(self._connections[descriptor], event)
+            elif descriptor in self._watched:
+                self._watched[descriptor]()
+            elif descriptor == self._parent:
+                self._orphaned()
+            elif descriptor == self._listener.fileno():  # else what it was of was closed in this round
+                self._accept()
 
     def watch(self, descriptor: int, attend: Callable[[], None], write: bool = False) -> None:
         """Calls ``attend`` whenever there is something to read (``write``: room to write), until ``unwatch``."""
@@ -93,6 +97,10 @@ class Loop(ABC):
         """Signals have come, and their handlers have run."""
 
     def _stop(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def _orphaned(self) -> None:
+        """The supervisor is gone."""
         self._stopping = True
 
     def _accept(self) -> None:

@@ -42,21 +42,16 @@ class Worker(Serving):
             self._extra = f"{SETUP}: {round((time.monotonic() - asked) * 1e6)}\r\n"
             self._take(first)
         while not self._ending or not all(connection.idle for connection in self._connections.values()):
-            for descriptor, event in self._poll.poll():
-                if descriptor in self._connections:
-                    self._attend(self._connections[descriptor], event)
-                elif descriptor in self._watched:
-                    self._watched[descriptor]()
-                elif descriptor == self._channel.fileno():
-                    self._accept()
-                else:
-                    self._end(descriptor)  # the supervisor is gone
+            self._round()
         if self._connections:
             with suppress(OSError):  # the pool is gone, and with it whoever could go on
                 self._channel.send(LEFT)
 
     def _stop(self, number: int, frame: object) -> None:
         self._ending = True
+
+    def _orphaned(self) -> None:
+        self._end(self._parent)
 
     def _end(self, descriptor: int) -> None:
         """Nothing new will come from there."""

@@ -56,11 +56,7 @@ class LaterLoop(Loop):
 
     def run(self) -> None:
         while not self._stopping or self._asked:
-            events = self._poll.poll(None if self._fresh is None else 0.02)
-            if not events:
-                self._settled(self._fresh)
-            for descriptor, event in events:
-                self._turn(descriptor, event)
+            self._round()
             while self._new:
                 scheduler, jobs = self._new.popitem()
                 scheduler.submit(jobs)
@@ -69,16 +65,9 @@ class LaterLoop(Loop):
     def _stop(self, number: int, frame: object) -> None:
         self._ending = True
 
-    def _turn(self, descriptor: int, event: int) -> None:
-        if descriptor in self._connections:
-            self._attend(self._connections[descriptor], event)
-        elif descriptor in self._watched:
-            self._watched[descriptor]()
-        elif descriptor == self._parent:
-            self._ending = True
-            self._poll.unregister(descriptor)
-        else:
-            self._accept()
+    def _orphaned(self) -> None:
+        self._ending = True
+        self._poll.unregister(self._parent)
 
     def _dispatch(self, connection: Connection, request: Request) -> bool:
         self._settled(connection)
