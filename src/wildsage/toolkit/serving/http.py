@@ -21,11 +21,12 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """``content_type`` empty: none is sent. A body in pieces is sent as they are made."""
+    """``content_type`` empty: none is sent. A body in pieces is sent as they are made. ``extra``: more header lines."""
 
     status: int
     content_type: str
     body: Union[bytes, Iterator[bytes]]  # noqa: UP007 - Python 3.9
+    extra: str = ""
 
 
 class Malformed(Exception):

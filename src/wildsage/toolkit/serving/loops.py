@@ -53,7 +53,6 @@ class Loop(ABC):
         self._watched: dict[int, Callable[[], None]] = {}
         self._fresh: Connection | None = None  # accepted, and not answered yet
         self._waiting: set[Connection] = set()  # for an answer that was not known at once
-        self._extra = ""  # header lines for the next answer
         woken, wake = os.pipe()
         os.set_blocking(woken, False)
         os.set_blocking(wake, False)
@@ -155,12 +154,11 @@ class Loop(ABC):
     def _dispatch(self, connection: Connection, request: Request) -> bool:
         """Answers the request, or puts its connection among those that wait; False once that is closed."""
 
-    def answer_later(self, connection: Connection, answer: Answer, extra: str = "") -> None:
-        """To a request whose answer was not known at once; the client may have gone. ``extra``: header lines."""
+    def answer_later(self, connection: Connection, answer: Answer) -> None:
+        """To a request whose answer was not known at once; the client may have gone."""
         self._waiting.discard(connection)
         if self._connections.get(connection.sock.fileno()) is not connection:
             return
-        self._extra = extra
         try:
             if self._send(connection, answer, False):
                 self._answer(connection)
@@ -169,19 +167,19 @@ class Loop(ABC):
 
     def _send(self, connection: Connection, answer: Answer, head_only: bool) -> bool:
         """False once the connection is closed."""
-        head = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, 'Status')}\r\n"
-        if answer.content_type:
-            head += f"content-type: {answer.content_type}\r\n"
-        if not isinstance(answer.body, bytes):
+        status, kind, body, extra = answer
+        head = f"HTTP/1.1 {status} {_PHRASES.get(status, 'Status')}\r\n{extra}"
+        if kind:
+            head += f"content-type: {kind}\r\n"
+        if not isinstance(body, bytes):
             head += "transfer-encoding: chunked\r\n"
-        elif answer.status != 204:
-            head += f"content-length: {len(answer.body)}\r\n"
-        head, self._extra = head + self._extra, ""
+        elif status != 204:
+            head += f"content-length: {len(body)}\r\n"
         head += "connection: close\r\n\r\n" if connection.closing else "\r\n"
         data = head.encode("latin-1", "replace")
-        if not isinstance(answer.body, bytes):
-            return self._stream(connection, data, answer.body)
-        if connection.send(data if head_only else data + answer.body):
+        if not isinstance(body, bytes):
+            return self._stream(connection, data, body)
+        if connection.send(data if head_only else data + body):
             if connection.closing:
                 self._close(connection)
             return not connection.closing

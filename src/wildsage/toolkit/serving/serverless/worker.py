@@ -34,12 +34,13 @@ class Worker(Serving):
         self._board = board
         self._place = place
         self._ending = False
+        self._setup = ""  # a header line for the first answer
         board.note(place, IDLE)
 
     def serve(self, first: socket.socket | None, asked: float) -> None:
         """Until the pool has had enough of it. ``first``: the connection it was started for, at ``asked``."""
         if first is not None:
-            self._extra = f"{SETUP}: {round((time.monotonic() - asked) * 1e6)}\r\n"
+            self._setup = f"{SETUP}: {round((time.monotonic() - asked) * 1e6)}\r\n"
             self._take(first)
         while not self._ending or not all(connection.idle for connection in self._connections.values()):
             self._round()
@@ -79,6 +80,8 @@ class Worker(Serving):
 
     def _send(self, connection: Connection, answer: Answer, head_only: bool) -> bool:
         self._board.note(self._place, ANSWERING)
+        if self._setup:
+            answer, self._setup = answer._replace(extra=answer.extra + self._setup), ""
         return super()._send(connection, answer, head_only)
 
     def _flush(self, connection: Connection) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from ..http import Answer, Connection, Request
 from ..loops import Loop
 from .batching import Job, Outcome, Scheduler
-from .service import Ordered, Reply, Service
+from .service import Service
 
 
 class Mailbox:
@@ -72,23 +72,19 @@ class LaterLoop(Loop):
     def _dispatch(self, connection: Connection, request: Request) -> bool:
         self._settled(connection)
         begun = self._service.begin(request)
-        if isinstance(begun, Ordered):
-            self._waiting.add(connection)
-            self._asked[begun.job] = connection
-            self._new.setdefault(begun.scheduler, []).append(begun.job)
-            return True
-        return self._reply(connection, begun, request.method == "HEAD")
-
-    def _reply(self, connection: Connection, reply: Reply, head_only: bool) -> bool:
-        self._extra = reply.extra
-        return self._send(connection, reply.answer, head_only)
+        if isinstance(begun, Answer):
+            return self._send(connection, begun, request.method == "HEAD")
+        self._waiting.add(connection)
+        self._asked[begun.job] = connection
+        self._new.setdefault(begun.scheduler, []).append(begun.job)
+        return True
 
     def _collect(self) -> None:
         for job, outcome in self._mailbox.take():
             connection = self._asked.pop(job)
             self._waiting.discard(connection)  # whose client may have gone
             if self._connections.get(connection.sock.fileno()) is connection:
-                self.answer_later(connection, *self._service.finish(job, outcome))
+                self.answer_later(connection, self._service.finish(job, outcome))
 
 
 class Served:
@@ -100,12 +96,12 @@ class Served:
 
     def __call__(self, request: Request) -> Answer:
         begun = self._service.begin(request)
-        if isinstance(begun, Reply):
-            return begun.answer
+        if isinstance(begun, Answer):
+            return begun
         begun.scheduler.submit([begun.job])
         select.select([self._mailbox.woken], [], [])
         ((job, outcome),) = self._mailbox.take()
-        return self._service.finish(job, outcome).answer
+        return self._service.finish(job, outcome)
 
     def loop(self, listener: socket.socket, parent: int) -> Loop:
         return LaterLoop(listener, parent, self._service, self._mailbox)

@@ -90,12 +90,12 @@ class ProxyLoop(Loop):
         self._busy[connection] = _Passing(self, connection, sock, head + request.body, path == "/invocations")
         return None
 
-    def passed(self, connection: Connection, sock: socket.socket | None, answer: Answer, extra: str) -> None:
+    def passed(self, connection: Connection, sock: socket.socket | None, answer: Answer) -> None:
         """``sock``: tritonserver's, if it can be used again."""
         del self._busy[connection]
         if sock is not None:
             self._idle.append(sock)
-        self.answer_later(connection, answer, extra)
+        self.answer_later(connection, answer)
 
 
 class _Passing:
@@ -150,20 +150,21 @@ class _Passing:
             return
         self._loop.unwatch(self._sock.fileno())
         status, body = int(lines[0].split(" ")[1]), bytes(self._found[end + 4 :])
-        self._loop.passed(self._client, self._sock, *self._shown(status, headers, body))
+        self._loop.passed(self._client, self._sock, self._shown(status, headers, body))
 
-    def _shown(self, status: int, headers: dict[str, str], body: bytes) -> tuple[Answer, str]:
+    def _shown(self, status: int, headers: dict[str, str], body: bytes) -> Answer:
         kind = headers.get("content-type", "")
         if self._sagemaker:
             if _LENGTH in headers:
                 kind = f"{_MIME}{headers[_LENGTH]}"
-            return Answer(status if status < 400 else 400, kind, body), ""
-        return Answer(status, kind, body), "".join(f"{name}: {headers[name]}\r\n" for name in _SHOWN if name in headers)
+            return Answer(status if status < 400 else 400, kind, body)
+        extra = "".join(f"{name}: {headers[name]}\r\n" for name in _SHOWN if name in headers)
+        return Answer(status, kind, body, extra)
 
     def _break_off(self) -> None:
         self._loop.unwatch(self._sock.fileno())
         self._sock.close()
-        self._loop.passed(self._client, None, _error(502, "tritonserver ended before its answer was whole"), "")
+        self._loop.passed(self._client, None, _error(502, "tritonserver ended before its answer was whole"))
 
 
 def _error(status: int, words: str) -> Answer:

@@ -37,13 +37,6 @@ EXTENSIONS = ("classification", "model_repository", "model_configuration", "stat
 _MOST_INFLATED = 1 << 30
 
 
-class Reply(NamedTuple):
-    """``extra``: header lines beside the answer's own."""
-
-    answer: Answer
-    extra: str = ""
-
-
 class Asker(NamedTuple):
     """Whose job it is. ``sagemaker``: asked at /invocations. ``name``: what the model is called in the answer."""
 
@@ -68,7 +61,7 @@ class _Failed(Exception):
         self.extra = extra
 
 
-Begun = Union[Reply, Ordered]  # noqa: UP007 - Python 3.9
+Begun = Union[Answer, Ordered]  # noqa: UP007 - Python 3.9
 
 
 class Service:
@@ -85,7 +78,7 @@ class Service:
         except Exception:
             return _unforeseen()
 
-    def finish(self, job: Job, outcome: Outcome) -> Reply:
+    def finish(self, job: Job, outcome: Outcome) -> Answer:
         """The answer to a job of ``begin``. Never raises."""
         try:
             return self._finish(job, outcome)
@@ -99,21 +92,21 @@ class Service:
                 return self._invoke(request)
             return self._v2(request, path)
         except _Failed as error:
-            return Reply(_error(error.status, str(error)), error.extra)
+            return _error(error.status, str(error), error.extra)
         except NotServed as error:
-            return Reply(_error(error.status, str(error)))
+            return _error(error.status, str(error))
         except (BadRequest, TensorError, ConfigError) as error:
-            return Reply(_error(400, str(error)))
+            return _error(400, str(error))
 
-    def _finish(self, job: Job, outcome: Outcome) -> Reply:
+    def _finish(self, job: Job, outcome: Outcome) -> Answer:
         asker: Asker = job.asker
         if isinstance(outcome, Exception):
             identity = asker.asked.id or "<id_unknown>"
-            return Reply(_error(400 if asker.sagemaker else 500, f"[request id: {identity}] onnx runtime: {outcome}"))
+            return _error(400 if asker.sagemaker else 500, f"[request id: {identity}] onnx runtime: {outcome}")
         try:
             head, rest = protocol.write(asker.version, asker.asked, outcome, asker.name)
         except TensorError as error:
-            return Reply(_error(400, str(error)))
+            return _error(400, str(error))
         body, extra = head + rest, ""
         kind = _JSON
         if rest:
@@ -122,7 +115,7 @@ class Service:
         if asker.encoding:
             body = gzip.compress(body, 1) if asker.encoding == "gzip" else zlib.compress(body, 1)
             extra += f"content-encoding: {asker.encoding}\r\n"
-        return Reply(Answer(200, kind, body), extra)
+        return Answer(200, kind, body, extra)
 
     # inference
 
@@ -170,9 +163,9 @@ class Service:
             name = urllib.parse.unquote(match[1])
             return self._model(request, name, match[2] or "", match[3] or "")
         if path == "/ping":
-            return Reply(Answer(200 if self._ready(self._default, "") else 503, "", b""))
+            return Answer(200 if self._ready(self._default, "") else 503, "", b"")
         if path in ("/v2/health/live", "/v2/health/ready"):
-            return Reply(Answer(200, "", b""))
+            return Answer(200, "", b"")
         if path in ("/v2", "/v2/"):
             return _json({"name": "triton", "version": "wildsage", "extensions": list(EXTENSIONS)})
         if path == "/v2/models/stats":
@@ -188,7 +181,7 @@ class Service:
 
     def _model(self, request: Request, name: str, number: str, what: str) -> Begun:
         if what == "ready":
-            return Reply(Answer(200 if self._ready(name, number) else 400, "", b""))
+            return Answer(200 if self._ready(name, number) else 400, "", b"")
         version = self._repository.find(name, number)
         if what == "infer":
             if request.method != "POST":
@@ -207,7 +200,7 @@ class Service:
         }
         return _json({"name": config.name, "versions": self._repository.numbers(name), "platform": PLATFORM, **shown})
 
-    def _control(self, request: Request, name: str, what: str) -> Reply:
+    def _control(self, request: Request, name: str, what: str) -> Answer:
         if request.method != "POST":
             raise _Failed(405, f"POST requests to /{what}")
         given = _document(request).get("parameters")
@@ -217,7 +210,7 @@ class Service:
             self._repository.load(name)
         else:
             self._repository.unload(name)
-        return Reply(Answer(200, "", b""))
+        return Answer(200, "", b"")
 
     def _ready(self, name: str, number: str) -> bool:
         try:
@@ -276,14 +269,14 @@ def _encoding(accepted: str) -> str:
     return best
 
 
-def _unforeseen() -> Reply:
+def _unforeseen() -> Answer:
     traceback.print_exc()
-    return Reply(_error(500, "The server failed unexpectedly; its log has the traceback."))
+    return _error(500, "The server failed unexpectedly; its log has the traceback.")
 
 
-def _json(what: object) -> Reply:
-    return Reply(Answer(200, _JSON, json.dumps(what).encode()))
+def _json(what: object) -> Answer:
+    return Answer(200, _JSON, json.dumps(what).encode())
 
 
-def _error(status: int, words: str) -> Answer:
-    return Answer(status, _JSON, json.dumps({"error": words}).encode())
+def _error(status: int, words: str, extra: str = "") -> Answer:
+    return Answer(status, _JSON, json.dumps({"error": words}).encode(), extra)
