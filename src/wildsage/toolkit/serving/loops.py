@@ -147,12 +147,18 @@ class Loop(ABC):
                 connection.closing = True
                 self._send(connection, Answer(error.status, "", b""), False)
                 return
-            if request is None or not self._dispatch(connection, request):
+            if request is None:
+                return
+            self._settled(connection)
+            answer = self._answered(connection, request)
+            if answer is None:
+                self._waiting.add(connection)
+            elif not self._send(connection, answer, request.method == "HEAD"):
                 return
 
     @abstractmethod
-    def _dispatch(self, connection: Connection, request: Request) -> bool:
-        """Answers the request, or puts its connection among those that wait; False once that is closed."""
+    def _answered(self, connection: Connection, request: Request) -> Answer | None:
+        """The answer; None: it comes later."""
 
     def answer_later(self, connection: Connection, answer: Answer) -> None:
         """To a request whose answer was not known at once; the client may have gone."""
@@ -238,10 +244,9 @@ class Serving(Loop):
         super().__init__(listener, parent)
         self._handle = handle
 
-    def _dispatch(self, connection: Connection, request: Request) -> bool:
+    def _answered(self, connection: Connection, request: Request) -> Answer:
         began = time.perf_counter()
         answer = self._handle(request)
         if time.perf_counter() - began > self._long:
             connection.closing = True
-        self._settled(connection)
-        return self._send(connection, answer, request.method == "HEAD")
+        return answer

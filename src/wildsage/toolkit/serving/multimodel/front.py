@@ -76,16 +76,7 @@ class Front(Loop):
 
     # requests
 
-    def _dispatch(self, connection: Connection, request: Request) -> bool:
-        self._settled(connection)
-        answer = self._answered(connection, request)
-        if answer is None:
-            self._waiting.add(connection)
-            return True
-        return self._send(connection, answer, request.method == "HEAD")
-
     def _answered(self, connection: Connection, request: Request) -> Answer | None:
-        """The answer; None: it comes later."""
         path = request.target.partition("?")[0]
         method = request.method
         if path == "/ping":

@@ -69,15 +69,13 @@ class LaterLoop(Loop):
         self._ending = True
         self._poll.unregister(self._parent)
 
-    def _dispatch(self, connection: Connection, request: Request) -> bool:
-        self._settled(connection)
+    def _answered(self, connection: Connection, request: Request) -> Answer | None:
         begun = self._service.begin(request)
         if isinstance(begun, Answer):
-            return self._send(connection, begun, request.method == "HEAD")
-        self._waiting.add(connection)
+            return begun
         self._asked[begun.job] = connection
         self._new.setdefault(begun.scheduler, []).append(begun.job)
-        return True
+        return None
 
     def _collect(self) -> None:
         for job, outcome in self._mailbox.take():

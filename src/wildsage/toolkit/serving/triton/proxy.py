@@ -51,16 +51,7 @@ class ProxyLoop(Loop):
         if self._ended() is not None:
             self._stopping = True
 
-    def _dispatch(self, connection: Connection, request: Request) -> bool:
-        self._settled(connection)
-        answer = self._pass_on(connection, request)
-        if answer is None:
-            self._waiting.add(connection)
-            return True
-        return self._send(connection, answer, request.method == "HEAD")
-
-    def _pass_on(self, connection: Connection, request: Request) -> Answer | None:
-        """None: the answer comes later."""
+    def _answered(self, connection: Connection, request: Request) -> Answer | None:
         path = request.target.partition("?")[0]
         headers = {name: request.headers[name] for name in _GIVEN if name in request.headers}
         target = request.target
