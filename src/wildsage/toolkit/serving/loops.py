@@ -204,7 +204,7 @@ class Loop(ABC):
                 sock.sendall(b"%b%x\r\n%b\r\n" % (head, len(piece), piece))
                 head = b""
             sock.sendall(head + b"0\r\n\r\n")
-        except Exception as error:
+        except Exception as error:  # the user's code makes the pieces, and may raise anything
             if not isinstance(error, OSError):
                 traceback.print_exc()
             connection.closing = True

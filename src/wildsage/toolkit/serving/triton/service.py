@@ -75,14 +75,14 @@ class Service:
         """Never raises: no request ends the server."""
         try:
             return self._begin(request)
-        except Exception:
+        except Exception:  # a fault of ours, whatever it is
             return _unforeseen()
 
     def finish(self, job: Job, outcome: Outcome) -> Answer:
         """The answer to a job of ``begin``. Never raises."""
         try:
             return self._finish(job, outcome)
-        except Exception:
+        except Exception:  # a fault of ours, whatever it is
             return _unforeseen()
 
     def _begin(self, request: Request) -> Begun:
