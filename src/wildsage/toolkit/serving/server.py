@@ -11,6 +11,7 @@ SAGEMAKER_MULTI_MODEL           true: models come and go (``multimodel``), with 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import socket
@@ -73,9 +74,9 @@ def _serve_many(framework: str, listener: socket.socket, environ: Mapping[str, s
     bound = environ.get("WILDSAGE_BIND", "")
     folder = os.path.dirname(bound.removeprefix("unix:")) if bound.startswith("unix:") else tempfile.mkdtemp()
 
-    def load(url: str) -> Handle:
+    def load(url: str) -> Callable[[socket.socket, int], Serving]:
         os.environ["SM_MODEL_DIR"] = url
-        return _routes(_load(framework, script.find(os.environ)))
+        return functools.partial(Serving, handle=_routes(_load(framework, script.find(os.environ))))
 
     first = _FORKED.get(framework)
     learning.learn(first or ())

@@ -24,11 +24,11 @@ from typing import Any
 
 from .. import children
 from ..http import Answer, Connection, Request
-from ..loops import Loop, Serving
+from ..loops import Loop
 from ..supervisor import log
 from . import learning, model
 from .memory import Memory
-from .model import Load, Looping, Model
+from .model import Load, Model
 from .relay import Relay
 
 _STOP_SECONDS = 30
@@ -48,11 +48,10 @@ class Front(Loop):
         workers: int,
         learns: bool,
         environ: Mapping[str, str],
-        loop: Looping = Serving,
     ) -> None:
         self._lifeline = os.pipe()  # models see its end when this process is gone; nothing is ever written to it
         super().__init__(listener, self._lifeline[0])
-        self._origin = model.Front(folder, load, workers, self._let_go, self._lifeline[0], loop)
+        self._origin = model.Front(folder, load, workers, self._let_go, self._lifeline[0])
         self._learns = learns
         self._memory = Memory(environ)
         self._models: dict[str, Model] = {}

@@ -13,23 +13,19 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..http import Connection, Handle
-from ..loops import Loop, Serving
+from ..http import Connection
+from ..loops import Loop
 from . import learning
 
-# Load(url): the handle of the model in a folder. Raises whatever keeps it from being loaded.
-Load = Callable[[str], Handle]
-
-
-# Looping(listener, parent, handle): serves a loaded model.
-Looping = Callable[[socket.socket, int, Handle], Loop]
+# Load(url): loads the model in a folder; what it returns makes the loop that serves it, of a listener and a parent.
+# Raises whatever keeps it from being loaded.
+Load = Callable[[str], Callable[[socket.socket, int], Loop]]
 
 
 class Front(NamedTuple):
     """What models are forked from. ``folder``: of sockets; ``workers``: processes for each model.
 
     ``let_go`` closes in a model's process what is the front's own; the end of ``lifeline`` says that the front is gone.
-    ``loop``: what serves a model's socket.
     """
 
     folder: str
@@ -37,7 +33,6 @@ class Front(NamedTuple):
     workers: int
     let_go: Callable[[], None]
     lifeline: int
-    loop: Looping = Serving
 
 
 _MOST_WORDS = 4096
@@ -96,11 +91,11 @@ def _live(front: Front, address: str, url: str, report: int, tell: int) -> int:
         os.close(report)
         _tell_apart()
         known, began = len(sys.modules), anonymous_bytes()
-        handle = front.load(url)
+        looping = front.load(url)
         held = max(anonymous_bytes() - began, 0) + front.workers * _TOUCHED
         listener, first = _listen(address), os.getpid()
         above = _share(front.workers - 1, front.lifeline)
-        loop = front.loop(listener, above, handle)
+        loop = looping(listener, above)
         if os.getpid() == first:
             _say(tell, {"private": held, "modules": learning.learned(known)})
         else:

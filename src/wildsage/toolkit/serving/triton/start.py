@@ -13,9 +13,10 @@ import shlex
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from .. import supervisor
-from ..http import Handle
+from ..http import Answer, Request
 from ..loops import Loop
 from ..multimodel import learning
 from ..multimodel.front import Front
@@ -24,6 +25,14 @@ from ..serverless.start import terms_of
 
 ENGINES = ("onnxruntime", "tritonserver")
 _QUIET = ("--log-", "--exit-on-error", "--exit-timeout-secs", "--strict-readiness", "--allow-grpc", "--allow-metrics")
+
+
+class Served(Protocol):
+    """Loaded models, as ``loop.Served`` has them: that is imported only where its framework is."""
+
+    def __call__(self, request: Request) -> Answer: ...
+
+    def loop(self, listener: socket.socket, parent: int) -> Loop: ...
 
 
 class Misplaced(Exception):
@@ -51,7 +60,7 @@ def serve(listener: socket.socket, environ: Mapping[str, str], cpus: int) -> int
         return serve_workers(listener, terms, lambda: _loaded(folder, default, models, cpus))
 
     def work(parent: int, ready: Callable[[], None]) -> None:
-        loop = looping(listener, parent, _loaded(folder, default, models, cpus))
+        loop = _loaded(folder, default, models, cpus).loop(listener, parent)
         ready()
         loop.run()
 
@@ -63,7 +72,7 @@ def _serve_many(listener: socket.socket, environ: Mapping[str, str], cpus: int) 
     bound = environ.get("WILDSAGE_BIND", "")
     folder = os.path.dirname(bound.removeprefix("unix:")) if bound.startswith("unix:") else tempfile.mkdtemp()
     learning.learn(("numpy", "onnxruntime"))
-    Front(listener, folder, lambda url: load(url, only_model(url), (), cpus), 1, False, environ, looping).run()
+    Front(listener, folder, lambda url: load(url, only_model(url), (), cpus).loop, 1, False, environ).run()
     return 0
 
 
@@ -129,7 +138,7 @@ def wanted(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def load(folder: str, default: str, others: tuple[str, ...], cpus: int) -> Handle:
+def load(folder: str, default: str, others: tuple[str, ...], cpus: int) -> Served:
     """Loads the models; raises ConfigError for one that cannot be."""
     loop = importlib.import_module(".loop", __package__)
     repository = importlib.import_module(".repository", __package__)
@@ -138,20 +147,14 @@ def load(folder: str, default: str, others: tuple[str, ...], cpus: int) -> Handl
     models = repository.Repository(folder, cpus, mailbox.put, supervisor.log)
     for name in (default, *others):
         models.load(name)
-    handle: Handle = loop.Served(service.Service(models, default), mailbox)
-    return handle
+    served: Served = loop.Served(service.Service(models, default), mailbox)
+    return served
 
 
-def _loaded(folder: str, default: str, others: tuple[str, ...], cpus: int) -> Handle:
+def _loaded(folder: str, default: str, others: tuple[str, ...], cpus: int) -> Served:
     """As ``load``; ends the process in words, without a traceback, where a model cannot be loaded."""
     try:
         return load(folder, default, others, cpus)
     except importlib.import_module(".config", __package__).ConfigError as error:
         supervisor.log(f"ERROR: failed to load the model: {error}")
         raise SystemExit(1) from None
-
-
-def looping(listener: socket.socket, parent: int, handle: Handle) -> Loop:
-    """The loop that goes with what ``load`` returns."""
-    loop: Loop = handle.loop(listener, parent)  # type: ignore[attr-defined]
-    return loop
