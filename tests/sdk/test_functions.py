@@ -11,7 +11,9 @@ from tests.sdk.test_processing import SECONDS, run
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
-@pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])
-def test_the_helper_of_the_sdk(server: Server, tmp_path: Path, sdk: str) -> None:
-    said = run(server, tmp_path, sdk, f"functions_{sdk.replace('sdk', 'v')}.py")
+@pytest.mark.parametrize(
+    ("sdk", "helper"), [("sdk2", "sagemaker.lambda_helper"), ("sdk3", "sagemaker.core.lambda_helper")]
+)
+def test_the_helper_of_the_sdk(server: Server, tmp_path: Path, sdk: str, helper: str) -> None:
+    said = run(server, tmp_path, sdk, "functions.py", helper)
     assert "functions: all done" in said, said[-8000:]

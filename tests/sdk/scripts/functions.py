@@ -1,12 +1,16 @@
-"""SDK v3: its Lambda helper creates, invokes, changes and deletes functions, of a script and of a zip in S3."""
+"""An SDK's Lambda helper creates, invokes, changes and deletes functions, of a script and of a zip in S3.
 
+The second argument is the helper's module: it is the same in both SDKs, at another place.
+"""
+
+import importlib
 import os
+import sys
 import time
 import zipfile
 from pathlib import Path
 
-from sagemaker.core.lambda_helper import Lambda
-
+Lambda = importlib.import_module(sys.argv[2]).Lambda
 ROLE = os.environ["WILDSAGE_ROLE"]
 SCRIPT = "def handler(event, context): return {'said': 'SAID', 'memory': context.memory_limit_in_mb}"
 
@@ -28,7 +32,7 @@ def answered(function):
 
 
 Path("script.py").write_text(SCRIPT.replace("SAID", "script"))
-asked = {"function_name": "functions-v3", "execution_role_arn": ROLE, "handler": "script.handler"}
+asked = {"function_name": "of-the-helper", "execution_role_arn": ROLE, "handler": "script.handler"}
 made = Lambda(script="script.py", **asked)  # python3.8, the helper's own default
 print(made.create()["FunctionArn"])
 said = answered(made)
