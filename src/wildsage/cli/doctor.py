@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wildsage.cli.server_file import alive, read
 from wildsage.core.errors import SettingsError
-from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir, environments_folder
+from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir, environments_folder, metadata_allowed
 from wildsage.core.upstream import NAME as UPSTREAM
 from wildsage.core.upstream import s3_upstream
 from wildsage.images.environments import Environments
@@ -29,7 +29,7 @@ def main(options: argparse.Namespace) -> int:
     data = data_dir(os.environ, options.data)
     everything = {
         "Wildsage": [*_server(data), *asyncio.run(_upstream())],
-        "Native sandbox": asyncio.run(probe()),
+        "Native sandbox": asyncio.run(probe(_metadata())),
         "Frameworks for native images": asyncio.run(_frameworks(data)),
         "Container engine": asyncio.run(_engine()),
         "Other runtimes": list(_others()),
@@ -59,6 +59,13 @@ def _server(data: DataDir) -> Iterator[Finding]:
         return
     yield Finding("server", True, "not running; start it with: wildsage up")
     yield _port()
+
+
+def _metadata() -> bool:
+    try:
+        return metadata_allowed(os.environ)
+    except SettingsError:
+        return False  # the server says what is wrong with it
 
 
 def _directory(data: DataDir) -> Finding:

@@ -31,7 +31,15 @@ from wildsage.core.invocations import invocation_limits
 from wildsage.core.jobs import job_settings
 from wildsage.core.scaling import scaling_settings
 from wildsage.core.serverless import serverless_settings
-from wildsage.core.settings import DataDir, Settings, account_id, data_dir, region_name, router_count
+from wildsage.core.settings import (
+    DataDir,
+    Settings,
+    account_id,
+    data_dir,
+    metadata_allowed,
+    region_name,
+    router_count,
+)
 from wildsage.core.upstream import s3_upstream
 
 _READY_SECONDS = 60.0
@@ -53,6 +61,7 @@ def main(options: argparse.Namespace) -> int:
     scaling_settings(os.environ)
     serverless_settings(os.environ)
     function_settings(os.environ)
+    metadata_allowed(os.environ)
     invocation_limits(os.environ)  # the routers do
     count = router_count(os.environ, options.routers)
     settings = Settings(

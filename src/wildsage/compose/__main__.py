@@ -28,6 +28,7 @@ from wildsage.core.settings import (
     file_systems,
     further_accounts,
     legacy_buckets,
+    metadata_allowed,
     region_name,
 )
 from wildsage.core.upstream import s3_upstream
@@ -51,6 +52,7 @@ def main() -> int:
         scaling=scaling_settings(os.environ),
         serverless=serverless_settings(os.environ),
         functions=function_settings(os.environ),
+        metadata=metadata_allowed(os.environ),
     )
     try:
         uvloop.run(serve(settings, options.lifeline))

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 def runtimes(settings: Settings) -> dict[str, Runtime]:
     """Every runtime by name. An engine need not be there yet, nor ever: what has no image does without."""
     found: tuple[Runtime, ...] = (
-        Sandbox(hidden=[settings.data.root]),
-        Containers(Engine(os.environ)),
+        Sandbox(hidden=[settings.data.root], metadata=settings.metadata),
+        Containers(Engine(os.environ), metadata=settings.metadata),
     )
     return {each.name: each for each in found}
 

@@ -128,7 +128,7 @@ class Settings:
     ``legacy_buckets``: a new S3 bucket has ACLs and blocks no public access, as before April 2023.
     ``s3_upstream``: another S3 that keeps buckets of this one. ``jobs``: how training jobs are stopped and interrupted.
     ``serverless``: when workers of serverless endpoints end. ``scaling``: how soon automatic scaling sees a load.
-    ``functions``: how Lambda functions are run.
+    ``functions``: how Lambda functions are run. ``metadata``: containers may ask for the machine's own role.
     """
 
     data: DataDir
@@ -146,6 +146,7 @@ class Settings:
     scaling: ScalingSettings = field(default_factory=ScalingSettings)
     serverless: ServerlessSettings = field(default_factory=ServerlessSettings)
     functions: FunctionSettings = field(default_factory=FunctionSettings)
+    metadata: bool = False
 
     @property
     def url(self) -> str:
@@ -204,6 +205,14 @@ def legacy_buckets(environ: Mapping[str, str]) -> bool:
     if chosen not in ("current", "legacy"):
         raise SettingsError(f"WILDSAGE_S3_DEFAULTS must be current or legacy, not {chosen!r}")
     return chosen == "legacy"
+
+
+def metadata_allowed(environ: Mapping[str, str]) -> bool:
+    """WILDSAGE_INSTANCE_METADATA: ``deny``, or ``allow`` for jobs that rest on the role of the machine."""
+    chosen = environ.get("WILDSAGE_INSTANCE_METADATA", "deny")
+    if chosen not in ("deny", "allow"):
+        raise SettingsError(f"WILDSAGE_INSTANCE_METADATA must be deny or allow, not {chosen!r}")
+    return chosen == "allow"
 
 
 def file_systems(environ: Mapping[str, str]) -> dict[str, Path]:

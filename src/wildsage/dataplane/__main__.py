@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from wildsage.core.invocations import invocation_limits
-from wildsage.core.settings import DEFAULT_PORT, DataDir
+from wildsage.core.settings import DEFAULT_PORT, DataDir, metadata_allowed
 from wildsage.dataplane.router import Router
 
 
@@ -54,7 +54,7 @@ async def _run(data: DataDir, listener: socket.socket, number: int, lifeline: in
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     if lifeline is not None:
         asyncio.get_running_loop().add_reader(lifeline, stop.set)
-    router = Router(data, listener, number, invocation_limits(os.environ))
+    router = Router(data, listener, number, invocation_limits(os.environ), metadata=metadata_allowed(os.environ))
     await router.start()
     host, port = router.home()
     print(f"listening on http://{host}:{port}", flush=True)

@@ -40,6 +40,7 @@ class Router:
         number: int = 0,
         limits: InvocationLimits = InvocationLimits(),  # noqa: B008 - frozen
         patience: float = 5.0,
+        metadata: bool = False,
     ) -> None:
         self.table = Table()
         self._data = data
@@ -56,7 +57,7 @@ class Router:
         self._captures = Captures(data.captured)
         models_socket = f"unix:{data.models_socket}"
         self._invocations = Invocations(self.table, clock, pool, limits, self._captures, models_socket)
-        self._tunnels = Tunnels(self.home)
+        self._tunnels = Tunnels(self.home, metadata)
         self._client = client
         self._server = Server(self._on_request, Limits())
         self._door: Door | None = None

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from wildsage.core.metadata import is_metadata
 from wildsage.wire.http import heads
 from wildsage.wire.http.exchange import Exchange
 
@@ -27,14 +28,17 @@ def is_aws(host: str) -> bool:
     return host.lower().rstrip(".").endswith(_AWS)
 
 
-def refused(peer: str, far: tuple[str, int] | None) -> bool:
+def refused(peer: str, far: tuple[str, int] | None, metadata: bool = False) -> bool:
     """Whether ``peer`` (IP and port) is elsewhere, but what it wants can only be reached from this machine.
 
     CONNECT needs no key, so it must not open to others what listens on loopback, or what a cloud tells its machines.
+    The latter is not for containers either, which are on this machine, unless ``metadata``.
     """
     if far is None:
         return True  # it has closed already
     client, target = _ip(peer.rpartition(":")[0]), _ip(far[0])
+    if not metadata and is_metadata(str(target), far[1]):
+        return True
     return not client.is_loopback and (target.is_loopback or target.is_link_local or target.is_unspecified)
 
 
@@ -49,10 +53,14 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 class Tunnels:
-    """Answers CONNECT. ``home``: host and port of this router, asked anew for each tunnel."""
+    """Answers CONNECT.
 
-    def __init__(self, home: Callable[[], tuple[str, int]]) -> None:
+    ``home``: host and port of this router, asked anew for each tunnel. ``metadata``: as ``refused`` has it.
+    """
+
+    def __init__(self, home: Callable[[], tuple[str, int]], metadata: bool = False) -> None:
         self._home = home
+        self._metadata = metadata
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sides: set[_Side] = set()
@@ -86,7 +94,7 @@ class Tunnels:
         if exchange.gone:
             far.abort()
             return
-        if place != self._home() and refused(exchange.request.peer, far.get_extra_info("peername")):
+        if place != self._home() and refused(exchange.request.peer, far.get_extra_info("peername"), self._metadata):
             far.abort()
             exchange.respond(403, [], f"{exchange.request.target} is this machine's own\n".encode())
             return

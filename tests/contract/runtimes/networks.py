@@ -174,6 +174,16 @@ class NetworkSuite:
             peer.close()
             assert await text_of(runtime, handle) == "b'!'"
 
+    async def test_the_machines_role_is_not_outside(self, runtime: Runtime, connect: Connect, join: Join) -> None:
+        """What connects may be open for a moment, but nobody answers; see ``Metadata``."""
+        code = (
+            "import socket\ntry: print(socket.create_connection(('169.254.169.254', 80), 5).recv(1) or 'shut')\n"
+            "except TimeoutError: print('waits')\nexcept OSError: print('shut')"
+        )
+        network = await connect()
+        if runtime.reaches_outside(network):
+            assert await text_of(runtime, await join(network, "algo-1", code)) == "shut"
+
     async def test_without_outside_there_are_only_the_peers(
         self, runtime: Runtime, connect: Connect, join: Join
     ) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.contract.runtimes.isolation import Isolation
 from tests.contract.runtimes.limits import Limits
+from tests.contract.runtimes.metadata import Metadata
 from tests.contract.runtimes.seen import Launch, first_line, text_of, until
 from tests.contract.runtimes.stopping import Stopping
 
@@ -24,8 +25,8 @@ from wildsage.core.errors import ClientFault
 from wildsage.runtimes.base import Handle, LaunchSpec, LogLine, Phase, Runtime
 
 
-class Suite(Isolation, Limits, Stopping):
-    """Bind ``runtime`` in a subclass."""
+class Suite(Isolation, Limits, Metadata, Stopping):
+    """Bind ``runtime`` in a subclass, and ``lenient`` as ``Metadata`` says."""
 
     @pytest.fixture
     def spec(self, plain: LaunchSpec, tmp_path: Path) -> LaunchSpec:

@@ -25,6 +25,10 @@ class InEngine:
         return Containers(Engine({"DOCKER_HOST": engine}))
 
     @pytest.fixture
+    def lenient(self, engine: str) -> Containers:
+        return Containers(Engine({"DOCKER_HOST": engine}), metadata=True)
+
+    @pytest.fixture
     def plain(self, debian: str) -> LaunchSpec:
         return LaunchSpec("", Path(), ("python3",), {}, image=debian)
 

@@ -65,6 +65,10 @@ class InPodman:
         return Containers(Engine({"DOCKER_HOST": podman}))
 
     @pytest.fixture
+    def lenient(self, podman: str) -> Containers:
+        return Containers(Engine({"DOCKER_HOST": podman}), metadata=True)
+
+    @pytest.fixture
     def plain(self) -> LaunchSpec:
         return LaunchSpec("", Path(), ("python3",), {}, image=_IMAGE)
 

@@ -51,6 +51,10 @@ class TestSandbox(Suite):
     def other(self, tmp_path: Path) -> Sandbox:
         return Sandbox(hidden=[tmp_path])
 
+    @pytest.fixture
+    def lenient(self, tmp_path: Path) -> Sandbox:
+        return Sandbox(hidden=[tmp_path], metadata=True)
+
     @pytest.fixture(autouse=True)
     def no_mount_on_the_host(self, launch: Launch, tmp_path: Path) -> Iterator[None]:
         """Looks while the containers are still there: the host must not even see their mounts."""

@@ -252,7 +252,10 @@ async def test_a_tunnel_to_nowhere(plant: Plant) -> None:
     ("peer", "far", "expected"),
     [
         ("127.0.0.1:5", "127.0.0.1", False),
-        ("::1:5", "169.254.169.254", False),
+        ("::1:5", "169.254.169.253", False),
+        ("127.0.0.1:5", "169.254.169.254", True),
+        ("127.0.0.1:5", "::ffff:169.254.169.254", True),
+        ("::1:5", "fd00:ec2::254", True),
         ("10.0.0.7:5", "93.184.216.34", False),
         ("10.0.0.7:5", "10.0.0.8", False),
         ("10.0.0.7:5", "127.0.0.1", True),
@@ -264,6 +267,11 @@ async def test_a_tunnel_to_nowhere(plant: Plant) -> None:
 )
 def test_what_is_a_machines_own_is_not_tunnelled_to_others(peer: str, far: str, expected: bool) -> None:
     assert refused(peer, (far, 80)) is expected
+
+
+def test_the_machines_role_may_be_tunnelled_where_somebody_wants_it_so() -> None:
+    assert not refused("127.0.0.1:5", ("169.254.169.254", 80), True)
+    assert refused("10.0.0.7:5", ("169.254.169.254", 80), True)
 
 
 def test_which_names_are_aws() -> None:

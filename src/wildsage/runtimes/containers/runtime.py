@@ -34,7 +34,10 @@ _ATTENDANT = (
 
 
 class Containers:
-    """See ``runtimes.base.Runtime`` for the verbs; ``docs/design/containers.md`` for what each does with the engine."""
+    """See ``runtimes.base.Runtime`` for the verbs; ``docs/design/containers.md`` for what each does with the engine.
+
+    ``metadata``: containers may ask a cloud for what it tells its machines (``core.metadata``).
+    """
 
     name = state.NAME
     capabilities = frozenset(
@@ -56,11 +59,13 @@ class Containers:
         clock: Clock | None = None,
         patience: float = PATIENCE,
         machine: plan.Machine | None = None,
+        metadata: bool = False,
     ) -> None:
         self.engine = engine
         self._machine = machine or plan.this_machine()
         self._clock = clock or SystemClock()
         self._patience = patience
+        self._closed = not metadata
 
     async def launch(self, spec: LaunchSpec) -> Handle:
         """Raises RuntimeRefused, ClientFault (no such image; CannotStart), InternalFault (the engine is gone, …)."""
@@ -110,7 +115,7 @@ class Containers:
             network=network,
             places=tuple((subnet, plan.address(subnet, 0)) for subnet in plan.subnets(spec.directory, 1)),
             joins=joins,
-            loopback=_loopback(spec),
+            inside=(_loopback(spec), self._closed and (spec.joins is not None or spec.network == "host")),
             patience=self._patience,
         )
 
@@ -167,7 +172,8 @@ class Containers:
 
     def _attend_again(self, directory: Path) -> None:
         socket = self.engine.api.socket_path
-        order = Order(os.path.realpath(directory), socket, {}, None, (), (), _loopback_of(directory), self._patience)
+        inside = _loopback_of(directory), self._closed
+        order = Order(os.path.realpath(directory), socket, {}, None, (), (), inside, self._patience)
         _given(order.dump())
 
     async def wait(self, handle: Handle) -> Inspection:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from wildsage.core.errors import WildsageError
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount
+from wildsage.runtimes.sandbox.keeper import closing
+from wildsage.runtimes.sandbox.keeper.limits import Limits
 from wildsage.runtimes.sandbox.runtime import Sandbox
 
 _OLDEST_KERNEL = (5, 12)  # mount_setattr
@@ -30,12 +32,16 @@ class Finding:
     needed: bool = False
 
 
-async def probe() -> list[Finding]:
-    """Looks at the machine, then launches a container; findings in the order a person should read them."""
+async def probe(metadata: bool = False) -> list[Finding]:
+    """Looks at the machine, then launches a container; findings in the order a person should read them.
+
+    ``metadata``: the machine's metadata addresses are open to containers because somebody wants it so.
+    """
     findings = [_system()]
     if findings[0].works:
         findings.append(_namespaces())
         findings += await _trial()
+        findings.append(_role(metadata))
     return findings
 
 
@@ -67,6 +73,23 @@ def _namespaces() -> Finding:
         if path.exists() and path.read_text().strip() == forbidding:
             return Finding("user", False, f"not root, and {name} is {forbidding}", remedy)
     return Finding("user", True, "not root, with user namespaces")
+
+
+def _role(metadata: bool) -> Finding:
+    """Whether a job can take the role that a cloud gave to the whole machine."""
+    subject = "the machine's own role"
+    if metadata:
+        return Finding(subject, True, "containers may ask a cloud for it, by WILDSAGE_INSTANCE_METADATA")
+    limits = Limits(0, 0.0)
+    reason = closing.close(limits, f"wildsage-probe-{os.getpid()}")
+    limits.remove()
+    if not reason:
+        return Finding(subject, True, "containers cannot ask a cloud for it")
+    remedy = (
+        "On a machine of a cloud: run Wildsage as root, or give the machine no role, or have root refuse this user: "
+        f"iptables -I OUTPUT -d 169.254.169.254 -m owner --uid-owner {os.geteuid()} -j REJECT"
+    )
+    return Finding(subject, False, f"jobs that share the machine's network can ask a cloud for it: {reason}", remedy)
 
 
 async def _trial() -> list[Finding]:

@@ -43,7 +43,8 @@ _SEALER = (sys.executable, "-I", "-c", _MAIN.format("network.seal"), _PACKAGE_RO
 class Sandbox:
     """See ``runtimes.base.Runtime`` for the verbs; ``docs/design/runtimes.md`` for what a container consists of.
 
-    ``hidden``: host folders that no container may see but for what is mounted (the data directory).
+    ``hidden``: host folders that no container may see but for what is mounted (the data directory). ``metadata``:
+    containers may ask a cloud for what it tells its machines (``core.metadata``).
     """
 
     name = "sandbox"
@@ -59,8 +60,9 @@ class Sandbox:
         }
     )
 
-    def __init__(self, hidden: Iterable[Path] = (), clock: Clock | None = None) -> None:
+    def __init__(self, hidden: Iterable[Path] = (), clock: Clock | None = None, metadata: bool = False) -> None:
         self._hidden = tuple(hidden)
+        self._closed = not metadata
         self._clock = clock or SystemClock()
         self._processes = Processes()
         self._zygotes = Zygotes()
@@ -79,7 +81,12 @@ class Sandbox:
         """About 60 ms. Raises RuntimeRefused (no namespaces; no /dev/net/tun for one that is encrypted)."""
         directory = await asyncio.to_thread(spec.directory.resolve)
         order = network.Order(
-            str(directory), spec.hosts, spec.outside, spec.loopback, _SEALER if spec.encrypted else ()
+            str(directory),
+            spec.hosts,
+            spec.outside,
+            spec.loopback,
+            _SEALER if spec.encrypted else (),
+            self._closed,
         )
         sockets = plan.scratch(directory)  # it has none
         text = await _begin(_HUB, order.dump(), spec.name, directory, sockets)
@@ -124,6 +131,7 @@ class Sandbox:
             network=_network(spec),
             limits=(spec.memory_bytes if spec.memory_bytes < total else 0, float(cpus), spec.processes),
             steps=plan.root_of(spec, sockets, self._hidden),
+            closed=self._closed,
         )
         return order.dump(), sockets
 

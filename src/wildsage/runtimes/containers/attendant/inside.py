@@ -1,28 +1,41 @@
-"""The machine's loopback ports inside a container's network: listeners made there, connected to from here.
+"""What is done inside a container's network: the machine's loopback ports get listeners there, connected to from here,
+and a cloud's metadata addresses become unreachable.
 
 Sockets belong to the network namespace that they were made in, so a thread enters the container's, makes them and ends.
-They are made while the engine still prepares the container, before its first process may run.
+All of it is done while the engine still prepares the container, before its first process may run; where an engine does
+not let that be seen, a moment after.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from _thread import allocate_lock, start_new_thread
 
+from wildsage.core.metadata import IPV4, IPV6, NAMES_PORT
 from wildsage.runtimes.sandbox.keeper import kernel
 from wildsage.runtimes.sandbox.network import forward
+from wildsage.runtimes.sandbox.network.netlink import Netlink
 
 _GROUPS = "/sys/fs/cgroup"
 _WITHIN = ("pids/docker/{}", "docker/{}", "system.slice/docker-{}.scope", "machine.slice/libpod-{}.scope")
 _PAUSE = 0.002
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 
 
 class Entrance:
-    """Opens ``ports`` in the network of ``container``, as soon as that exists. To be used once."""
+    """Opens ``ports`` in the network of ``container``, as soon as that exists, and shuts it if it is to be ``closed``.
 
-    def __init__(self, container: str, ports: tuple[int, ...]) -> None:
+    To be used once.
+    """
+
+    def __init__(self, container: str, ports: tuple[int, ...], closed: bool) -> None:
         self._ports = ports
+        self._closed = closed
+        self._wanted = closed or bool(ports)
+        self._entered = False
+        self._complaint = ""
         self._groups = [f"{_GROUPS}/{each.format(container)}/cgroup.procs" for each in _WITHIN]
         self._here = os.readlink("/proc/self/ns/net")
         self._found: list[int] = []
@@ -34,18 +47,22 @@ class Entrance:
         """Begins to look for the container's first process."""
         start_new_thread(self._seek, ())
 
-    def finish(self, pid: int) -> None:
-        """The container runs as ``pid`` (0: it does not): returns once its ports are carried, or cannot be."""
+    def finish(self, pid: int) -> str:
+        """The container runs as ``pid`` (0: it does not): returns once its ports are carried, or cannot be.
+
+        Says why the network could not be shut, if it had to be and could not.
+        """
         self._given_up = True
         self._done.acquire()
-        if not self._found and pid:
+        if not self._entered and pid:
             start_new_thread(self._enter, (pid,))
             self._done.acquire()
         for descriptor in self._found:
             start_new_thread(forward.listen, (descriptor, forward.same))
+        return self._complaint
 
     def _seek(self) -> None:
-        while self._ports and not self._given_up and not self._found:
+        while self._wanted and not self._given_up and not self._entered:
             for pid in filter(self._elsewhere, self._processes()):
                 if self._try(pid):
                     break
@@ -54,7 +71,7 @@ class Entrance:
         self._done.release()
 
     def _enter(self, pid: int) -> None:
-        if self._ports:
+        if self._wanted:
             self._try(pid)
         self._done.release()
 
@@ -83,6 +100,8 @@ class Entrance:
                 kernel.enter(namespace, kernel.CLONE_NEWNET)
             finally:
                 os.close(namespace)
+            if self._closed:
+                self._shut()
             for port in self._ports:
                 made.append(forward.open_listener(port))
         except OSError:  # it ended; or its loopback is not up yet
@@ -94,5 +113,17 @@ class Entrance:
                 made.append(forward.open_listener(port, forward.LOOPBACKS[1]))
             except OSError:
                 break  # the engine gave the container no IPv6
-        self._found = made
+        self._found, self._entered = made, True
         return True
+
+    def _shut(self) -> None:
+        """For this thread's network. It may have no IPv6."""
+        link = Netlink()
+        self._complaint = ""
+        for address in (*IPV4, *IPV6):
+            try:
+                link.shut(address, NAMES_PORT)
+            except OSError as error:
+                if address in IPV4 or error.errno not in _NO_IPV6:
+                    self._complaint = f"its network could not be kept from {address}: {error.strerror}"
+        link.close()

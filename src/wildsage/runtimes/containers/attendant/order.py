@@ -14,8 +14,8 @@ class Order:
     ``directory``: has no symbolic links. ``socket``: of the engine. ``container``: its document, but for its network:
     ``network`` is the document of one to make, at the first of ``places`` (subnet, address of the container) that is
     free; without it, ``joins`` names one that exists, and the address there, or is empty for loopback only.
-    ``loopback``: ports of the machine's loopback to listen at inside. ``patience``: seconds that an engine which is
-    gone may take to come back.
+    ``inside``: ports of the machine's loopback to listen at there, and whether it is kept from the machine's metadata
+    addresses (``core.metadata``). ``patience``: seconds that an engine which is gone may take to come back.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Order:
         network: Document | None,
         places: tuple[tuple[str, str], ...],
         joins: tuple[str, ...],
-        loopback: tuple[int, ...],
+        inside: tuple[tuple[int, ...], bool],
         patience: float,
     ) -> None:
         self.directory = directory
@@ -35,12 +35,12 @@ class Order:
         self.network = network
         self.places = places
         self.joins = joins
-        self.loopback = loopback
+        self.loopback, self.closed = self.inside = inside
         self.patience = patience
 
     def dump(self) -> bytes:
         places = (self.network, self.places, self.joins)
-        return marshal.dumps((self.directory, self.socket, self.container, *places, self.loopback, self.patience))
+        return marshal.dumps((self.directory, self.socket, self.container, *places, self.inside, self.patience))
 
 
 def load(raw: bytes) -> Order:

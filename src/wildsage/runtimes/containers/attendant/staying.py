@@ -67,7 +67,7 @@ class Attendant:
     # Its beginning.
 
     def _start(self) -> str:
-        entrance = Entrance(self._made.container, self._order.loopback)
+        entrance = Entrance(self._made.container, self._order.loopback, self._order.closed)
         try:
             output = self._api.open(
                 "POST",
@@ -84,9 +84,9 @@ class Attendant:
             words = " ".join(error.words.split())
             return f"{'start' if any(each in words.lower() for each in _NOT_FOUND) else 'internal'}: {words}\n"
         pid = self._pid()
-        entrance.finish(pid)
+        complaint = entrance.finish(pid)
         self._usage.watch(pid)
-        return ""
+        return f"internal: {complaint}\n" if complaint else ""
 
     def _pid(self) -> int:
         try:
@@ -161,7 +161,7 @@ class Attendant:
 
     def _carry_again(self, pid: int) -> None:
         if pid and self._adopted:
-            entrance = Entrance(self._made.container, self._order.loopback)
+            entrance = Entrance(self._made.container, self._order.loopback, self._order.closed)
             entrance.seek()
             entrance.finish(pid)
             self._adopted = False  # once is enough

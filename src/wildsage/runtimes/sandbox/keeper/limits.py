@@ -16,11 +16,12 @@ class Limits:
     """What was arranged for one container.
 
     ``groups``: directories to remove at the end. ``memory_bytes``, ``cpus``, ``processes``: what no group enforces and
-    the keeper must see to itself, 0 for nothing.
+    the keeper must see to itself, 0 for nothing. ``unified``: the one of version 2, empty if there is none.
     """
 
     def __init__(self, memory_bytes: int, cpus: float, processes: int = 0) -> None:
         self.groups: list[str] = []
+        self.unified = ""
         self.memory_bytes = memory_bytes
         self.cpus = cpus
         self.processes = processes
@@ -197,6 +198,7 @@ def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: flo
         return
     group = f"{parent}/{name}"
     limits.make(group)
+    limits.unified = group
     memory, cpu = os.path.exists(f"{group}/memory.max"), os.path.exists(f"{group}/cpu.max")
     if memory and memory_bytes:
         _write(f"{group}/memory.max", memory_bytes)

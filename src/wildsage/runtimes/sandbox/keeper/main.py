@@ -22,7 +22,7 @@ import resource
 import sys
 import time
 
-from wildsage.runtimes.sandbox.keeper import forked, identity, kernel, limits, root
+from wildsage.runtimes.sandbox.keeper import closing, forked, identity, kernel, limits, root
 from wildsage.runtimes.sandbox.keeper.order import Order, load
 
 STATE = "keeper"
@@ -60,6 +60,8 @@ def _launch(order: Order, lock: int) -> str:
     if os.path.exists(f"{directory}/{EXIT}"):
         os.unlink(f"{directory}/{EXIT}")
     arranged = limits.create(order.group, *order.limits)
+    if order.closed and order.network is None:
+        closing.close(arranged, order.group)  # where that is impossible, probe() tells the person
     try:
         network, around = _network(order.network)
     except OSError as error:

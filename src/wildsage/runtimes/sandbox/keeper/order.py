@@ -15,7 +15,8 @@ class Order:
     empty is loopback only; else, of the network to join, the process that holds it (number and start) and the numbers
     of that process's descriptors of the host's namespace and of the user namespace around it (-1 for none).
     ``limits``: memory in bytes, CPUs, processes; each 0 for none. ``steps``: the root's plan. Last of ``command`` is
-    the socket of a zygote that argv is to be forked from, empty to execute it.
+    the socket of a zygote that argv is to be forked from, empty to execute it. ``closed``: the machine's metadata
+    addresses are none of its business (``core.metadata``).
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Order:
         network: tuple[int, ...] | None,
         limits: tuple[int, float, int],
         steps: list[Step],
+        closed: bool,
     ) -> None:
         self.directory = directory
         self.group = group
@@ -35,6 +37,7 @@ class Order:
         self.network = network
         self.limits = limits
         self.steps = steps
+        self.closed = closed
 
     def dump(self) -> bytes:
         return marshal.dumps(
@@ -46,6 +49,7 @@ class Order:
                 self.network,
                 self.limits,
                 self.steps,
+                self.closed,
             )
         )
 

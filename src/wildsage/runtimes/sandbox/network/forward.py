@@ -6,11 +6,14 @@ those that connect are made here, in the machine's own.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
 from _thread import LockType, allocate_lock, start_new_thread
 from collections.abc import Callable, Iterator
+
+from wildsage.core.metadata import is_metadata
 
 Address = tuple[str, int]
 Target = Callable[[socket.socket], Address]
@@ -35,6 +38,14 @@ def original(connection: socket.socket) -> Address:
     raw = connection.getsockopt(socket.SOL_IP, _ORIGINAL_DESTINATION, 16)
     port, address = struct.unpack_from(">2xH4s", raw)
     return socket.inet_ntoa(address), port
+
+
+def outside(connection: socket.socket) -> Address:
+    """The same, unless it is what a cloud tells its machines alone: that is refused."""
+    address, port = original(connection)
+    if is_metadata(address, port):
+        raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED), address)
+    return address, port
 
 
 def open_listener(port: int, loopback: tuple[int, str] = LOOPBACKS[0]) -> int:

@@ -94,7 +94,7 @@ def _hold(order: Order, tell: int, gate: int) -> None:
     _detach(order.directory)
     lifeline = _seal(order, hosts)
     for each in hosts:
-        _carry(each)
+        _carry(each, forward.outside if order.closed else forward.original)
     while os.fstat(directory).st_nlink:
         time.sleep(_LOOK_AFTER)
     os.close(lifeline)
@@ -152,11 +152,11 @@ def _seal(order: Order, hosts: list[build.Ports]) -> int:
     return lifeline
 
 
-def _carry(host: build.Ports) -> None:
+def _carry(host: build.Ports, target: forward.Target) -> None:
     for descriptor in host.listeners:
         start_new_thread(forward.listen, (descriptor, forward.same))
     for descriptor in host.redirected:
-        start_new_thread(forward.listen, (descriptor, forward.original))
+        start_new_thread(forward.listen, (descriptor, target))
     if host.names:
         connections, datagrams = host.names
         start_new_thread(forward.listen, (connections, forward.nameserver))

@@ -13,10 +13,13 @@ import struct
 from collections.abc import Iterable
 
 _ROUTE, _NETFILTER = 0, 12  # families of netlink
-_REQUEST, _ACKNOWLEDGE, _CREATE = 0x1, 0x4, 0x400
+_REQUEST, _ACKNOWLEDGE, _NEW_ONLY, _CREATE = 0x1, 0x4, 0x200, 0x400
 _ERROR = 2
-_NEW_LINK, _NEW_ADDRESS, _NEW_ROUTE = 16, 20, 24
+_NEW_LINK, _NEW_ADDRESS, _NEW_ROUTE, _NEW_RULE = 16, 20, 24, 32
 _LINK_NAME, _LINK_MTU, _LINK_MASTER, _LINK_INFO, _LINK_NAMESPACE = 3, 4, 10, 18, 28
+_RULE_TO, _RULE_PRIORITY, _RULE_PORTS = 1, 6, 24
+_BY_TABLE, _UNREACHABLE = 1, 7  # what a rule of routing does
+_MAIN_TABLE = 254
 _UP = 0x1
 _NESTED = 0x8000
 _BEGIN, _END = 0x10, 0x11
@@ -102,8 +105,21 @@ class Netlink:
 
     def add_default_route(self, index: int) -> None:
         """Whatever is nowhere else is on that link."""
-        body = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 254, 3, 253, 1, 0) + attribute(4, index)
+        body = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, _MAIN_TABLE, 3, 253, 1, 0) + attribute(4, index)
         self.ask([(_NEW_ROUTE, _ACKNOWLEDGE | _CREATE, body)], "default route")
+
+    def shut(self, address: str, but_for: int) -> None:
+        """Nothing of this namespace reaches that address from here on, save at the port ``but_for``."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        raw = socket.inet_pton(family, address)
+        ports = attribute(_RULE_PORTS, struct.pack("=HH", but_for, but_for))
+        for priority, table, action, further in ((10, _MAIN_TABLE, _BY_TABLE, ports), (11, 0, _UNREACHABLE, b"")):
+            body = struct.pack("=BBBBBBBBI", family, 8 * len(raw), 0, 0, table, 0, 0, action, 0)
+            body += attribute(_RULE_TO, raw) + attribute(_RULE_PRIORITY, priority) + further
+            try:
+                self.ask([(_NEW_RULE, _ACKNOWLEDGE | _CREATE | _NEW_ONLY, body)], address)
+            except FileExistsError:
+                continue  # of somebody who shut it before
 
 
 def _expression(name: str, *parts: bytes) -> bytes:
