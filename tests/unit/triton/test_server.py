@@ -137,13 +137,17 @@ async def test_invocations(made: Path, tmp_path: Path) -> None:
 
 async def test_serverless(made: Path, tmp_path: Path) -> None:
     """Its threads cannot be forked: each worker loads the model anew."""
+    port = free_port()
     variables = {
         "SM_MODEL_DIR": str(made),
+        "WILDSAGE_BIND": "",
+        "SAGEMAKER_BIND_TO_PORT": str(port),
         "SAGEMAKER_TRITON_DEFAULT_MODEL_NAME": "double",
         "WILDSAGE_SERVERLESS_IDLE_SECONDS": "60",
     }
-    async with serving(tmp_path, "triton", None, **variables) as served:
+    async with serving(tmp_path, "triton", None, address=f"tcp:127.0.0.1:{port}", **variables) as served:
         await invocations(served)
+        await ask(port, "infer")
         assert "the loaded model cannot be forked" in served.log.read_text()
 
 
