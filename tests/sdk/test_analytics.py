@@ -29,7 +29,7 @@ def job(server: Server) -> str:
     return name
 
 
-@pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])
-def test_training_job_analytics(server: Server, tmp_path: Path, job: str, sdk: str) -> None:
-    said = run(server, tmp_path, sdk, f"analytics_{sdk.replace('sdk', 'v')}.py", job)
+@pytest.mark.parametrize(("sdk", "module"), [("sdk2", "sagemaker.analytics"), ("sdk3", "sagemaker.core.analytics")])
+def test_training_job_analytics(server: Server, tmp_path: Path, job: str, sdk: str, module: str) -> None:
+    said = run(server, tmp_path, sdk, "analytics.py", job, module)
     assert "analytics: all done" in said, said[-8000:]
