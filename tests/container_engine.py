@@ -187,6 +187,10 @@ def _start(folder: Path) -> None:
 
 def main() -> None:
     """Holds an engine until no test run uses it."""
+    _FOLDER.mkdir(exist_ok=True)
+    # Images are kept, networks are not: an engine that was ended amid its start leaves a record of a bridge without
+    # addresses, and panics at every later start.
+    shutil.rmtree(CACHE / "engine" / "network", ignore_errors=True)
     with _users() as users, subprocess.Popen(dockerd(_FOLDER, CACHE / "engine"), preexec_fn=os.setsid) as engine:
         while engine.poll() is None:
             time.sleep(1.0)

@@ -160,6 +160,29 @@ def test_batch_transform(server: Server, images: Images, tree: str) -> None:
     assert answer["Body"].read().decode().split() == SPECIES.split()
 
 
+def test_an_asynchronous_endpoint(server: Server, images: Images, tree: str) -> None:
+    sagemaker, where = server.client("sagemaker"), f"s3://{BUCKET}/byoc-queued"
+    given = upload(server, "byoc-queued/in", FLOWERS.encode())
+    model(server, "byoc-queued", images.trees("serving"), tree)
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="byoc-queued",
+        ProductionVariants=[
+            {"VariantName": "one", "ModelName": "byoc-queued", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
+        ],
+        AsyncInferenceConfig={"OutputConfig": {"S3OutputPath": where, "S3FailurePath": f"{where}-failed"}},
+    )
+    sagemaker.create_endpoint(EndpointName="byoc-queued", EndpointConfigName="byoc-queued")
+    found = served(server, "byoc-queued")
+    assert found["EndpointStatus"] == "InService", found["FailureReason"]
+    answer = server.client("sagemaker-runtime").invoke_endpoint_async(
+        EndpointName="byoc-queued", InputLocation=given, ContentType="text/csv", Accept="text/csv"
+    )
+    key = answer["OutputLocation"].removeprefix(f"s3://{BUCKET}/")
+    s3 = server.client("s3")
+    s3.get_waiter("object_exists").wait(Bucket=BUCKET, Key=key, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode() == SPECIES
+
+
 def test_a_serverless_variant_says_what_it_is(server: Server, images: Images, tree: str) -> None:
     model(server, "byoc-serverless", images.trees("serving"), tree)
     endpoint(server, "byoc-serverless", ServerlessConfig={"MemorySizeInMB": 2048, "MaxConcurrency": 2})
