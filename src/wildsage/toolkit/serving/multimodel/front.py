@@ -29,7 +29,7 @@ from ..supervisor import log
 from . import learning, model
 from .memory import Memory
 from .model import Load, Model
-from .relay import Relay
+from .relay import Relay, connected
 
 _STOP_SECONDS = 30
 
@@ -96,9 +96,12 @@ class Front(Loop):
 
     def _of_model(self, connection: Connection, request: Request, known: Model, invoke: bool) -> Answer | None:
         if invoke and request.method == "POST":
-            if Relay(self, connection, known.address, request).begun:
-                return None
-            return _error(503, "ServiceUnavailableException", f"The process of model {known.name} cannot be reached.")
+            sock = connected(known.address)
+            if sock is None:
+                words = f"The process of model {known.name} cannot be reached."
+                return _error(503, "ServiceUnavailableException", words)
+            Relay(self, connection, sock, request)
+            return None
         if not invoke and request.method == "DELETE":
             known.loaded = False
             known.unloading.append(connection)

@@ -3,78 +3,37 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from typing import Protocol
 
 from ..http import Answer, Chunks, Connection, Request
+from ..loops import Loop
+from ..passage import Passage
 
-_CHUNK = 256 * 1024
 _PASSED_ON = ("content-type", "accept")
 _OWN = "x-amzn-sagemaker-"
 
 
-class Hub(Protocol):
-    """The front, as a relay needs it."""
+class Relay(Passage):
+    """One request on its way to a model, to which ``sock`` is connected, and back; only its client waits for it."""
 
-    def watch(self, descriptor: int, attend: Callable[[], None], write: bool = False) -> None: ...
-
-    def unwatch(self, descriptor: int) -> None: ...
-
-    def answer_later(self, connection: Connection, answer: Answer) -> None: ...
-
-
-class Relay:
-    """One request on its way to the model at ``address`` and back; nobody waits for it but its client."""
-
-    def __init__(self, hub: Hub, client: Connection, address: str, request: Request) -> None:
-        self._hub = hub
+    def __init__(self, loop: Loop, client: Connection, sock: socket.socket, request: Request) -> None:
         self._client = client
-        self._unsent = memoryview(_head(request) + request.body)
-        self._answer = bytearray()
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.setblocking(False)
-        self._connected = False
-        try:
-            self._sock.connect(address)
-            self._connected = True
-        except OSError:  # its process has just died, or has more to do than it can queue
-            self._sock.close()
-        if self._connected:
-            hub.watch(self._sock.fileno(), self._send, write=True)
+        super().__init__(loop, sock, _head(request) + request.body)
 
-    @property
-    def begun(self) -> bool:
-        """Whether the model could be reached; if not, nothing more will happen."""
-        return self._connected
+    def _ended(self) -> None:
+        self._close()
+        self._loop.answer_later(self._client, _answer(bytes(self._found)))
 
-    def _send(self) -> None:
-        try:
-            sent = self._sock.send(self._unsent[:_CHUNK])
-        except BlockingIOError:
-            return
-        except OSError:
-            self._end()
-            return
-        self._unsent = self._unsent[sent:]
-        if not self._unsent:
-            self._hub.unwatch(self._sock.fileno())
-            self._hub.watch(self._sock.fileno(), self._receive)
 
-    def _receive(self) -> None:
-        try:
-            data = self._sock.recv(_CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self._answer += data
-        if not data:
-            self._end()
-
-    def _end(self) -> None:
-        self._hub.unwatch(self._sock.fileno())
-        self._sock.close()
-        self._hub.answer_later(self._client, _answer(bytes(self._answer)))
+def connected(address: str) -> socket.socket | None:
+    """To the model there; None: its process has just died, or has more to do than it can queue."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        return None
+    return sock
 
 
 def _head(request: Request) -> bytes:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from .. import children
 from ..http import Answer, Connection, Request
 from ..loops import Loop
+from ..passage import Passage
 
-_CHUNK = 256 * 1024
 _LOOK_SECONDS = 1.0
 _MIME = "application/vnd.sagemaker-triton.binary+json;json-header-size="
 _LENGTH = "inference-header-content-length"
@@ -89,59 +89,29 @@ class ProxyLoop(Loop):
         self.answer_later(connection, answer)
 
 
-class _Passing:
+class _Passing(Passage):
     """One request on its way to tritonserver and back."""
 
-    def __init__(self, loop: ProxyLoop, client: Connection, sock: socket.socket, data: bytes, sagemaker: bool) -> None:
-        self._loop = loop
+    def __init__(self, proxy: ProxyLoop, client: Connection, sock: socket.socket, data: bytes, sagemaker: bool) -> None:
+        self._proxy = proxy
         self._client = client
-        self._sock = sock
-        self._unsent = memoryview(data)
-        self._found = bytearray()
         self._sagemaker = sagemaker
-        with contextlib.suppress(OSError):  # it is known for sure when it is written or read again
-            self._unsent = self._unsent[sock.send(self._unsent) :]
-        if self._unsent:
-            loop.watch(sock.fileno(), self._send, write=True)
-        else:
-            loop.watch(sock.fileno(), self._receive)
+        super().__init__(proxy, sock, data)
 
-    def _send(self) -> None:
-        try:
-            self._unsent = self._unsent[self._sock.send(self._unsent[:_CHUNK]) :]
-        except BlockingIOError:
-            return
-        except OSError:
-            self._break_off()
-            return
-        if not self._unsent:
-            self._loop.unwatch(self._sock.fileno())
-            self._loop.watch(self._sock.fileno(), self._receive)
-
-    def _receive(self) -> None:
-        try:
-            data = self._sock.recv(_CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._break_off()
-            return
-        self._found += data
+    def _came(self) -> None:
         end = self._found.find(b"\r\n\r\n")
         if end < 0:
             return
         lines = self._found[:end].decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         if "content-length" not in headers:
-            self._break_off()
+            self._ended()
             return
         if len(self._found) < end + 4 + int(headers["content-length"]):
             return
         self._loop.unwatch(self._sock.fileno())
         status, body = int(lines[0].split(" ")[1]), bytes(self._found[end + 4 :])
-        self._loop.passed(self._client, self._sock, self._shown(status, headers, body))
+        self._proxy.passed(self._client, self._sock, self._shown(status, headers, body))
 
     def _shown(self, status: int, headers: dict[str, str], body: bytes) -> Answer:
         kind = headers.get("content-type", "")
@@ -152,10 +122,9 @@ class _Passing:
         extra = "".join(f"{name}: {headers[name]}\r\n" for name in _SHOWN if name in headers)
         return Answer(status, kind, body, extra)
 
-    def _break_off(self) -> None:
-        self._loop.unwatch(self._sock.fileno())
-        self._sock.close()
-        self._loop.passed(self._client, None, _error(502, "tritonserver ended before its answer was whole"))
+    def _ended(self) -> None:
+        self._close()
+        self._proxy.passed(self._client, None, _error(502, "tritonserver ended before its answer was whole"))
 
 
 def _error(status: int, words: str) -> Answer:
