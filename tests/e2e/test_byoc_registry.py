@@ -90,6 +90,9 @@ def test_people_see_what_would_run_it(server: Server, pushed: Images) -> None:
     explained = wildsage("images", "explain", f"{_URI}:1", *data)
     assert explained.returncode == 0, explained.stderr
     assert "runs in the container engine. This server's registry has it." in explained.stdout
+    pulled = f"{server.url.removeprefix('http://')}/{_REPOSITORY}:2"
+    by_address = wildsage("images", "explain", pulled, *data)
+    assert f"{pulled} runs in the container engine. This server's registry has it." in by_address.stdout
     missing = wildsage("images", "explain", f"{_URI}:3", *data)
     assert missing.returncode == 1 and "docker push" in missing.stdout
     listed = json.loads(wildsage("images", "--json", *data).stdout)

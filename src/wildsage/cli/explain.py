@@ -17,6 +17,7 @@ from wildsage.images.choice import Where
 from wildsage.images.environments import Environments
 from wildsage.images.seeking import Pull, seeker
 from wildsage.images.survey import Entry, look
+from wildsage.kit.registryimages import loopback_hosts
 from wildsage.wire.sigv4 import Credentials
 
 _AT_ONCE = 100
@@ -70,7 +71,7 @@ def _entries(uri: str, image: Mapping[str, Any]) -> list[Entry]:
 
 async def _registered(uri: str, data: DataDir, environ: Mapping[str, str]) -> tuple[Pull, list[str]]:
     """Whether this server's registry has the image; and what could not be found out."""
-    where = uris.locate(uri)
+    where = uris.locate(_in_ecr(uri, data, environ))
     if where.account != account_id(environ):
         return Pull(), []
     async with running(data, where.region) as client:
@@ -85,6 +86,14 @@ async def _registered(uri: str, data: DataDir, environ: Mapping[str, str]) -> tu
                 return Pull(own=True), []
             raise
     return Pull(own=True, reference=f"{where.repository}@{answer['imageDetails'][0]['imageDigest']}"), []
+
+
+def _in_ecr(uri: str, data: DataDir, environ: Mapping[str, str]) -> str:
+    """``127.0.0.1:PORT/NAME`` of the server of ``data`` by its name in ECR; any other as it is."""
+    found, (host, slash, path) = read(data), uri.partition("/")
+    if found is None or not slash or host not in loopback_hosts(found.host, found.port):
+        return uri
+    return f"{account_id(environ)}.dkr.ecr.{found.region}.amazonaws.com/{path}"
 
 
 async def _pages(

@@ -77,13 +77,18 @@ def read_name(platform: Platform, uri: str) -> ImageName | None:
     found = ECR_HOST.fullmatch(host)
     if found:
         account, region = found[1], found[2].lower()
-    elif slash and host in {f"{name}:{settings.port}" for name in (*_HERE, reached_at(settings.host))}:
+    elif slash and host in loopback_hosts(settings.host, settings.port):
         account, region = settings.account, settings.region
     else:
         return None
     path, _, digest = path.partition("@")
     repository, _, tag = path.partition(":")
     return ImageName(account, region, repository, tag or None, digest or None)
+
+
+def loopback_hosts(host: str, port: int) -> set[str]:
+    """The hosts of a server's registry in names that lead to its port; it listens at ``host``."""
+    return {f"{name}:{port}" for name in (*_HERE, reached_at(host))}
 
 
 async def find_image(platform: Platform, caller: Caller, uri: str) -> RegistryImage | None:
