@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import Server, clean_environment, start_server
+from tests.conftest import Server
 from tests.e2e.jobs import BUCKET, IMAGE, described, train, upload
+from tests.e2e.small_disk import played, small_disk
 from tests.e2e.test_processes import wait_until
 
 MEGABYTES = 48
@@ -92,9 +92,7 @@ def download(server: Server) -> tuple[str, str]:
 
 def play(data: Path) -> dict[str, object]:
     """What happens on a small disk mounted at ``data``."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
-    server = start_server(data / "d")
-    try:
+    with small_disk(data, MEGABYTES) as server:
         before = server.status["processes"]
         found: dict[str, object] = {}
         for name, script in (
@@ -113,23 +111,10 @@ def play(data: Path) -> dict[str, object]:
         found["same processes"] = server.status["processes"] == before
         found["left"] = [path.name for path in (server.data / "instances").iterdir()]
         return found
-    finally:
-        server.stop()
 
 
 def test_a_job_that_fills_the_disk_costs_nobody_else(tmp_path: Path) -> None:
-    command = ["unshare", "-m", *([] if Path("/proc/self/uid_map").stat().st_uid == 0 else ["-r"]), sys.executable]
-    ended = subprocess.run(
-        [*command, "-m", "tests.e2e.test_full_disk", str(tmp_path)],
-        env=clean_environment(),
-        cwd=Path(__file__).resolve().parents[2],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    found = json.loads(ended.stdout.splitlines()[-1])
+    found = played("tests.e2e.test_full_disk", tmp_path)
     for mode in ("EndOfJob", "Continuous"):
         status, reason = found[mode]
         assert status == "Failed"

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.api.ecr.pushing import digest, new_repository, registry_of
-from tests.conftest import clean_environment, start_server
+from tests.e2e.small_disk import fill, played, small_disk
 from tests.e2e.test_processes import wait_until
 from tests.e2e.test_registry_crash import first_names
-from tests.e2e.test_s3_full_disk import MEGABYTES, MIB, PIECE, fill
+from tests.e2e.test_s3_full_disk import MEGABYTES, MIB, PIECE
 
 
 def play(data: Path) -> dict[str, object]:
     """What happens on a small disk mounted at ``data``."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
-    server = start_server(data / "d")
-    try:
+    with small_disk(data, MEGABYTES) as server:
         name, registry = new_repository(server.client("ecr")), registry_of(server)
         registry.push_image(name, "v1", b"before")
         place = registry.begin(name)
@@ -33,24 +30,12 @@ def play(data: Path) -> dict[str, object]:
         wait_until(lambda: registry("PATCH", place, PIECE).status == 202)
         found["pushed"] = registry("PUT", f"{place}?digest={digest(PIECE)}").status
         return found
-    finally:
-        server.stop()
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
-    command = ["unshare", "-m", *([] if Path("/proc/self/uid_map").stat().st_uid == 0 else ["-r"]), sys.executable]
-    ended = subprocess.run(
-        [*command, "-m", "tests.e2e.test_registry_full_disk", str(tmp_path)],
-        env=clean_environment(),
-        cwd=Path(__file__).resolve().parents[2],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
+    found = played("tests.e2e.test_registry_full_disk", tmp_path)
     words = "The disk that holds the objects is full. Free some space and try again."
-    assert json.loads(ended.stdout.splitlines()[-1]) == {
+    assert found == {
         "refused": [507, "UNKNOWN", words],
         "half written": 0,
         "kept": "before",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.conftest import clean_environment, start_server
+from tests.e2e.small_disk import fill, played, small_disk
 from tests.e2e.test_processes import wait_until
 from tests.e2e.test_s3_crash import in_index, on_disk
 
@@ -31,19 +30,9 @@ def refused(call: Any, **params: Any) -> list[object]:
     return ["not refused"]
 
 
-def fill(path: Path, left: int) -> None:
-    """Makes a file that leaves the disk ``left`` bytes."""
-    disk = os.statvfs(path.parent)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    os.posix_fallocate(descriptor, 0, disk.f_bavail * disk.f_frsize - left)
-    os.close(descriptor)
-
-
 def play(data: Path) -> dict[str, object]:
     """What happens on a small disk mounted at ``data``."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(data)], check=True)
-    server = start_server(data / "d")
-    try:
+    with small_disk(data, MEGABYTES) as server:
         s3 = server.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         begun = s3.create_multipart_upload(Bucket=BUCKET, Key="source")["UploadId"]
@@ -74,24 +63,12 @@ def play(data: Path) -> dict[str, object]:
         s3.copy_object(**copy)
         found["copied"] = s3.get_object(**UPLOAD)["Body"].read() == PIECE
         return found
-    finally:
-        server.stop()
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
-    command = ["unshare", "-m", *([] if Path("/proc/self/uid_map").stat().st_uid == 0 else ["-r"]), sys.executable]
-    ended = subprocess.run(
-        [*command, "-m", "tests.e2e.test_s3_full_disk", str(tmp_path)],
-        env=clean_environment(),
-        cwd=Path(__file__).resolve().parents[2],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
+    found = played("tests.e2e.test_s3_full_disk", tmp_path)
     full = [507, "InsufficientStorage"]
-    assert json.loads(ended.stdout.splitlines()[-1]) == {
+    assert found == {
         "complete": full,
         "copy": full,
         "part copy": full,
