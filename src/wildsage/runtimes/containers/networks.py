@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -16,6 +15,7 @@ from wildsage.runtimes.containers.api import Api, EngineError, EngineGone
 from wildsage.runtimes.containers.attendant import making
 from wildsage.runtimes.containers.attendant.making import quoted
 from wildsage.runtimes.containers.engine import Engine, gone
+from wildsage.runtimes.sandbox.keeper import launcher
 
 
 def is_network(handle: Handle) -> bool:
@@ -34,10 +34,9 @@ async def connect(engine: Engine, spec: NetworkSpec) -> Handle:
 
 
 def _connect(api: Api, spec: NetworkSpec) -> Handle:
-    lock = os.open(spec.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock = launcher.lock(spec.directory)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        place = spec.directory / state.STATE
+        place = spec.directory / launcher.STATE
         if place.exists():
             known: dict[str, Any] = json.loads(place.read_text())
             return known
@@ -96,4 +95,4 @@ async def remove(engine: Engine, handle: Handle) -> None:
         pass
     except EngineError as error:
         raise InternalFault(f"InternalServerError: A network cannot be removed: {error.words}") from error
-    (Path(handle["directory"]) / state.STATE).unlink(missing_ok=True)
+    (Path(handle["directory"]) / launcher.STATE).unlink(missing_ok=True)

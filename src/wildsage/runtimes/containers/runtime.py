@@ -21,6 +21,7 @@ from wildsage.runtimes.containers.attendant import making
 from wildsage.runtimes.containers.attendant.order import Order
 from wildsage.runtimes.containers.engine import Engine, gone
 from wildsage.runtimes.sandbox import log
+from wildsage.runtimes.sandbox.keeper import launcher
 
 PATIENCE = 30.0
 """Seconds that an engine which is gone may take to come back before its containers count as lost."""
@@ -299,4 +300,4 @@ def _take_away(engine: Engine, made: making.Made) -> None:
 
 def _remove_private_files(directory: Path) -> None:
     trees.remove(plan.scratch(directory))
-    (directory / state.STATE).unlink(missing_ok=True)
+    (directory / launcher.STATE).unlink(missing_ok=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 from wildsage.runtimes.base import Handle, Inspection, Phase
 from wildsage.runtimes.sandbox.keeper import identity
+from wildsage.runtimes.sandbox.keeper.launcher import EXIT, STATE
 
-STATE = "keeper"
-EXIT = "exit.json"
 NAME = "containers"  # of the runtime
 
 
@@ -46,7 +45,7 @@ class Container:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             return None
-        if identity.start_time(pid) == int(found["started"]) and identity.boot_id() == found["boot"]:
+        if identity.runs(pid, int(found["started"]), found["boot"]):
             return descriptor
         os.close(descriptor)
         return None

@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from wildsage.runtimes.containers import state
 from wildsage.runtimes.containers.api import Api
 from wildsage.runtimes.containers.attendant.making import quoted, remove_container, remove_network
 from wildsage.runtimes.containers.plan import DIRECTORY_LABEL
+from wildsage.runtimes.sandbox.keeper import launcher
 
 
 def sweep(api: Api, root: Path) -> None:
@@ -25,4 +25,4 @@ def sweep(api: Api, root: Path) -> None:
 
 
 def _is_nobodys(directory: str, root: str) -> bool:
-    return f"{directory}/".startswith(f"{root}/") and not (Path(directory) / state.STATE).exists()
+    return f"{directory}/".startswith(f"{root}/") and not (Path(directory) / launcher.STATE).exists()

@@ -20,6 +20,7 @@ from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.errors import ClientFault, InternalFault, RuntimeRefused
 from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine, NetworkSpec, Usage
 from wildsage.runtimes.sandbox import log, plan, state
+from wildsage.runtimes.sandbox.keeper import launcher
 from wildsage.runtimes.sandbox.keeper.order import Order
 from wildsage.runtimes.sandbox.network import build
 from wildsage.runtimes.sandbox.network import order as network
@@ -267,7 +268,7 @@ def _socket_folder(directory: Path) -> Path:
 def _remove_private_files(directory: Path, sockets: Path) -> None:
     for folder in (plan.scratch(directory), sockets):
         trees.remove(folder)
-    (directory / "keeper").unlink(missing_ok=True)
+    (directory / launcher.STATE).unlink(missing_ok=True)
 
 
 def _tail(errors: bytes) -> str:

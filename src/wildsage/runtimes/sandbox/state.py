@@ -11,6 +11,7 @@ from typing import Any
 
 from wildsage.runtimes.base import Handle, Inspection, Phase
 from wildsage.runtimes.sandbox.keeper import identity
+from wildsage.runtimes.sandbox.keeper.launcher import EXIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Container:
 
     def alive(self) -> bool:
         """Whether this very keeper still runs (and not another process that was given its number)."""
-        return identity.start_time(self.pid) == self.started and identity.boot_id() == self.boot
+        return identity.runs(self.pid, self.started, self.boot)
 
     def open(self) -> int | None:
         """A process file descriptor of the keeper; None when it is gone."""
@@ -68,7 +69,7 @@ class Container:
         # Alive is asked before the exit status is read: the keeper writes it and then ends.
         alive = self.alive()
         try:
-            report: dict[str, Any] = json.loads((self.directory / "exit.json").read_text())
+            report: dict[str, Any] = json.loads((self.directory / EXIT).read_text())
         except FileNotFoundError:
             return Inspection(Phase.RUNNING if alive else Phase.LOST)
         return Inspection(

@@ -13,50 +13,28 @@ container goes on meanwhile, the engine keeps what it says, and the next attenda
 
 from __future__ import annotations
 
-import fcntl
 import os
-import sys
 
 from wildsage.runtimes.containers.api import Api, EngineError, EngineGone
 from wildsage.runtimes.containers.attendant import making
 from wildsage.runtimes.containers.attendant.order import Order, load
-from wildsage.runtimes.containers.attendant.staying import EXIT, Attendant
-from wildsage.runtimes.sandbox.keeper import identity
-
-STATE = "keeper"
+from wildsage.runtimes.containers.attendant.staying import Attendant
+from wildsage.runtimes.sandbox.keeper import identity, launcher
+from wildsage.runtimes.sandbox.keeper.launcher import EXIT, STATE
 
 
 def main() -> None:
     """Entry: see the module's text."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
-            os.close(int(name))
-    order = load(sys.stdin.buffer.read())
-    lock = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    state = _read(f"{order.directory}/{STATE}")
+    order = load(launcher.asked())
+    lock = launcher.lock(order.directory)
+    state = launcher.made(order.directory)
     try:
         answer = _again(order, state, lock) if state else _launch(order, lock)
     except EngineGone as error:
         answer = f"gone: {error}\n"
     except EngineError as error:
         answer = f"{_kind(error)}: {_line(error.words)}\n"
-    sys.stdout.write(answer)
-    sys.stdout.flush()
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def _write(directory: str, state: str) -> None:
-    with open(f"{directory}/{STATE}.new", "w") as file:
-        file.write(state)
-    os.rename(f"{directory}/{STATE}.new", f"{directory}/{STATE}")
+    launcher.answer(answer)
 
 
 def _line(words: str) -> str:
@@ -75,8 +53,7 @@ def _launch(order: Order, lock: int) -> str:
     base = os.path.getsize(f"{order.directory}/log") if os.path.exists(f"{order.directory}/log") else 0
     pid, outcome, go = _fork(order, Attendant(order, made, base, adopted=False), lock)
     about = f"container {made.container}\nnetwork {made.network or '-'}\naddress {made.address or '-'}\nbase {base}\n"
-    state = _identity(pid) + about
-    _write(order.directory, state)
+    state = launcher.record(order.directory, pid, about)
     os.write(go, b"1")
     with open(outcome) as pipe:
         complaint = pipe.read()
@@ -91,7 +68,7 @@ def _launch(order: Order, lock: int) -> str:
 def _again(order: Order, state: str, lock: int) -> str:
     """The container exists. If nobody is with it any more, and it has not ended, somebody is from now on."""
     found = dict(line.split(" ", 1) for line in state.splitlines())
-    if identity.start_time(int(found["pid"])) == int(found["started"]) and identity.boot_id() == found["boot"]:
+    if identity.runs(int(found["pid"]), int(found["started"]), found["boot"]):
         return state
     if os.path.exists(f"{order.directory}/{EXIT}"):
         return state
@@ -103,16 +80,11 @@ def _again(order: Order, state: str, lock: int) -> str:
         making.try_to_remove(Api(order.socket), made)
         return state
     pid, outcome, go = _fork(order, attendant, lock)
-    state = _identity(pid) + about
-    _write(order.directory, state)
+    state = launcher.record(order.directory, pid, about)
     os.write(go, b"1")
     with open(outcome) as pipe:
         pipe.read()
     return state
-
-
-def _identity(pid: int) -> str:
-    return f"pid {pid}\nstarted {identity.start_time(pid)}\nboot {identity.boot_id()}\n"
 
 
 def _fork(order: Order, attendant: Attendant, lock: int) -> tuple[int, int, int]:

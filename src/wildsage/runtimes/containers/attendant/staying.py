@@ -11,8 +11,9 @@ from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGon
 from wildsage.runtimes.containers.attendant import making, used
 from wildsage.runtimes.containers.attendant.inside import Entrance
 from wildsage.runtimes.containers.attendant.order import Order
+from wildsage.runtimes.sandbox.keeper import launcher
+from wildsage.runtimes.sandbox.keeper.launcher import EXIT
 
-EXIT = "exit.json"
 _LOOK_EVERY = 0.25  # seconds, between looks at what it uses; and at whether the container still has an owner
 _ASK_EVERY = 0.5  # seconds, while the engine is gone
 _DRAINED_WITHIN = 10.0  # seconds after its end, for the last of its log
@@ -45,7 +46,7 @@ class Attendant:
 
     def run(self, tell: int) -> None:
         """To the container's end. Writes to ``tell`` why it did not start, if it did not."""
-        self._detach()
+        launcher.detach(self._log)
         if not self._adopted:
             complaint = self._start()
             if complaint:
@@ -55,14 +56,6 @@ class Attendant:
         stopped = self._stay()
         if stopped:
             self._finish()
-
-    def _detach(self) -> None:
-        """Lets go of what control gave; what a bug has to say goes to the container's log."""
-        null = os.open("/dev/null", os.O_RDWR)
-        os.dup2(null, 0)
-        os.dup2(null, 1)
-        os.dup2(self._log, 2)
-        os.close(null)
 
     # Its beginning.
 

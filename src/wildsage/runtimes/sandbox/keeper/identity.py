@@ -17,3 +17,8 @@ def boot_id() -> str:
     """Changes with every start of the machine."""
     with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
+
+
+def runs(pid: int, started: int, boot: str) -> bool:
+    """Whether the process with that number is still the one that started then."""
+    return start_time(pid) == started and boot_id() == boot

@@ -16,17 +16,14 @@ from __future__ import annotations
 # signal itself brings enum: a megabyte and milliseconds for each container
 import _signal as signal  # type: ignore[import-not-found]
 import errno
-import fcntl
 import os
 import resource
-import sys
 import time
 
-from wildsage.runtimes.sandbox.keeper import closing, forked, identity, kernel, limits, root
+from wildsage.runtimes.sandbox.keeper import closing, forked, identity, kernel, launcher, limits, root
+from wildsage.runtimes.sandbox.keeper.launcher import EXIT, STATE
 from wildsage.runtimes.sandbox.keeper.order import Order, load
 
-STATE = "keeper"
-EXIT = "exit.json"
 _REPORT_BYTES = 512
 _KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10})  # chown, dac, fowner, fsetid, kill, setgid, setuid, bind
 _MEASURE_EVERY = 0.1  # seconds
@@ -35,24 +32,9 @@ _LOOK_AFTER = 2.0  # seconds, between looks at whether the container still has a
 
 def main() -> None:
     """Entry: see the module's text."""
-    # uvloop hands a child more than its three streams; kept open in the container, control would wait for their end.
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
-            os.close(int(name))
-    order = load(sys.stdin.buffer.read())
-    lock = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    state = _read(f"{order.directory}/{STATE}") or _launch(order, lock)
-    sys.stdout.write(state)
-    sys.stdout.flush()
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path) as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
+    order = load(launcher.asked())
+    lock = launcher.lock(order.directory)
+    launcher.answer(launcher.made(order.directory) or _launch(order, lock))
 
 
 def _launch(order: Order, lock: int) -> str:
@@ -82,11 +64,7 @@ def _launch(order: Order, lock: int) -> str:
         Keeper(order, arranged, in_user_namespace, network).run(tell, gate)
     os.close(tell)
     os.close(gate)
-    state = f"pid {pid}\nstarted {identity.start_time(pid)}\nboot {identity.boot_id()}\n"
-    state += "".join(f"group {group}\n" for group in arranged.groups)
-    with open(f"{directory}/{STATE}.new", "w") as file:
-        file.write(state)
-    os.rename(f"{directory}/{STATE}.new", f"{directory}/{STATE}")
+    state = launcher.record(directory, pid, "".join(f"group {group}\n" for group in arranged.groups))
     os.write(go, b"1")
     with open(outcome) as pipe:
         complaint = pipe.read()
@@ -157,7 +135,7 @@ class Keeper:
             os.write(tell, f"{kind}: the container's root could not be made: {error}\n".encode())
             os._exit(1)
         os.close(tell)
-        self._detach()
+        launcher.detach(self._log)
         self._supervise()
         os._exit(0)
 
@@ -230,14 +208,6 @@ class Keeper:
         except OSError as error:
             os.write(tell, f"client: {argv[0]} cannot be run in the container: {error}\n".encode())
         os._exit(127)
-
-    def _detach(self) -> None:
-        """Lets go of what control gave; what a bug of the keeper has to say goes to the container's log."""
-        null = os.open("/dev/null", os.O_RDWR)
-        os.dup2(null, 0)
-        os.dup2(null, 1)
-        os.dup2(self._log, 2)
-        os.close(null)
 
     def _on_stop(self, number: int, frame: object) -> None:
         """SIGTERM to the first process, as AWS does; whoever outlives it gets the signal then."""

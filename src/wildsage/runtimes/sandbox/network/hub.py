@@ -14,16 +14,13 @@ namespace at /proc/HUB/fd/NUMBER. The hub ends when it is told to or when its di
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
-import sys
 import time
 from _thread import start_new_thread
 
-from wildsage.runtimes.sandbox.keeper import identity
-from wildsage.runtimes.sandbox.keeper.main import STATE
+from wildsage.runtimes.sandbox.keeper import launcher
 from wildsage.runtimes.sandbox.network import build, forward
 from wildsage.runtimes.sandbox.network.order import Order, load
 
@@ -33,19 +30,9 @@ _KEY_BYTES = 32
 
 def main() -> None:
     """Entry: see the module's text."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and os.path.exists(f"/proc/self/fd/{name}"):
-            os.close(int(name))
-    order = load(sys.stdin.buffer.read())
-    lock = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        with open(f"{order.directory}/{STATE}") as file:
-            answer = file.read()
-    except FileNotFoundError:
-        answer = _launch(order, lock)
-    sys.stdout.write(answer)
-    sys.stdout.flush()
+    order = load(launcher.asked())
+    lock = launcher.lock(order.directory)
+    launcher.answer(launcher.made(order.directory) or _launch(order, lock))
 
 
 def _launch(order: Order, lock: int) -> str:
@@ -64,10 +51,7 @@ def _launch(order: Order, lock: int) -> str:
     if not report.startswith("host "):
         os.waitpid(pid, 0)
         return report or "internal: the process that holds the network ended at once\n"
-    state = f"pid {pid}\nstarted {identity.start_time(pid)}\nboot {identity.boot_id()}\n{report}"
-    with open(f"{order.directory}/{STATE}.new", "w") as file:
-        file.write(state)
-    os.rename(f"{order.directory}/{STATE}.new", f"{order.directory}/{STATE}")
+    state = launcher.record(order.directory, pid, report)
     os.write(go, b"1")
     return state
 
@@ -91,7 +75,9 @@ def _hold(order: Order, tell: int, gate: int) -> None:
     if os.read(gate, 1) != b"1":
         return
     os.close(gate)
-    _detach(order.directory)
+    log = os.open(f"{order.directory}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    launcher.detach(log)
+    os.close(log)
     lifeline = _seal(order, hosts)
     for each in hosts:
         _carry(each, forward.outside if order.closed else forward.original)
@@ -116,16 +102,6 @@ def _build(order: Order) -> tuple[build.Ports, list[build.Ports], build.Ports]:
         os.waitpid(builder, 0)
         here.close()
     return bridge, hosts, user
-
-
-def _detach(directory: str) -> None:
-    """Lets go of what control gave; what a bug has to say goes to a log in the directory."""
-    null = os.open("/dev/null", os.O_RDWR)
-    log = os.open(f"{directory}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for number, descriptor in ((0, null), (1, null), (2, log)):
-        os.dup2(descriptor, number)
-    os.close(null)
-    os.close(log)
 
 
 def _seal(order: Order, hosts: list[build.Ports]) -> int:
