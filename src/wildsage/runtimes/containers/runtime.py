@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -20,7 +19,7 @@ from wildsage.runtimes.containers.api import EngineError, EngineGone
 from wildsage.runtimes.containers.attendant import making
 from wildsage.runtimes.containers.attendant.order import Order
 from wildsage.runtimes.containers.engine import Engine, gone
-from wildsage.runtimes.sandbox import log
+from wildsage.runtimes.sandbox import keepers, log
 from wildsage.runtimes.sandbox.keeper import launcher
 
 PATIENCE = 30.0
@@ -121,8 +120,7 @@ class Containers:
         )
 
     async def _begin(self, order: Order, spec: LaunchSpec) -> str:
-        answer, errors = await asyncio.to_thread(_given, order.dump())
-        text = answer.decode("utf-8", "replace")
+        text, errors = await keepers.ordered(_ATTENDANT, order.dump())
         if text.startswith("pid "):
             return text
         await asyncio.to_thread(_remove_private_files, spec.directory)
@@ -138,7 +136,7 @@ class Containers:
             )
         if kind == "gone":
             raise gone(EngineGone(words))
-        said = words or errors.decode("utf-8", "replace").strip().rpartition("\n")[2] or "its attendant said nothing"
+        said = words or keepers.last_words(errors) or "its attendant said nothing"
         raise InternalFault(f"InternalServerError: {spec.name} could not be started: {said}")
 
     async def connect(self, spec: NetworkSpec) -> Handle:
@@ -168,28 +166,21 @@ class Containers:
         descriptor = container.attendant()
         if descriptor is not None or container.ended() is not None or not container.known():
             return descriptor
-        await asyncio.to_thread(self._attend_again, container.directory)
+        order = await asyncio.to_thread(self._order_again, container.directory)
+        await keepers.ordered(_ATTENDANT, order.dump())
         return container.attendant()
 
-    def _attend_again(self, directory: Path) -> None:
+    def _order_again(self, directory: Path) -> Order:
         socket = self.engine.api.socket_path
         inside = _loopback_of(directory), self._closed
-        order = Order(os.path.realpath(directory), socket, {}, None, (), (), inside, self._patience)
-        _given(order.dump())
+        return Order(os.path.realpath(directory), socket, {}, None, (), (), inside, self._patience)
 
     async def wait(self, handle: Handle) -> Inspection:
         if networks.is_network(handle):
             return await networks.wait(self.engine, handle)
         container = state.of_handle(handle)
         while (descriptor := await self._attended(container)) is not None:
-            loop = asyncio.get_running_loop()
-            ended = asyncio.Event()
-            loop.add_reader(descriptor, ended.set)
-            try:
-                await ended.wait()
-            finally:
-                loop.remove_reader(descriptor)
-                os.close(descriptor)
+            await keepers.end_of(descriptor)
         return container.ended() or Inspection(Phase.LOST)
 
     async def usage(self, handle: Handle) -> Usage | None:
@@ -198,19 +189,14 @@ class Containers:
     async def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
         container = state.of_handle(handle)
         path = container.directory / "log"
-        if not follow:
+        if follow:
+            lines = log.follow(path, offset, self._clock, self.wait(handle))
+        else:
             ended = (await self.inspect(handle)).phase is not Phase.RUNNING
-            async with aclosing(log.read(path, offset, self._clock, lambda: ended)) as lines:
-                async for line in lines:
-                    yield line
-            return
-        end = asyncio.ensure_future(self.wait(handle))
-        try:
-            async with aclosing(log.follow(path, offset, self._clock, end)) as lines:
-                async for line in lines:
-                    yield line
-        finally:
-            end.cancel()
+            lines = log.read(path, offset, self._clock, lambda: ended)
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
 
     async def stop(self, handle: Handle, grace: float) -> None:
         """The container's first process gets the SIGTERM; when it ends, the kernel ends all others at once."""
@@ -233,14 +219,7 @@ class Containers:
         return True
 
     async def _ends_within(self, handle: Handle, seconds: float) -> bool:
-        end = asyncio.ensure_future(self.wait(handle))
-        timer = asyncio.ensure_future(self._clock.sleep(seconds))
-        try:
-            await asyncio.wait({end, timer}, return_when=asyncio.FIRST_COMPLETED)
-            return end.done()
-        finally:
-            end.cancel()
-            timer.cancel()
+        return await keepers.comes_within(self.wait(handle), seconds, self._clock)
 
     async def remove(self, handle: Handle) -> None:
         """What an engine that is gone keeps is swept when Wildsage starts next."""
@@ -264,12 +243,6 @@ class Containers:
     async def sweep(self, root: Path) -> None:
         """Takes away what is left of containers and networks whose directories, below ``root``, know them no more."""
         await asyncio.to_thread(sweeping.sweep, self.engine.api, root)
-
-
-def _given(order: bytes) -> tuple[bytes, bytes]:
-    """In a thread: a fork of the event loop's own making copies the page tables of all of this process."""
-    with subprocess.Popen(_ATTENDANT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        return process.communicate(order)
 
 
 def _loopback(spec: LaunchSpec) -> tuple[int, ...]:

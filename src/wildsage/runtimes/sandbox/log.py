@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -112,10 +112,18 @@ class Lines:
         return lines
 
 
-async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool]) -> AsyncGenerator[LogLine, None]:
-    """The lines there are now; one without its end only if ``ended``."""
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        yield file
+    finally:
+        os.close(file)
+
+
+async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool]) -> AsyncGenerator[LogLine, None]:
+    """The lines there are now; one without its end only if ``ended``."""
+    with _opened(path) as file:
         complete = ended()
         lines = Lines(file, offset, clock)
         while (found := await lines.more()) is not None:
@@ -124,28 +132,24 @@ async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool])
         if complete:
             for line in lines.last():
                 yield line
-    finally:
-        os.close(file)
 
 
-async def follow(
-    path: Path, offset: int, clock: Clock, end: asyncio.Future[Inspection]
-) -> AsyncGenerator[LogLine, None]:
+async def follow(path: Path, offset: int, clock: Clock, end: Awaitable[Inspection]) -> AsyncGenerator[LogLine, None]:
     """The lines there are and those to come, until ``end`` is done and all was read."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    ending = asyncio.ensure_future(end)
     try:
-        lines = Lines(file, offset, clock)
-        with Changes(path) as changes:
-            end.add_done_callback(lambda _: changes.wake())
+        with _opened(path) as file, Changes(path) as changes:
+            ending.add_done_callback(lambda _: changes.wake())
+            lines = Lines(file, offset, clock)
             while True:
-                complete = end.done()
+                complete = ending.done()
                 while (found := await lines.more()) is not None:
                     for line in found:
                         yield line
                 if complete:
                     break
                 await changes.wait()
-        for line in lines.last():
-            yield line
+            for line in lines.last():
+                yield line
     finally:
-        os.close(file)
+        ending.cancel()

@@ -8,7 +8,6 @@ import hashlib
 import math
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -19,7 +18,7 @@ from wildsage.core import trees
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.errors import ClientFault, InternalFault, RuntimeRefused
 from wildsage.runtimes.base import Capability, Handle, Inside, Inspection, LaunchSpec, LogLine, NetworkSpec, Usage
-from wildsage.runtimes.sandbox import log, plan, state
+from wildsage.runtimes.sandbox import keepers, log, plan, state
 from wildsage.runtimes.sandbox.keeper import launcher
 from wildsage.runtimes.sandbox.keeper.order import Order
 from wildsage.runtimes.sandbox.network import build
@@ -143,14 +142,7 @@ class Sandbox:
         container = state.of_handle(handle)
         descriptor = container.open()
         if descriptor is not None:
-            loop = asyncio.get_running_loop()
-            gone = asyncio.Event()
-            loop.add_reader(descriptor, gone.set)
-            try:
-                await gone.wait()
-            finally:
-                loop.remove_reader(descriptor)
-                os.close(descriptor)
+            await keepers.end_of(descriptor)
         return container.inspect()
 
     async def usage(self, handle: Handle) -> Usage | None:
@@ -159,18 +151,13 @@ class Sandbox:
     async def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
         container = state.of_handle(handle)
         path = container.directory / "log"
-        if not follow:
-            async with aclosing(log.read(path, offset, self._clock, lambda: not container.alive())) as lines:
-                async for line in lines:
-                    yield line
-            return
-        end = asyncio.ensure_future(self.wait(handle))
-        try:
-            async with aclosing(log.follow(path, offset, self._clock, end)) as lines:
-                async for line in lines:
-                    yield line
-        finally:
-            end.cancel()
+        if follow:
+            lines = log.follow(path, offset, self._clock, self.wait(handle))
+        else:
+            lines = log.read(path, offset, self._clock, lambda: not container.alive())
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
 
     async def stop(self, handle: Handle, grace: float) -> None:
         container = state.of_handle(handle)
@@ -184,14 +171,7 @@ class Sandbox:
             await self.wait(handle)
 
     async def _ends_within(self, handle: Handle, seconds: float) -> bool:
-        end = asyncio.ensure_future(self.wait(handle))
-        timer = asyncio.ensure_future(self._clock.sleep(seconds))
-        try:
-            await asyncio.wait({end, timer}, return_when=asyncio.FIRST_COMPLETED)
-            return end.done()
-        finally:
-            end.cancel()
-            timer.cancel()
+        return await keepers.comes_within(self.wait(handle), seconds, self._clock)
 
     async def remove(self, handle: Handle) -> None:
         await self.stop(handle, 0)
@@ -220,8 +200,7 @@ class Sandbox:
 
 async def _begin(program: Sequence[str], order: bytes, name: str, directory: Path, sockets: Path) -> str:
     """Gives the order to a launcher; its report. Raises what it says in words."""
-    answer, errors = await asyncio.to_thread(_given, program, order)
-    text = answer.decode("utf-8", "replace")
+    text, errors = await keepers.ordered(program, order)
     if text.startswith("pid "):
         return text
     await asyncio.to_thread(_remove_private_files, directory, sockets)
@@ -230,13 +209,8 @@ async def _begin(program: Sequence[str], order: bytes, name: str, directory: Pat
         raise RuntimeRefused(f"The native sandbox cannot run {name}: {words}")
     if kind == "client":
         raise ClientFault(f"AlgorithmError: {words}")
-    raise InternalFault(f"InternalServerError: {name} could not be started: {words or _tail(errors)}")
-
-
-def _given(program: Sequence[str], order: bytes) -> tuple[bytes, bytes]:
-    """In a thread: a fork of the event loop's own making copies the page tables of all of this process."""
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        return process.communicate(order)
+    said = words or keepers.last_words(errors) or "its keeper said nothing"
+    raise InternalFault(f"InternalServerError: {name} could not be started: {said}")
 
 
 def _network(spec: LaunchSpec) -> tuple[int, ...] | None:
@@ -269,7 +243,3 @@ def _remove_private_files(directory: Path, sockets: Path) -> None:
     for folder in (plan.scratch(directory), sockets):
         trees.remove(folder)
     (directory / launcher.STATE).unlink(missing_ok=True)
-
-
-def _tail(errors: bytes) -> str:
-    return errors.decode("utf-8", "replace").strip().rpartition("\n")[2] or "its keeper said nothing"
