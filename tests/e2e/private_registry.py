@@ -37,9 +37,9 @@ class Registry:
     folder: Path
     image: str = ""
 
-    def docker(self, *words: str, **options: object) -> None:
+    def docker(self, *words: str, given: bytes = b"") -> None:
         command = ["docker", "--host", self.engine, "--config", str(self.folder / "docker"), *words]
-        subprocess.run(command, check=True, capture_output=True, **options)  # type: ignore[call-overload]
+        subprocess.run(command, check=True, capture_output=True, input=given)
 
 
 @contextlib.contextmanager
@@ -58,8 +58,8 @@ def private_registry(engine: str, folder: Path) -> Iterator[Registry]:
         _wait(port, process, folder / "log")
         registry.image = f"{registry.host}/private/train:1"
         change = "--change=ENV PATH=/usr/local/bin:/bin"
-        registry.docker("import", change, "-", registry.image, input=small_root())
-        registry.docker("login", "--username", USER, "--password-stdin", registry.host, input=PASSWORD.encode())
+        registry.docker("import", change, "-", registry.image, given=small_root())
+        registry.docker("login", "--username", USER, "--password-stdin", registry.host, given=PASSWORD.encode())
         registry.docker("push", registry.image)
         registry.docker("rmi", registry.image)
         yield registry

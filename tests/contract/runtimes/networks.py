@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.contract.runtimes.seen import existing, text_of, until
@@ -71,10 +72,10 @@ class NetworkSuite:
         """Makes a network of HOSTS, other fields as given; removed at the end."""
         handles: list[Handle] = []
 
-        async def connect(**fields: object) -> Handle:
+        async def connect(**fields: Any) -> Handle:
             directory = tmp_path / "network"
             directory.mkdir(exist_ok=True)
-            spec = replace(NetworkSpec("network-1", directory, HOSTS), **fields)  # type: ignore[arg-type]
+            spec = replace(NetworkSpec("network-1", directory, HOSTS), **fields)
             spec.directory.mkdir(exist_ok=True)
             handles.append(await runtime.connect(spec))
             return handles[-1]

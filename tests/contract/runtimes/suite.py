@@ -12,7 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.contract.runtimes.isolation import Isolation
@@ -23,6 +25,10 @@ from tests.contract.runtimes.stopping import Stopping
 
 from wildsage.core.errors import ClientFault
 from wildsage.runtimes.base import Handle, LaunchSpec, LogLine, Phase, Runtime
+
+
+def _holds(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text
 
 
 class Suite(Isolation, Limits, Metadata, Stopping):
@@ -40,8 +46,8 @@ class Suite(Isolation, Limits, Metadata, Stopping):
         """Launches ``spec`` with argv ``python -c code``, other fields as given; removed at the end."""
         handles: list[Handle] = []
 
-        async def launch(code: str, **fields: object) -> Handle:
-            changed = replace(spec, argv=(*spec.argv, "-u", "-c", code), **fields)  # type: ignore[arg-type]
+        async def launch(code: str, **fields: Any) -> Handle:
+            changed = replace(spec, argv=(*spec.argv, "-u", "-c", code), **fields)
             changed.directory.mkdir(exist_ok=True)
             handle = await runtime.launch(changed)
             handles.append(handle)
@@ -74,7 +80,7 @@ class Suite(Isolation, Limits, Metadata, Stopping):
             await launch(code, name=name, directory=tmp_path / name, environment={"WHO": name})
         for name in ("one", "two"):
             written = tmp_path / name / "ml" / "model"
-            await until(lambda written=written, name=name: written.exists() and written.read_text() == name)  # type: ignore[misc]
+            await until(partial(_holds, written, name))
 
     async def test_launch_is_idempotent(self, runtime: Runtime, launch: Launch) -> None:
         code = "import time; print('started'); time.sleep(600)"

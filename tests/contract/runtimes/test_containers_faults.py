@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,10 @@ def _kill_attendant(spec: LaunchSpec) -> None:
     os.close(attendant)
 
 
+def _is_longer(file: Path, size: int) -> bool:
+    return file.stat().st_size > size
+
+
 def _counted(text: str) -> bool:
     """Whether no line is missing, none is there twice."""
     *numbers, last = text.splitlines()
@@ -95,8 +100,8 @@ async def test_an_ended_container_leaves_nothing_in_the_engine(
 async def test_another_attendant_goes_on_where_one_was_killed(runtime: Containers, spec: LaunchSpec) -> None:
     handle = await runtime.launch(spec)
     for _ in range(2):
-        size = (spec.directory / "log").stat().st_size
-        await until(lambda size=size: (spec.directory / "log").stat().st_size > size + 100)  # type: ignore[misc]
+        log = spec.directory / "log"
+        await until(partial(_is_longer, log, log.stat().st_size + 100))
         _kill_attendant(spec)
         assert (await runtime.inspect(handle)).phase is Phase.RUNNING
     (spec.directory / "ml" / "go").touch()
