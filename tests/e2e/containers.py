@@ -110,20 +110,6 @@ def ask(server: Server, name: str, body: str = FLOWERS, **options: Any) -> str:
     return text
 
 
-def log_lines(server: Server, group: str, prefix: str) -> str:
-    """Everything in the streams with that prefix."""
-    logs = server.client("logs")
-    try:
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
-    except logs.exceptions.ResourceNotFoundException:
-        return ""
-    lines: list[str] = []
-    for stream in streams:
-        events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)
-        lines += [event["message"] for event in events["events"]]
-    return "\n".join(lines)
-
-
 def over(
     describe: Any, status: str, going: tuple[str, ...] = ("InProgress", "Stopping"), seconds: float = _PATIENCE
 ) -> dict[str, Any]:

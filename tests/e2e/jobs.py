@@ -63,10 +63,14 @@ def described(server: Server, name: str) -> dict[str, Any]:
 
 def log_of(server: Server, name: str) -> str:
     """Everything the job has written so far."""
+    return log_lines(server, "/aws/sagemaker/TrainingJobs", f"{name}/")
+
+
+def log_lines(server: Server, group: str, prefix: str) -> str:
+    """Everything in the streams with that prefix."""
     logs = server.client("logs")
-    group = "/aws/sagemaker/TrainingJobs"
     try:
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
     except logs.exceptions.ResourceNotFoundException:
         return ""
     lines: list[str] = []

@@ -19,13 +19,12 @@ from tests.e2e.containers import (
     ask,
     endpoint,
     iris,
-    log_lines,
     model,
     over,
     served,
     trained,
 )
-from tests.e2e.jobs import BUCKET, IMAGE, archive, log_of, upload
+from tests.e2e.jobs import BUCKET, IMAGE, archive, log_lines, log_of, upload
 
 _METRIC = [{"Name": "accuracy", "Regex": "accuracy=([0-9.]+);"}]
 

@@ -14,8 +14,8 @@ import pytest
 
 from tests.byoc_images import Images
 from tests.conftest import Server, start_server
-from tests.e2e.containers import ask, begin, end, endpoint, log_lines, model, processed, served
-from tests.e2e.jobs import BUCKET, log_of
+from tests.e2e.containers import ask, begin, end, endpoint, model, processed, served
+from tests.e2e.jobs import BUCKET, log_lines, log_of
 
 _ASLEEP = "#!/bin/sh\nexec sleep 1000\n"
 _DEAF = """#!/usr/bin/env python3

@@ -6,7 +6,7 @@ import time
 
 from tests.byoc_images import Images
 from tests.conftest import Server
-from tests.e2e.containers import INSTANCE, begin, end, iris, log_lines, trained
+from tests.e2e.containers import INSTANCE, begin, end, iris, trained
 from tests.e2e.jobs import BUCKET, log_of
 
 _MEET = """#!/usr/bin/env python3
@@ -48,7 +48,7 @@ def test_a_job_that_is_stopped_saves_what_it_has(server: Server, images: Images)
     waiting = "trap 'touch /opt/ml/model/saved; echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
     begin(server, "byoc-stopped", images.base, "sh", "-c", waiting)
     deadline = time.monotonic() + 120
-    while "ready" not in log_lines(server, "/aws/sagemaker/TrainingJobs", "byoc-stopped/"):
+    while "ready" not in log_of(server, "byoc-stopped"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     server.client("sagemaker").stop_training_job(TrainingJobName="byoc-stopped")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.byoc_images import Images
 from tests.conftest import Server
-from tests.e2e.containers import iris, log_lines
+from tests.e2e.containers import iris
+from tests.e2e.jobs import log_lines
 from tests.sdk.test_processing import SECONDS, run
 
 pytestmark = pytest.mark.timeout(SECONDS + 60)
