@@ -1,6 +1,6 @@
 """How soon a container runs, and what holding it costs.
 
-    python benchmarks/launch.py [--runs N]
+    python -m benchmarks.launch [--runs N]
 
 For each way the median of N runs: the time from the call to the first line of user code, beside starting the same
 interpreter by hand in the same run; and the memory of one keeper.
