@@ -1,9 +1,27 @@
-"""Processes of ours that end."""
+"""Processes of ours: how they begin and end."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
+
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+
+
+def fork() -> int:
+    """``os.fork``, but signals do to the child what they do by default, from its first moment on.
+
+    With its parent's handlers it would take a SIGTERM that comes at once for its parent's, and live on.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        for number in _HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
 
 
 def ended() -> Iterator[tuple[int, int]]:

@@ -62,7 +62,7 @@ class Supervisor:
         return self._failed
 
     def _start(self) -> None:
-        pid = os.fork()
+        pid = children.fork()
         if pid == 0:
             os._exit(self._child())
         self._workers.add(pid)
@@ -70,9 +70,6 @@ class Supervisor:
     def _child(self) -> int:
         """A worker's whole life."""
         try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
             os.close(self._alive[1])
             self._work(self._alive[0], lambda: _tell(self._ready[1]))
         except SystemExit as error:

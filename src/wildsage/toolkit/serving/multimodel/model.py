@@ -6,13 +6,13 @@ import gc
 import hashlib
 import json
 import os
-import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .. import children
 from ..http import Connection
 from ..loops import Loop
 from . import learning
@@ -73,7 +73,7 @@ def start(front: Front, name: str, url: str) -> Model:
     """Forks the process that loads the model, and those that it shares its work with."""
     address = socket_of(front.folder, name)
     report, tell = os.pipe()
-    pid = os.fork()
+    pid = children.fork()
     if pid == 0:
         os._exit(_live(front, address, url, report, tell))
     os.close(tell)
@@ -84,9 +84,6 @@ def start(front: Front, name: str, url: str) -> Model:
 def _live(front: Front, address: str, url: str, report: int, tell: int) -> int:
     """The whole life of a model's processes."""
     try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
         front.let_go()
         os.close(report)
         _tell_apart()

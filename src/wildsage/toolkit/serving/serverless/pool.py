@@ -186,7 +186,7 @@ class Pool:
         place = next(place for place in range(MOST) if place not in places)
         self._board.note(place, IDLE if sock is None else BUSY)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
+        pid = children.fork()
         if pid == 0:
             ours.close()
             os._exit(self._child(theirs, sock, place, asked))
@@ -196,9 +196,6 @@ class Pool:
     def _child(self, channel: socket.socket, sock: socket.socket | None, place: int, asked: float) -> int:
         """A worker's whole life."""
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for member in self._members.values():
                 member.channel.close()
                 if member.connection is not None:
