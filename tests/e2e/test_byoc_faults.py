@@ -24,7 +24,9 @@ listener = socket.create_server(("", 8080))
 time.sleep(1000)
 """
 _ANSWERS = """#!/usr/bin/env python3
-import http.server, os, socket
+import http.server, os, signal, socket, sys
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # by itself process 1 ignores it, and has 30 seconds
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):

@@ -17,7 +17,9 @@ from tests.e2e.jobs import log_of
 _REPOSITORY = "byoc/pushed"
 _URI = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{_REPOSITORY}"
 _SERVE = """#!/usr/bin/env python3
-import http.server
+import http.server, signal, sys
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # by itself process 1 ignores it, and has 30 seconds
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):

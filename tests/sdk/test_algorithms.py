@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import dump_svmlight_file, load_breast_cancer, load_iris
-from tests.conftest import ROOT, Server, clean_environment
-from tests.sdk.session import interpreter
+from tests.conftest import Server
+from tests.sdk.running import SECONDS, run
 
-_SECONDS = 900
-pytestmark = pytest.mark.timeout(_SECONDS + 60)
+pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
 @pytest.fixture
@@ -30,14 +27,5 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("sdk", "script"), [("sdk2", "algorithms.py"), ("sdk3", "algorithms_v3.py")])
 def test_the_sdk_trains_built_in_algorithms(server: Server, folder: Path, sdk: str, script: str) -> None:
-    words = [str(interpreter(sdk)), str(ROOT / "tests" / "sdk" / "scripts" / script), str(folder)]
-    done = subprocess.run(
-        [sys.executable, "-m", "wildsage.cli", "run", "--data", str(server.data), "--", *words],
-        env={**clean_environment(), "HOME": str(folder)},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    assert "algorithms: all done" in done.stdout, (done.stdout + done.stderr)[-8000:]
+    said = run(server, folder, sdk, script, str(folder))
+    assert "algorithms: all done" in said, said[-8000:]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.api.sagemaker.conftest import BUCKET, SKLEARN, Account
 from tests.conftest import Server
-from tests.sdk.test_processing import SECONDS, run
+from tests.sdk.running import SECONDS, run
 
 pytestmark = pytest.mark.timeout(SECONDS + 240)  # and what the job takes
 

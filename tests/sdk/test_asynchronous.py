@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import Server
 from tests.e2e.jobs import IMAGE, archive, upload
+from tests.sdk.running import SECONDS, run
 from tests.sdk.test_hosting import SCRIPT
-from tests.sdk.test_processing import SECONDS, run
 
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 

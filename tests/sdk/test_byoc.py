@@ -9,7 +9,7 @@ from tests.byoc_images import Images
 from tests.conftest import Server
 from tests.e2e.containers import iris
 from tests.e2e.jobs import log_lines
-from tests.sdk.test_processing import SECONDS, run
+from tests.sdk.running import SECONDS, run
 
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Server
-from tests.sdk.test_processing import SECONDS, run
+from tests.sdk.running import SECONDS, run
 
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT, Server
 from tests.e2e.jobs import IMAGE, archive, upload
-from tests.sdk.test_processing import SECONDS, run
+from tests.sdk.running import SECONDS, run
 
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 
@@ -49,7 +49,7 @@ def test_the_sdk_captures_data(server: Server, tmp_path: Path, models: list[str]
 
 def test_sdk_v2_puts_models_in_series(server: Server, tmp_path: Path) -> None:
     """The example: scikit-learn, the built-in XGBoost and a script, on real data."""
-    said = run(server, tmp_path, "sdk2", "pipeline_v2.py", str(ROOT / "examples" / "pipeline" / "deploy.py"))
+    said = run(server, tmp_path, "sdk2", str(ROOT / "examples" / "pipeline" / "deploy.py"))
     found = re.search(r"(\d+) of 178 wines recognised; the first: (.*)", said)
     assert found is not None, said[-8000:]
     assert int(found[1]) > 170

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT, Server
 from tests.e2e.jobs import BUCKET, IMAGE, archive, upload
-from tests.sdk.test_processing import SECONDS, run
+from tests.sdk.running import SECONDS, run
 
 pytestmark = pytest.mark.timeout(SECONDS + 60)
 

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Server, clean_environment
-from tests.sdk.session import interpreter
+from tests.conftest import Server
+from tests.sdk.running import SECONDS, run
 
-SECONDS = 600
 pytestmark = pytest.mark.timeout(SECONDS + 60)
-
-
-def run(server: Server, home: Path, sdk: str, script: str, *words: str) -> str:
-    """What a script wrote, run by ``wildsage run`` under an SDK's interpreter."""
-    scripts = ROOT / "tests" / "sdk" / "scripts"
-    command = [str(interpreter(sdk)), str(scripts / script), str(scripts), *words]
-    done = subprocess.run(
-        [sys.executable, "-m", "wildsage.cli", "run", "--data", str(server.data), "--", *command],
-        env={**clean_environment(), "HOME": str(home)},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])

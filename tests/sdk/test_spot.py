@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT, Server, clean_environment, start_server
+from tests.conftest import Server, clean_environment, start_server
 from tests.e2e.jobs import log_of
-from tests.sdk.session import interpreter
+from tests.sdk.running import SCRIPTS, SECONDS, command
 
-_SECONDS = 600
+pytestmark = pytest.mark.timeout(SECONDS + 60)
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +38,16 @@ def lose(server: Server, prefix: str) -> bool:
 
 @pytest.mark.parametrize("sdk", ["sdk2", "sdk3"])
 def test_the_sdk_resumes(interrupting: Server, tmp_path: Path, sdk: str) -> None:
-    scripts, version = ROOT / "tests" / "sdk" / "scripts", sdk.replace("sdk", "v")
-    words = [str(interpreter(sdk)), str(scripts / f"spot_{version}.py"), str(scripts)]
-    said = tmp_path / "said"
+    version, said = sdk.replace("sdk", "v"), tmp_path / "said"
     with said.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "wildsage.cli", "run", "--data", str(interrupting.data), "--", *words],
+            command(interrupting, sdk, f"spot_{version}.py", str(SCRIPTS)),
             env={**clean_environment(), "HOME": str(tmp_path)},
             cwd=tmp_path,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    deadline, lost = time.monotonic() + _SECONDS, False
+    deadline, lost = time.monotonic() + SECONDS, False
     while process.poll() is None:
         if time.monotonic() > deadline:
             process.kill()

@@ -20,7 +20,7 @@ from sagemaker.inputs import TrainingInput
 from sagemaker.s3 import S3Downloader
 from sagemaker.serializers import CSVSerializer
 
-FOLDER = Path(sys.argv[1])
+FOLDER = Path(sys.argv[2])
 INSTANCE = {"instance_count": 1, "instance_type": "ml.m5.large"}
 
 

@@ -11,7 +11,7 @@ from sagemaker.train import ModelTrainer
 def main():
     session = Session()
     image = image_uris.retrieve("xgboost", session.boto_region_name, version="1.7-1")
-    data = session.upload_data(f"{sys.argv[1]}/cancer.csv", key_prefix="xgboost3/train")
+    data = session.upload_data(f"{sys.argv[2]}/cancer.csv", key_prefix="xgboost3/train")
     trainer = ModelTrainer(
         training_image=image,
         compute=Compute(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=5),
