@@ -5,15 +5,17 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 ENVIRONMENTS := sdk2 sdk3 s3clients moto training tensorflow triton
-# A file's tests stay together and in order, since they share what is costly to make.
-PYTEST = $(BIN)/python -m pytest -q --numprocesses=auto --dist=loadfile --no-loadscope-reorder --durations=40 --durations-min=5
+# One process more than there are cores, since tests wait half of the time. A file's tests stay together and in order, since
+# they share what is costly to make.
+PROCESSES = $(shell expr $$(nproc) + 1)
+PYTEST = $(BIN)/python -m pytest -q --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 .PHONY: demo test everything debian lint types unit coverage bench clean $(ENVIRONMENTS)
 
 demo: .venv/.runs
 	$(BIN)/wildsage demo
 
-# The environments are made side by side, what needs only the first is checked meanwhile; then the tests, one process a core.
+# The environments are made side by side, what needs only the first is checked meanwhile; then the tests.
 test:
 	$(MAKE) --jobs=4 --output-sync=target everything
 	$(PYTEST)
