@@ -62,6 +62,17 @@ def load_by_hand(model: Path, rounds: int) -> float:
     return statistics.median(taken)
 
 
+def said(clients: Clients, name: str) -> list[str]:
+    """The lines of a training job's log, once it is over."""
+    clients.sagemaker.get_waiter("training_job_completed_or_stopped").wait(
+        TrainingJobName=name, WaiterConfig={"Delay": 1}
+    )
+    group = "/aws/sagemaker/TrainingJobs"
+    (stream,) = clients.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
+    found = clients.logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)
+    return [each["message"] for each in found["events"]]
+
+
 def train(clients: Clients, bucket: str, name: str) -> float:
     """Seconds from CreateTrainingJob's answer to the first line of the script."""
     clients.sagemaker.create_training_job(
@@ -81,15 +92,7 @@ def train(clients: Clients, bucket: str, name: str) -> float:
         StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
     accepted = time.time()
-    clients.sagemaker.get_waiter("training_job_completed_or_stopped").wait(
-        TrainingJobName=name, WaiterConfig={"Delay": 1}
-    )
-    group = "/aws/sagemaker/TrainingJobs"
-    (stream,) = clients.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
-    events = clients.logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)[
-        "events"
-    ]
-    (line,) = [each["message"] for each in events if each["message"].startswith("first_line=")]
+    (line,) = [each for each in said(clients, name) if each.startswith("first_line=")]
     return float(line.split("=")[1].split(";")[0]) - accepted
 
 
