@@ -17,6 +17,7 @@ from pathlib import Path
 from wildsage.core import trees
 from wildsage.images.building import Progress, settle
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount, Phase, Runtime
+from wildsage.runtimes.taking import Taking
 
 FOLDER = "requirements"
 """Among the environments: where those of requirements.txt are."""
@@ -119,9 +120,11 @@ class Requirements:
             mounts=(Mount(building, str(building)),),
         )
         handle = await self._runtime.launch(spec)
+        taking = Taking(self._runtime, handle)
         try:
             async for line in self._runtime.logs(handle, follow=True):
                 await report(line.text)
+                await taking.up_to(line.offset)
             found = await self._runtime.wait(handle)
             return found.phase is Phase.EXITED and found.exit_code == 0
         finally:

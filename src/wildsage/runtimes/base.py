@@ -218,6 +218,14 @@ class Runtime(Protocol):
         """Lines from byte ``offset`` on; with ``follow`` it goes on until the container has ended and all was read."""
         ...
 
+    async def release(self, handle: Handle, offset: int) -> None:
+        """What the container wrote before byte ``offset`` is kept elsewhere: its room on the disk is given back.
+
+        A little before ``offset`` stays for ``logs``. A container waits as long as it has written 256 MiB that nobody
+        has released.
+        """
+        ...
+
     async def stop(self, handle: Handle, grace: float) -> None:
         """SIGTERM, then SIGKILL after ``grace`` seconds; returns when all processes are gone.
 

@@ -55,6 +55,9 @@ class Composite:
     def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
         return self._of(handle).logs(handle, offset, follow)
 
+    async def release(self, handle: Handle, offset: int) -> None:
+        await self._of(handle).release(handle, offset)
+
     async def stop(self, handle: Handle, grace: float) -> None:
         await self._of(handle).stop(handle, grace)
 

@@ -20,6 +20,7 @@ from tests.contract.runtimes.seen import first_line, text_of, until
 
 from wildsage.core.errors import CannotStart, ClientFault, InternalFault, RuntimeRefused
 from wildsage.runtimes.base import LaunchSpec, Phase
+from wildsage.runtimes.containers import plan
 from wildsage.runtimes.containers.engine import Engine
 from wildsage.runtimes.containers.plan import DIRECTORY_LABEL, this_machine
 from wildsage.runtimes.containers.runtime import Containers
@@ -107,6 +108,22 @@ async def test_another_attendant_goes_on_where_one_was_killed(runtime: Container
     (spec.directory / "ml" / "go").touch()
     assert _counted(await text_of(runtime, handle))
     assert (await runtime.wait(handle)).exit_code == 0
+    await runtime.remove(handle)
+
+
+async def test_another_attendant_goes_on_where_the_engine_has_forgotten_the_beginning(
+    runtime: Containers, spec: LaunchSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_LOG_BYTES", "1m")
+    code = (
+        "import os, time\nfor number in range(60_000): print(f'{number:060}')\nprint(end='', flush=True)\n"
+        "while not os.path.exists('/opt/ml/go'): time.sleep(0.01)\nprint('60000\\ncounted 60001')"
+    )
+    handle = await runtime.launch(_runs(spec, code))
+    await until(lambda: (spec.directory / "log").stat().st_size == 60_000 * 61)
+    _kill_attendant(spec)
+    (spec.directory / "ml" / "go").touch()
+    assert _counted(await text_of(runtime, handle))
     await runtime.remove(handle)
 
 

@@ -29,6 +29,7 @@ from tests.contract.runtimes.suite import Suite
 
 from wildsage.core.errors import RuntimeRefused
 from wildsage.runtimes.base import Handle, LaunchSpec, Phase, Runtime
+from wildsage.runtimes.sandbox.keeper import backlog
 from wildsage.runtimes.sandbox.runtime import Sandbox
 
 
@@ -77,6 +78,26 @@ class TestSandbox(Suite):
         await runtime.stop(handle, 60)
         assert await text_of(runtime, handle) == "ready\nsaved"
         await runtime.remove(handle)
+
+    async def test_one_that_writes_what_nobody_takes_over_waits(
+        self, runtime: Runtime, launch: Launch, tmp_path: Path
+    ) -> None:
+        code = "import os\nfor _ in range(900): os.write(1, b'x' * (1 << 20))\nos.write(1, b'over')"
+        handle = await launch(code)
+        log = tmp_path / "instance" / "log"
+
+        def waits() -> bool:
+            keeper = (Path(f"/proc/{handle['pid']}/task/{handle['pid']}/children")).read_text().split()
+            states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in keeper]
+            return states == ["T"]
+
+        await until(waits)
+        assert backlog.MOST < log.stat().st_size < 900 << 20
+        while (await runtime.inspect(handle)).phase is Phase.RUNNING:
+            await runtime.release(handle, log.stat().st_size)
+            await asyncio.sleep(0.01)
+        assert (log.stat().st_size, log.stat().st_blocks < 1 << 20) == ((900 << 20) + 4, True)
+        assert (await runtime.inspect(handle)).exit_code == 0
 
     async def test_python_and_pip_resolve_to_the_environment(self, runtime: Runtime, launch: Launch) -> None:
         code = "import subprocess; print(subprocess.getoutput('python3 -c \"import sys; print(sys.prefix)\"'))"

@@ -17,7 +17,7 @@ DIRECTORY_LABEL = "wildsage.directory"
 PORT = 8080
 _POOL = ipaddress.IPv4Network("198.18.0.0/15")  # RFC 2544: set aside for trials, so nobody outside has such an address
 _TAKEN = 3  # of a network's addresses: its own, the gateway's, the broadcast
-_LOG_BYTES = "256m"
+_LOG_BYTES = "64m"  # twice, in the engine: for an attendant that takes the place of one that was killed
 _PERIOD = 100_000  # microseconds, of the CPU quota
 _SCRATCH = "scratch"
 

@@ -198,6 +198,9 @@ class Containers:
             async for line in lines:
                 yield line
 
+    async def release(self, handle: Handle, offset: int) -> None:
+        await asyncio.to_thread(log.release, state.of_handle(handle).directory, offset)
+
     async def stop(self, handle: Handle, grace: float) -> None:
         """The container's first process gets the SIGTERM; when it ends, the kernel ends all others at once."""
         container = state.of_handle(handle)

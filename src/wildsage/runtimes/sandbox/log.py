@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,11 +13,16 @@ from types import TracebackType
 
 from wildsage.core.clock import Clock
 from wildsage.runtimes.base import Inspection, LogLine
+from wildsage.runtimes.sandbox.keeper import backlog
 
 _CHUNK = 1 << 18
 LONGEST = 1 << 18
 """Bytes of the longest line; what is longer comes in pieces (CloudWatch's largest event is 256 KiB)."""
 
+_KEPT = 1 << 18  # bytes before what was released that stay
+_BLOCK = 4096
+_HOLE_OF_THE_SAME_SIZE = 0x3  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+_NO_HOLES = (errno.EOPNOTSUPP, errno.ENOSYS)
 _IN_MODIFY = 0x2
 _LOOK_EVERY = 0.25  # seconds
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -112,6 +118,36 @@ class Lines:
         return lines
 
 
+def release(directory: Path, offset: int) -> None:
+    """Gives back the room of what stands in the log before ``offset``, where the file system can, and says so to its
+    writer. The container may have gone meanwhile."""
+    try:
+        file = os.open(directory / "log", os.O_WRONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        end = (offset - _KEPT) // _BLOCK * _BLOCK
+        if end > 0 and _libc.fallocate(file, _HOLE_OF_THE_SAME_SIZE, ctypes.c_long(0), ctypes.c_long(end)) < 0:
+            number = ctypes.get_errno()
+            if number not in _NO_HOLES:
+                raise OSError(number, os.strerror(number), str(directory / "log"))
+        taken = os.open(directory / backlog.TAKEN, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.pwrite(taken, backlog.written(offset), 0)
+        finally:
+            os.close(taken)
+    finally:
+        os.close(file)
+
+
+def _first(file: int, offset: int) -> int:
+    """Where ``offset`` lies in what was released, what is left begins."""
+    try:
+        return os.lseek(file, offset, os.SEEK_DATA)
+    except OSError:
+        return offset  # there is nothing behind it
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -122,10 +158,10 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool]) -> AsyncGenerator[LogLine, None]:
-    """The lines there are now; one without its end only if ``ended``."""
+    """The lines there are now; one without its end only if ``ended``. What was released is left out."""
     with _opened(path) as file:
         complete = ended()
-        lines = Lines(file, offset, clock)
+        lines = Lines(file, _first(file, offset), clock)
         while (found := await lines.more()) is not None:
             for line in found:
                 yield line

@@ -159,6 +159,9 @@ class Sandbox:
             async for line in lines:
                 yield line
 
+    async def release(self, handle: Handle, offset: int) -> None:
+        await asyncio.to_thread(log.release, state.of_handle(handle).directory, offset)
+
     async def stop(self, handle: Handle, grace: float) -> None:
         container = state.of_handle(handle)
         if grace > 0:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import time
 from _thread import allocate_lock, start_new_thread
+from collections.abc import Iterator
 from typing import Any
 
 from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGone
-from wildsage.runtimes.containers.attendant import making, used
+from wildsage.runtimes.containers.attendant import making, resuming, used
 from wildsage.runtimes.containers.attendant.inside import Entrance
 from wildsage.runtimes.containers.attendant.order import Order
 from wildsage.runtimes.sandbox.keeper import launcher
+from wildsage.runtimes.sandbox.keeper.backlog import Backlog
 from wildsage.runtimes.sandbox.keeper.launcher import EXIT
 
 _LOOK_EVERY = 0.25  # seconds, between looks at what it uses; and at whether the container still has an owner
 _ASK_EVERY = 0.5  # seconds, while the engine is gone
+_TAKEN_EVERY = 0.05  # seconds, between looks at whether there is room in the log
 _DRAINED_WITHIN = 10.0  # seconds after its end, for the last of its log
 _HEADER = 8  # bytes before each piece of the log: which stream, and how long
 _NOT_FOUND = (
@@ -40,6 +43,7 @@ class Attendant:
         self._adopted = adopted
         self._directory = os.open(order.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._log = os.open(f"{order.directory}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._backlog = Backlog(self._directory, self._log)
         self._started = 0.0
         self._usage = used.Meter()
         self._copied = allocate_lock()  # held while the log is copied
@@ -99,8 +103,7 @@ class Attendant:
 
     def _copy_to_end(self, output: Answer, skip: int) -> None:
         try:
-            while len(head := output.read(_HEADER)) == _HEADER:
-                piece = output.read(int.from_bytes(head[4:], "big"))
+            for piece in _pieces(output):
                 if skip:
                     skip, piece = max(0, skip - len(piece)), piece[skip:]
                 self._write(piece)
@@ -109,7 +112,12 @@ class Attendant:
             self._copied.release()
 
     def _write(self, piece: bytes) -> None:
-        """Waits for room on a disk that is full: the container waits, too, when the engine holds enough of it."""
+        """Waits for room on a disk that is full, and until what was written before is taken over.
+
+        The container waits, too, when the engine holds enough of it.
+        """
+        while self._backlog.full() and self._owned():
+            time.sleep(_TAKEN_EVERY)
         while piece:
             try:
                 piece = piece[os.write(self._log, piece) :]
@@ -120,9 +128,21 @@ class Attendant:
 
     def _copy_rest(self) -> None:
         """What was said while nobody copied: the engine kept it, and what is in ``log`` already comes first."""
-        skip = os.fstat(self._log).st_size - self._base
-        path = f"/containers/{self._made.container}/logs?follow=1&stdout=1&stderr=1"
-        self._copy(self._api.open("GET", path), skip)
+        path = f"/containers/{self._made.container}/logs?stdout=1&stderr=1"
+        written = os.fstat(self._log).st_size - self._base
+        held = self._api.open("GET", path)
+        try:
+            skip = resuming.heard(_pieces(held), written, self._last(min(written, resuming.SEEN)))
+        finally:
+            held.close()
+        self._copy(self._api.open("GET", f"{path}&follow=1"), skip)
+
+    def _last(self, size: int) -> bytes:
+        log = os.open("log", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._directory)
+        try:
+            return os.pread(log, size, os.fstat(log).st_size - size)
+        finally:
+            os.close(log)
 
     # Its end.
 
@@ -205,7 +225,8 @@ class Attendant:
         if state["Status"] == "created":
             self.lost("it was never started")
             return
-        self._copied.acquire(timeout=_DRAINED_WITHIN)
+        while not self._copied.acquire(timeout=_DRAINED_WITHIN) and self._backlog.full() and self._owned():
+            pass
         killed = code != 0 and (bool(state["OOMKilled"]) or self._usage.killed)
         began = self._started or used.seconds(state["StartedAt"])
         self._put(
@@ -235,3 +256,9 @@ class Attendant:
         if os.fork() == 0:
             making.try_to_remove(self._api, self._made)
         os._exit(0)
+
+
+def _pieces(output: Answer) -> Iterator[bytes]:
+    """What the container wrote, whichever stream it wrote to."""
+    while len(head := output.read(_HEADER)) == _HEADER:
+        yield output.read(int.from_bytes(head[4:], "big"))

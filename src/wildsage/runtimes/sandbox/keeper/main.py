@@ -20,14 +20,16 @@ import os
 import resource
 import time
 
-from wildsage.runtimes.sandbox.keeper import closing, forked, identity, kernel, launcher, limits, root
+from wildsage.runtimes.sandbox.keeper import backlog, closing, forked, identity, kernel, launcher, limits, root
 from wildsage.runtimes.sandbox.keeper.launcher import EXIT, STATE
 from wildsage.runtimes.sandbox.keeper.order import Order, load
 
 _REPORT_BYTES = 512
 _KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 10})  # chown, dac, fowner, fsetid, kill, setgid, setuid, bind
 _MEASURE_EVERY = 0.1  # seconds
-_LOOK_AFTER = 2.0  # seconds, between looks at whether the container still has an owner
+_LOOK_AFTER = 0.5  # seconds, between looks at whether the container still has an owner, and at its log
+_LOOK_SOON = 0.05  # while it writes fast, or waits until what it wrote is taken over
+_FAST = 1 << 23  # bytes from one look to the next
 
 
 def main() -> None:
@@ -120,6 +122,8 @@ class Keeper:
         self._directory = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._zygote = forked.connect(order.zygote) if order.zygote else None
         self._log = os.open(f"{directory}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._backlog = backlog.Backlog(self._directory, self._log)
+        self._paused = False
 
     def run(self, tell: int, gate: int) -> None:
         """Never returns. Writes what went wrong before argv ran to ``tell``; begins only when ``gate`` has a byte."""
@@ -233,7 +237,7 @@ class Keeper:
             except ChildProcessError:
                 break
             if pid == 0:
-                signal.sigtimedwait({signal.SIGCHLD}, pause)
+                signal.sigtimedwait({signal.SIGCHLD}, _LOOK_SOON if self._hurries() else pause)
                 if self._limits.exceeded():
                     self._out_of_memory = True
                     self._signal(-1, signal.SIGKILL)
@@ -246,6 +250,14 @@ class Keeper:
             self._report(os.waitstatus_to_exitcode(status))
         else:
             self._limits.remove()
+
+    def _hurries(self) -> bool:
+        """Lets the container wait while too much of its log was not taken over; whether to look again soon."""
+        full = self._backlog.full()
+        if full != self._paused:
+            self._paused = full
+            self._signal(-1, signal.SIGSTOP if full else signal.SIGCONT)
+        return full or self._backlog.grown > _FAST
 
     def _owned(self) -> bool:
         """Whether the directory exists; without it nobody can find this container again, so it must not go on."""

@@ -13,6 +13,7 @@ from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.runtimes.base import Handle, Runtime
+from wildsage.runtimes.taking import Taking
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Output:
         self._stream = stream
         self._writer = writer
         self._offset = 0
+        self._taking: Taking | None = None
         self._last = 0
         self._waiting: deque[tuple[int, str]] = deque()
         self._characters = 0  # that wait
@@ -53,9 +55,16 @@ class Output:
                 self._offset = line.offset
                 # What the runtime's client writes of an error has a carriage return where the lines of one event end.
                 self._put(line.at, line.text.replace("\r", "\n"))
+                await self._taken(handle).up_to(line.offset)
                 if len(self._waiting) >= _MOST_WAITING or self._characters >= _MOST_CHARACTERS:
                     self._room.clear()
                     await self._room.wait()
+
+    def _taken(self, handle: Handle) -> Taking:
+        """Lines that wait here are lost with this process, and the worker with them: its log need not keep them."""
+        if self._taking is None:
+            self._taking = Taking(self._runtime, handle)
+        return self._taking
 
     def say(self, *lines: str) -> None:
         """Lines of the server's own."""

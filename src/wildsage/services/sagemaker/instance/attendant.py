@@ -20,6 +20,7 @@ from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
 from wildsage.kit.metrics import announce
 from wildsage.runtimes.base import Handle, LogLine, Runtime
+from wildsage.runtimes.taking import Taking
 from wildsage.services.sagemaker.instance import permitted
 from wildsage.services.sagemaker.instance.gauges import Gauges, Measured
 from wildsage.services.sagemaker.instance.metrics import Metric, Metrics
@@ -126,6 +127,7 @@ class Attendants:
         waiting = Waiting()
         reader = asyncio.create_task(self._read(source, start, waiting))
         metrics = Metrics(source.metrics)
+        taking = Taking(source.runtime, source.handle)
         try:
             last = 0
             ended = False
@@ -133,6 +135,7 @@ class Attendants:
                 lines, ended = await waiting.take()
                 if lines:
                     last = await self._keep(source, allowed, metrics, lines, last)
+                    await taking.up_to(lines[-1].offset)
                 if not ended:
                     await waiting.gather()
             await reader
