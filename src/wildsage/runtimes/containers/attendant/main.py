@@ -51,7 +51,8 @@ def _launch(order: Order, lock: int) -> str:
     api = Api(order.socket)
     made = making.make(api, order)
     base = os.path.getsize(f"{order.directory}/log") if os.path.exists(f"{order.directory}/log") else 0
-    pid, outcome, go = _fork(order, Attendant(order, made, base, adopted=False), lock)
+    attendant = Attendant(order, made, base, adopted=False)
+    pid, outcome, go = launcher.fork(lock, lambda tell, gate: _stay(attendant, tell, gate))
     about = f"container {made.container}\nnetwork {made.network or '-'}\naddress {made.address or '-'}\nbase {base}\n"
     state = launcher.record(order.directory, pid, about)
     os.write(go, b"1")
@@ -79,7 +80,7 @@ def _again(order: Order, state: str, lock: int) -> str:
         attendant.lost("the machine was started anew while the container ran")
         making.try_to_remove(Api(order.socket), made)
         return state
-    pid, outcome, go = _fork(order, attendant, lock)
+    pid, outcome, go = launcher.fork(lock, lambda tell, gate: _stay(attendant, tell, gate))
     state = launcher.record(order.directory, pid, about)
     os.write(go, b"1")
     with open(outcome) as pipe:
@@ -87,19 +88,9 @@ def _again(order: Order, state: str, lock: int) -> str:
     return state
 
 
-def _fork(order: Order, attendant: Attendant, lock: int) -> tuple[int, int, int]:
-    """An attendant that waits for a byte; where it says what went wrong at the start, and where the byte goes."""
-    outcome, tell = os.pipe()
-    gate, go = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        for descriptor in (lock, outcome, go):
-            os.close(descriptor)
-        os.setsid()
-        if os.read(gate, 1) == b"1":
-            os.close(gate)
-            attendant.run(tell)
-        os._exit(0)
-    os.close(tell)
-    os.close(gate)
-    return pid, outcome, go
+def _stay(attendant: Attendant, tell: int, gate: int) -> None:
+    """In the attendant. Says on ``tell`` what went wrong at the start; begins only when ``gate`` has a byte."""
+    os.setsid()
+    if os.read(gate, 1) == b"1":
+        os.close(gate)
+        attendant.run(tell)

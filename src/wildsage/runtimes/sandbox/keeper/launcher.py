@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from _collections_abc import Callable  # collections would be imported for nothing else
 
 from wildsage.runtimes.sandbox.keeper import identity
 
@@ -45,6 +46,24 @@ def made(directory: str) -> str:
             return file.read()
     except FileNotFoundError:
         return ""
+
+
+def fork(lock: int, stays: Callable[[int, int], object]) -> tuple[int, int, int]:
+    """A process that does ``stays`` and ends. Its number; where it reports; where it is told, by a byte, to begin.
+
+    ``stays`` is given its own ends of both.
+    """
+    outcome, tell = os.pipe()
+    gate, go = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        for descriptor in (lock, outcome, go):
+            os.close(descriptor)
+        stays(tell, gate)
+        os._exit(0)
+    os.close(tell)
+    os.close(gate)
+    return pid, outcome, go
 
 
 def record(directory: str, pid: int, about: str) -> str:

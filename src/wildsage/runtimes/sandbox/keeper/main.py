@@ -56,16 +56,9 @@ def _launch(order: Order, lock: int) -> str:
     except OSError as error:
         arranged.remove()
         return f"refused: the kernel does not let this user make namespaces ({error.strerror}); see: wildsage doctor\n"
-    outcome, tell = os.pipe()
-    gate, go = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(lock)
-        os.close(outcome)
-        os.close(go)
-        Keeper(order, arranged, in_user_namespace, network).run(tell, gate)
-    os.close(tell)
-    os.close(gate)
+    pid, outcome, go = launcher.fork(
+        lock, lambda tell, gate: Keeper(order, arranged, in_user_namespace, network).run(tell, gate)
+    )
     state = launcher.record(directory, pid, "".join(f"group {group}\n" for group in arranged.groups))
     os.write(go, b"1")
     with open(outcome) as pipe:

@@ -36,16 +36,7 @@ def main() -> None:
 
 
 def _launch(order: Order, lock: int) -> str:
-    outcome, tell = os.pipe()
-    gate, go = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        for descriptor in (lock, outcome, go):
-            os.close(descriptor)
-        _hold(order, tell, gate)
-        os._exit(0)
-    os.close(tell)
-    os.close(gate)
+    pid, outcome, go = launcher.fork(lock, lambda tell, gate: _hold(order, tell, gate))
     with open(outcome) as pipe:
         report = pipe.read()
     if not report.startswith("host "):
