@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,9 @@ from tests.packages import index as index
 ROOT = Path(__file__).resolve().parents[1]
 _STOP_SECONDS = 60
 _LINES = 60  # of each log, beside a failure
+# Reads the description of each service once, which takes 150 ms; only one thread may make clients at a time.
+_SESSION = boto3.session.Session()
+_MAKING = threading.Lock()
 
 
 def clean_environment() -> dict[str, str]:
@@ -91,7 +95,8 @@ class Server:
         region = options.pop("region_name", self.environment["AWS_REGION"])
         config = Config(retries={"total_max_attempts": 1}, read_timeout=60).merge(options.pop("config", Config()))
         settings = {"endpoint_url": self.url, "region_name": region, **settings, **options}
-        return boto3.session.Session().client(service, config=config, **settings)
+        with _MAKING:
+            return _SESSION.client(service, config=config, **settings)
 
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """``wildsage run -- command``."""
