@@ -1,7 +1,7 @@
 """The bytes of S3 objects as plain files of this machine.
 
 Disk and hashing happen in threads side by side, where both release the interpreter, so the event loop only ever moves
-chunks; at most two pieces of 1 MiB of one transfer are in memory.
+chunks; at most four pieces of 512 KiB of one transfer are in memory.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import ParamSpec, TypeVar
 from wildsage.objects import files
 from wildsage.objects.base import Blob
 from wildsage.objects.sealing import Sealed, Sealer, unseal
+from wildsage.objects.strands import Strands
 
 P = ParamSpec("P")
 T = TypeVar("T")
-PIECE = 1024 * 1024
+PIECE = 512 * 1024
+_READ = 1024 * 1024
+_MOST_PIECES = 3  # of one body, given to threads
 _THREADS = 16  # most of them wait for the disk
 
 
@@ -56,7 +59,7 @@ class LocalObjects:
         name = files.new_name(bucket, label)
         sealer = None if key is None else Sealer(key, name)
         draft = files.Draft(self._root, self._incoming, name, algorithms, sealer, md5)
-        busy: asyncio.Future[list[None]] | None = None
+        strands: Strands | None = None
         chunks: list[bytes] = []
         held = 0
         try:
@@ -64,18 +67,18 @@ class LocalObjects:
                 chunks.append(chunk)
                 held += len(chunk)
                 if held >= PIECE:
-                    if busy is not None:
-                        await busy
-                    busy = asyncio.gather(*(self._run(step, chunks) for step in (draft.absorb, *draft.digests)))
+                    strands = strands or Strands(self._threads, (draft.absorb, *draft.digests), _MOST_PIECES)
+                    await strands.give(chunks)
                     chunks, held = [], 0
-            if busy is not None:
-                await busy
-            elif sealer is None and held <= small:
-                return await self._run(draft.finish_small, chunks)
-            return await self._run(draft.finish, chunks)
+            if strands is None:
+                finish = draft.finish_small if sealer is None and held <= small else draft.finish
+                return await self._run(finish, chunks)
+            await strands.give(chunks)
+            await strands.finish()
+            return await self._run(draft.finish)
         except BaseException:
-            if busy is not None:
-                busy.add_done_callback(_ignore)
+            if strands is not None:
+                strands.stop()
             await self._abandon(draft)
             raise
 
@@ -110,7 +113,7 @@ class LocalObjects:
         try:
             end = offset + length
             while offset < end:
-                chunk = await self._run(os.pread, file.fileno(), min(PIECE, end - offset), offset)
+                chunk = await self._run(os.pread, file.fileno(), min(_READ, end - offset), offset)
                 if not chunk:
                     raise OSError(f"{name} is shorter than its index says")
                 offset += len(chunk)
@@ -166,12 +169,6 @@ class LocalObjects:
 
     def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
-
-
-def _ignore(done: asyncio.Future[list[None]]) -> None:
-    """For a future whose outcome no longer matters."""
-    if not done.cancelled():
-        done.exception()
 
 
 def _remove_empty(folder: Path) -> None:

@@ -64,8 +64,9 @@ class RegistryLane:
         if response.header(LANE_HEADER) != WANTED:
             await send_response(exchange, response)
             return
+        body = exchange.request.body if exchange.stream is None else exchange.flow()
         try:
-            blob = await self._objects.write(_FOLDER, "layer", exchange.request.body, ("SHA256",), md5=False)
+            blob = await self._objects.write(_FOLDER, "layer", body, ("SHA256",), md5=False)
         except NoSpace as error:
             await send_response(exchange, _full(error))
             return

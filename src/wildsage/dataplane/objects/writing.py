@@ -147,6 +147,8 @@ class Writing:
                 opening()
                 self._keep_small(exchange, plan, await request.body.read(SMALL), _trailers(request.body))
             else:
+                if exchange.stream is not None:
+                    request.body = exchange.flow()
                 opening()
                 await self._keep_large(exchange, plan, request.body)
         except ApiError as error:

@@ -1,24 +1,31 @@
 """Large bodies of known length, read from the socket straight to where they stay.
 
 A body that passes the event loop, the parser and a list of pieces is copied three times on its way.  Here a connection
-hands its transport over for the rest of one body, to an ``Intake`` (a request's body, kept as one piece of memory) or a
-``Relay`` (an answer's, passed on from one buffer), and takes it back when the body is whole.
+hands its transport over for the rest of one body and takes it back when the body is whole.  A request's body goes to an
+``Intake``, which keeps it as one piece of memory, or to a ``Flow``, from which it is read in blocks; an answer's goes
+to a ``Relay``, which passes it on from one buffer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from copy import copy
 from typing import Protocol
 
-from wildsage.wire.http.messages import ClientGone
-from wildsage.wire.http.streams import StreamBody
+from wildsage.wire.http.messages import BodyTooLarge, ClientGone
+from wildsage.wire.http.streams import HIGH_WATER, StreamBody
 
 WORTHWHILE = 64 * 1024  # with less to come, handing over costs more than it spares
 _READ = 256 * 1024  # at a time: what is read is hashed at once, and others wait meanwhile
 _FIRST_ROOM, _TIMES = 64 * 1024, 16
 _RELAYED = 256 * 1024
+# Memory of 128 KiB and more comes from the kernel each time, with all its pages yet to be made: that costs three times
+# what it does to receive the bytes.
+BLOCK = 120 * 1024
+_MOST_BLOCKS = 8  # that wait to be taken
 
 
 class Owner(Protocol):
@@ -162,9 +169,11 @@ class Intake(_Diversion):
 class Diverting(Owner, Protocol):
     """A connection that can hand over a request's body."""
 
-    def divert(self, intake: Intake) -> None: ...
+    def divert(self, diversion: asyncio.BufferedProtocol) -> None: ...
 
     def body_wanted(self) -> None: ...
+
+    def body_level(self, buffered: int) -> None: ...
 
 
 class Pieces:
@@ -196,6 +205,113 @@ def gather(stream: StreamBody, line: Diverting | None, length: int | None, sink:
     intake = Intake(line, length, stream.take(), sink)
     line.divert(intake)
     return intake
+
+
+class Flow(_Diversion):
+    """The rest of a request's body, of which ``left`` bytes come after ``first``, as a body in blocks of BLOCK.
+
+    The client is not read from while blocks wait.
+    """
+
+    def __init__(self, owner: Diverting, left: int, first: bytes) -> None:
+        super().__init__(owner)
+        self._line = owner
+        self._left = left
+        self._ready = deque([first] if first else [])
+        self._kept = io.BytesIO()
+        self._view: memoryview | None = None
+        self._at = 0
+        self._unwanted = False
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                while self._ready:
+                    block = self._ready.popleft()
+                    if len(self._ready) <= _MOST_BLOCKS // 2:
+                        self._line.body_level(0)
+                    yield block
+                if not self._left:
+                    return
+                if self._error is not None:
+                    raise copy(self._error)  # as a StreamBody does
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+        finally:
+            self._swallow()
+
+    async def read(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for block in self:
+            size += len(block)
+            if size > limit:
+                raise BodyTooLarge(f"over the limit of {limit} bytes")
+            parts.append(block)
+        return b"".join(parts)
+
+    # asyncio.BufferedProtocol
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._view is None:
+            self._kept = io.BytesIO(bytes(min(BLOCK, self._left)))  # which becomes bytes again without a copy
+            self._view = self._kept.getbuffer()
+            self._at = 0
+        return self._view[self._at :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._left -= nbytes
+        self._owner.moved()
+        if not self._unwanted:
+            self._take(nbytes)
+        elif self._view is not None and self._left < len(self._view):
+            self._view = self._view[: self._left]
+        if not self._left:
+            self._line.body_level(0)
+            self._owner.take_back()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._error = ClientGone("the client closed the connection before its request was whole")
+        self._wake()
+
+    def _take(self, count: int) -> None:
+        assert self._view is not None
+        self._at += count
+        if self._at == len(self._view):
+            self._view.release()
+            self._view = None
+            self._ready.append(self._kept.getvalue())
+            if len(self._ready) >= _MOST_BLOCKS:
+                self._line.body_level(HIGH_WATER + 1)
+            self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _swallow(self) -> None:
+        """Nobody reads any more."""
+        if self._left and self._error is None and not self._unwanted:
+            self._unwanted = True
+            self._ready.clear()
+            self._view, self._at = memoryview(bytearray(min(_FIRST_ROOM, self._left))), 0
+            self._line.body_level(0)
+
+
+def flow(stream: StreamBody, line: Diverting | None, length: int | None) -> Flow | StreamBody:
+    """The body behind ``stream``, to be read from what is returned; ``line`` and ``length`` as for ``gather``."""
+    if line is not None:
+        line.body_wanted()
+    if line is None or length is None or stream.over or length - stream.buffered < WORTHWHILE:
+        return stream
+    first = stream.take()
+    diversion = Flow(line, length - len(first), first)
+    line.divert(diversion)
+    return diversion
 
 
 class Scratch:

@@ -19,7 +19,7 @@ from typing import NoReturn, cast
 import httptools
 
 from wildsage.wire.http import heads
-from wildsage.wire.http.bulk import Intake, switch
+from wildsage.wire.http.bulk import switch
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import BytesBody, ClientGone, Headers, Request
@@ -240,10 +240,10 @@ class ServerConnection(asyncio.Protocol):
         elif exchange.stream is not None:
             exchange.stream.fail(ClientGone("the client was answered before its body was asked for, and keeps it"))
 
-    def divert(self, intake: Intake) -> None:
-        """The rest of the body that is being read goes to ``intake``, until ``take_back``."""
+    def divert(self, diversion: asyncio.BufferedProtocol) -> None:
+        """The rest of the body that is being read goes to ``diversion``, until ``take_back``."""
         self._parser = None
-        switch(self.transport, intake)
+        switch(self.transport, diversion)
 
     def moved(self) -> None:
         self._seen = self._loop.time()
