@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wildsage.cli.server_file import alive, read
-from wildsage.core.errors import SettingsError
+from wildsage.core.errors import InternalFault, SettingsError
 from wildsage.core.settings import DEFAULT_PORT, DataDir, data_dir, environments_folder, metadata_allowed
 from wildsage.core.upstream import NAME as UPSTREAM
 from wildsage.core.upstream import s3_upstream
@@ -116,18 +116,20 @@ def _framework(entry: Entry) -> Finding:
 async def _engine() -> list[Finding]:
     """None is no trouble: it is for images of one's own."""
     engine = Engine(os.environ)
-    if not await engine.answers():
-        where = f"none answers at {engine.address}" if engine.found else "none found"
-        return [
-            Finding("engine", False, f"{where}; framework images need none", f"For images of your own: {HOW_TO_GET}")
-        ]
+    try:
+        trouble = await engine.trouble()
+    except InternalFault as fault:
+        words = f"{str(fault).removeprefix('InternalServerError: ').rstrip('.')}; framework images need none"
+        return [Finding("engine", False, words, f"For images of your own: {HOW_TO_GET}")]
     found = await engine.version()
     where = f"{found.name} {found.version} at {engine.address}"
     words = f"{where}, API {found.api}, storage {found.storage}, cgroups {found.cgroups}"
     findings = [Finding("engine", True, f"{words}, rootless" if found.rootless else words)]
-    if os.geteuid() != 0:
-        remedy = "Start wildsage as root to run images of your own."
-        findings.append(Finding("its networks", False, "an ordinary user cannot reach into them", remedy))
+    if trouble:
+        findings.append(Finding("its containers", False, trouble))
+    elif os.geteuid() != 0:
+        words = "small containers of the engine's do what takes root, and your files stay yours"
+        findings.append(Finding("its containers", True, words))
     gpu = "nvidia" in found.runtimes
     remedy = "" if gpu else "For images that need one: install nvidia-container-toolkit on a machine with a GPU."
     findings.append(Finding("GPUs in containers", gpu, "the runtime nvidia is there" if gpu else "none", remedy))

@@ -22,7 +22,7 @@ def runtimes(settings: Settings) -> dict[str, Runtime]:
     """Every runtime by name. An engine need not be there yet, nor ever: what has no image does without."""
     found: tuple[Runtime, ...] = (
         Sandbox(hidden=[settings.data.root], metadata=settings.metadata),
-        Containers(Engine(os.environ), metadata=settings.metadata),
+        Containers(Engine(os.environ), metadata=settings.metadata, aside=settings.data.aside),
     )
     return {each.name: each for each in found}
 

@@ -44,6 +44,11 @@ class DataDir:
         return self.root / "instances"
 
     @property
+    def aside(self) -> Path:
+        """What containers of an engine that is gone left of folders that went: only an engine can remove it."""
+        return self.root / "aside"
+
+    @property
     def environments(self) -> Path:
         """Python environments built for native images."""
         return self.root / "environments"

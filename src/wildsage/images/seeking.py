@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from wildsage.images.choice import SETTING, Choice, Preference, Seen, Where, cho
 from wildsage.runtimes.containers.engine import Engine, ImageInfo, architecture
 
 HOW_TO_GET = (
-    "apt-get install docker.io (or podman), and see to it that you may use its socket; DOCKER_HOST names another."
+    "sudo apt-get install docker.io (or podman, for root), sudo usermod -aG docker $USER, and log in again; "
+    "DOCKER_HOST names another."
 )
 _PATIENCE = 10.0
 """Seconds in which an engine says whether it has an image. What needs no engine must not hang with one that does."""
@@ -114,9 +114,9 @@ class Seeker:
         """What the engine has under that name; why none answers, or nothing."""
         if not self._engine.found:
             return None, f"no engine's socket was found. {HOW_TO_GET}"
-        if os.geteuid() != 0:
-            return None, f"one is at {self._engine.address}, but only a server that runs as root can use it."
         try:
+            if trouble := await asyncio.wait_for(self._engine.trouble(), _PATIENCE):
+                return None, trouble
             return await asyncio.wait_for(self._engine.find(uri), _PATIENCE), ""
         except InternalFault as fault:
             return None, str(fault).removeprefix("InternalServerError: ")

@@ -13,6 +13,10 @@ from contextlib import suppress
 from typing import Any
 
 _CHUNK = 1 << 16
+_FORBIDDEN = (
+    "you may not use the one at {0}. Join the group that may (sudo usermod -aG docker $USER, then log in again), "
+    "or have DOCKER_HOST name another"
+)
 
 
 class EngineGone(ConnectionError):
@@ -46,6 +50,10 @@ class Answer:
         while line := self._file.readline().strip():
             name, _, value = line.decode("latin-1").partition(":")
             self.headers[name.strip().lower()] = value.strip()
+
+    def fileno(self) -> int:
+        """To wait for what comes."""
+        return self._socket.fileno()
 
     def close(self) -> None:
         """Also ends a read of it in another thread."""
@@ -114,7 +122,11 @@ class Api:
             connection.close()
             if isinstance(error, EngineGone):
                 raise
-            raise EngineGone(f"no container engine answers at {self.socket_path} ({error.strerror})") from error
+            if isinstance(error, PermissionError):
+                raise EngineGone(_FORBIDDEN.format(self.socket_path)) from error
+            raise EngineGone(
+                f"no container engine answers at {self.socket_path} ({error.strerror}); please start it again"
+            ) from error
         if answer.status >= 400:
             try:
                 words = _words(answer.body())

@@ -17,6 +17,11 @@ from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGon
 
 _SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_ROOTLESS = (
+    "the one at {0} is rootless, and nobody outside reaches the addresses of its containers. Use the one that is a "
+    "service of the machine: sudo apt-get install docker.io (or: sudo systemctl start docker), sudo usermod -aG docker "
+    "$USER, log in again, and unset DOCKER_HOST."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class Engine:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self._troubles: dict[str, str] = {}
 
     @property
     def api(self) -> Api:
@@ -126,6 +132,14 @@ class Engine:
             runtimes=tuple(info.get("Runtimes") or ()),
             warnings=tuple(info.get("Warnings") or ()),
         )
+
+    async def trouble(self) -> str:
+        """Why its containers are of no use, and what to do about it; empty if they are. Asked once."""
+        address = self.address
+        if address not in self._troubles:
+            rootless = (await self.version()).rootless
+            self._troubles[address] = _ROOTLESS.format(address) if rootless else ""
+        return self._troubles[address]
 
     async def find(self, reference: str) -> ImageInfo | None:
         """The image that ``reference`` (name, name and tag or digest, or id) names in the engine."""
@@ -237,7 +251,7 @@ def _auth(reference: str, credentials: tuple[str, str]) -> str:
 
 def gone(error: EngineGone) -> InternalFault:
     """The engine is not there."""
-    return InternalFault(f"InternalServerError: The container engine is out of reach: {error}. Please start it again.")
+    return InternalFault(f"InternalServerError: The container engine is out of reach: {error}.")
 
 
 def refusal(reference: str, words: str) -> str:

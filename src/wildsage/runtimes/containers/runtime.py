@@ -14,7 +14,7 @@ from wildsage.core import trees
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.errors import CannotStart, ClientFault, InternalFault, RuntimeRefused
 from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, LogLine, NetworkSpec, Phase, Usage
-from wildsage.runtimes.containers import networks, plan, state, sweeping, usage
+from wildsage.runtimes.containers import networks, plan, reclaiming, state, sweeping, usage
 from wildsage.runtimes.containers.api import EngineError, EngineGone
 from wildsage.runtimes.containers.attendant import making
 from wildsage.runtimes.containers.attendant.order import Order
@@ -60,8 +60,11 @@ class Containers:
         patience: float = PATIENCE,
         machine: plan.Machine | None = None,
         metadata: bool = False,
+        aside: Path | None = None,
     ) -> None:
+        """``aside``: a folder beside those of the launches, for what only an engine that is gone could give back."""
         self.engine = engine
+        self._aside = aside
         self._machine = machine or plan.this_machine()
         self._clock = clock or SystemClock()
         self._patience = patience
@@ -73,11 +76,8 @@ class Containers:
             raise RuntimeRefused(f"The container engine cannot run {spec.name}: it names no image.")
         if spec.network not in ("host", "isolated"):
             raise RuntimeRefused(f"The container engine has no network {spec.network!r}, only host and isolated.")
-        if os.geteuid() != 0:
-            raise RuntimeRefused(
-                f"The container engine cannot run {spec.name}: Wildsage reaches into the networks of an engine's "
-                "containers, and so must run as root to use one. See: wildsage doctor"
-            )
+        if trouble := await self.engine.trouble():
+            raise RuntimeRefused(f"The container engine cannot run {spec.name}: {trouble}")
         machine = await self._shares(spec)
         order = await asyncio.to_thread(self._prepare, spec, machine)
         text = await self._begin(order, spec)
@@ -123,7 +123,7 @@ class Containers:
         text, errors = await keepers.ordered(_ATTENDANT, order.dump())
         if text.startswith("pid "):
             return text
-        await asyncio.to_thread(_remove_private_files, spec.directory)
+        await self._clear(spec.directory)
         kind, _, words = text.strip().partition(": ")
         if kind == "start":
             raise CannotStart(words)
@@ -172,8 +172,9 @@ class Containers:
 
     def _order_again(self, directory: Path) -> Order:
         socket = self.engine.api.socket_path
+        labels = plan.labels(directory, {"container": plan.name_of(directory)})
         inside = _loopback_of(directory), self._closed
-        return Order(os.path.realpath(directory), socket, {}, None, (), (), inside, self._patience)
+        return Order(os.path.realpath(directory), socket, {"Labels": labels}, None, (), (), inside, self._patience)
 
     async def wait(self, handle: Handle) -> Inspection:
         if networks.is_network(handle):
@@ -233,12 +234,22 @@ class Containers:
         made = making.Made(container.id, container.network, container.address)
         try:
             await self.stop(handle, 0)
-            await asyncio.to_thread(_take_away, self.engine, made)
+            await asyncio.to_thread(_take_away, self.engine, made, container.directory)
         except (InternalFault, EngineGone):
             if await self.engine.answers():
                 raise
         if container.known():
-            await asyncio.to_thread(_remove_private_files, container.directory)
+            await self._clear(container.directory)
+
+    async def _clear(self, directory: Path) -> None:
+        """Leaves nothing in it that is not the user's, and no private files of the container's."""
+        try:
+            await asyncio.to_thread(reclaiming.reclaim, self.engine.api, directory, self._aside)
+        except EngineGone as error:
+            raise gone(error) from error
+        except EngineError as error:
+            raise InternalFault(f"InternalServerError: Some files still belong to root: {error.words}") from error
+        await asyncio.to_thread(_remove_private_files, directory)
 
     def address_of(self, handle: Handle) -> str:
         return f"tcp:{handle['address']}:{plan.PORT}"
@@ -246,6 +257,8 @@ class Containers:
     async def sweep(self, root: Path) -> None:
         """Takes away what is left of containers and networks whose directories, below ``root``, know them no more."""
         await asyncio.to_thread(sweeping.sweep, self.engine.api, root)
+        if self._aside is not None:
+            await asyncio.to_thread(reclaiming.reclaim_left, self.engine.api, self._aside)
 
 
 def _loopback(spec: LaunchSpec) -> tuple[int, ...]:
@@ -266,10 +279,9 @@ def _loopback_of(directory: Path) -> tuple[int, ...]:
         return ()
 
 
-def _take_away(engine: Engine, made: making.Made) -> None:
+def _take_away(engine: Engine, made: making.Made, directory: Path) -> None:
     try:
-        making.remove_container(engine.api, made.container)
-        making.remove_network(engine.api, made.network)
+        making.remove(engine.api, made, plan.name_of(directory))
     except EngineError as error:
         raise InternalFault(f"InternalServerError: A container cannot be removed: {error.words}") from error
 

@@ -18,7 +18,7 @@ from wildsage.runtimes.sandbox.keeper import kernel
 from wildsage.runtimes.sandbox.network import forward
 from wildsage.runtimes.sandbox.network.netlink import Netlink
 
-_GROUPS = "/sys/fs/cgroup"
+GROUPS = "/sys/fs/cgroup"
 _WITHIN = ("pids/docker/{}", "docker/{}", "system.slice/docker-{}.scope", "machine.slice/libpod-{}.scope")
 _PAUSE = 0.002
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
@@ -27,7 +27,7 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 class Entrance:
     """Opens ``ports`` in the network of ``container``, as soon as that exists, and shuts it if it is to be ``closed``.
 
-    To be used once.
+    To be used once. ``listeners``: descriptors, for somebody to carry what comes.
     """
 
     def __init__(self, container: str, ports: tuple[int, ...], closed: bool) -> None:
@@ -36,9 +36,9 @@ class Entrance:
         self._wanted = closed or bool(ports)
         self._entered = False
         self._complaint = ""
-        self._groups = [f"{_GROUPS}/{each.format(container)}/cgroup.procs" for each in _WITHIN]
+        self._groups = [f"{GROUPS}/{each.format(container)}/cgroup.procs" for each in _WITHIN]
         self._here = os.readlink("/proc/self/ns/net")
-        self._found: list[int] = []
+        self.listeners: list[int] = []
         self._given_up = False
         self._done = allocate_lock()
         self._done.acquire()
@@ -48,7 +48,7 @@ class Entrance:
         start_new_thread(self._seek, ())
 
     def finish(self, pid: int) -> str:
-        """The container runs as ``pid`` (0: it does not): returns once its ports are carried, or cannot be.
+        """The container runs as ``pid`` (0: it does not): returns once ``listeners`` are made, or cannot be.
 
         Says why the network could not be shut, if it had to be and could not.
         """
@@ -57,8 +57,6 @@ class Entrance:
         if not self._entered and pid:
             start_new_thread(self._enter, (pid,))
             self._done.acquire()
-        for descriptor in self._found:
-            start_new_thread(forward.listen, (descriptor, forward.same))
         return self._complaint
 
     def _seek(self) -> None:
@@ -113,7 +111,7 @@ class Entrance:
                 made.append(forward.open_listener(port, forward.LOOPBACKS[1]))
             except OSError:
                 break  # the engine gave the container no IPv6
-        self._found, self._entered = made, True
+        self.listeners, self._entered = made, True
         return True
 
     def _shut(self) -> None:

@@ -60,7 +60,7 @@ def _launch(order: Order, lock: int) -> str:
         complaint = pipe.read()
     if complaint:
         os.waitpid(pid, 0)
-        making.try_to_remove(api, made)
+        making.try_to_remove(api, made, order.name)
         os.unlink(f"{order.directory}/{STATE}")
         return complaint
     return state
@@ -78,7 +78,7 @@ def _again(order: Order, state: str, lock: int) -> str:
     attendant = Attendant(order, made, int(found["base"]), adopted=True)
     if identity.boot_id() != found["boot"]:
         attendant.lost("the machine was started anew while the container ran")
-        making.try_to_remove(Api(order.socket), made)
+        making.try_to_remove(Api(order.socket), made, order.name)
         return state
     pid, outcome, go = launcher.fork(lock, lambda tell, gate: _stay(attendant, tell, gate))
     state = launcher.record(order.directory, pid, about)

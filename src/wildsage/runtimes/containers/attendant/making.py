@@ -8,6 +8,9 @@ import time
 from wildsage.runtimes.containers.api import Api, EngineError, EngineGone
 from wildsage.runtimes.containers.attendant.order import Document, Order
 
+ERRANDS = PORTS, FILES = "ports", "files"
+"""What ends the names of the containers that do what takes root (see ``errands``)."""
+
 _OVERLAPS = ("overlap", "already used", "conflicts with")
 _REMOVED_WITHIN = 30.0  # seconds, for what the engine takes away at its own pace
 
@@ -68,7 +71,7 @@ def _make_container(api: Api, order: Order, network: str, address: str) -> str:
     if network:
         endpoint = {"Aliases": [document["Hostname"]], "IPAMConfig": {"IPv4Address": address}}
         document["NetworkingConfig"] = {"EndpointsConfig": {network: endpoint}}
-    name = document["Labels"]["wildsage.container"]
+    name = order.name
     for attempt in range(2):
         try:
             made: str = api.call("POST", f"/containers/create?name={name}", document)["Id"]
@@ -105,10 +108,17 @@ def _gone(api: Api, path: str, how: str) -> None:
             time.sleep(0.05)
 
 
-def try_to_remove(api: Api, made: Made) -> None:
+def remove(api: Api, made: Made, name: str) -> None:
+    """Container ``name``, its network, and what somebody who was killed left of errands. Raises as the others do."""
+    for errand in ERRANDS if os.geteuid() != 0 else ():
+        remove_container(api, f"{name}-{errand}")
+    remove_container(api, made.container)
+    remove_network(api, made.network)
+
+
+def try_to_remove(api: Api, made: Made, name: str) -> None:
     """At the end of an attendant: what cannot be removed now, control's sweep takes."""
     try:
-        remove_container(api, made.container)
-        remove_network(api, made.network)
+        remove(api, made, name)
     except (EngineGone, EngineError) as error:
         os.write(2, f"[wildsage] the container could not be removed: {error}\n".encode())

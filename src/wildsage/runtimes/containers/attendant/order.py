@@ -15,7 +15,8 @@ class Order:
     ``network`` is the document of one to make, at the first of ``places`` (subnet, address of the container) that is
     free; without it, ``joins`` names one that exists, and the address there, or is empty for loopback only.
     ``inside``: ports of the machine's loopback to listen at there, and whether it is kept from the machine's metadata
-    addresses (``core.metadata``). ``patience``: seconds that an engine which is gone may take to come back.
+    addresses (``core.metadata``). ``patience``: seconds that an engine which is gone may take to come back. Of a
+    container that exists already, ``container`` has the labels alone.
     """
 
     def __init__(
@@ -37,6 +38,12 @@ class Order:
         self.joins = joins
         self.loopback, self.closed = self.inside = inside
         self.patience = patience
+
+    @property
+    def name(self) -> str:
+        """The container's, in the engine."""
+        label: str = self.container["Labels"]["wildsage.container"]
+        return label
 
     def dump(self) -> bytes:
         places = (self.network, self.places, self.joins)

@@ -10,11 +10,14 @@ from typing import Any
 
 from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGone
 from wildsage.runtimes.containers.attendant import making, resuming, used
+from wildsage.runtimes.containers.attendant.entering import AskedEntrance
+from wildsage.runtimes.containers.attendant.handing import hand_over
 from wildsage.runtimes.containers.attendant.inside import Entrance
 from wildsage.runtimes.containers.attendant.order import Order
 from wildsage.runtimes.sandbox.keeper import launcher
 from wildsage.runtimes.sandbox.keeper.backlog import Backlog
 from wildsage.runtimes.sandbox.keeper.launcher import EXIT
+from wildsage.runtimes.sandbox.network import forward
 
 _LOOK_EVERY = 0.25  # seconds, between looks at what it uses; and at whether the container still has an owner
 _ASK_EVERY = 0.5  # seconds, while the engine is gone
@@ -46,6 +49,7 @@ class Attendant:
         self._backlog = Backlog(self._directory, self._log)
         self._started = 0.0
         self._usage = used.Meter()
+        self._remarks: list[str] = []  # for the end of the log: what comes between would be taken for the container's
         self._copied = allocate_lock()  # held while the log is copied
 
     def run(self, tell: int) -> None:
@@ -64,7 +68,7 @@ class Attendant:
     # Its beginning.
 
     def _start(self) -> str:
-        entrance = Entrance(self._made.container, self._order.loopback, self._order.closed)
+        entrance = self._entrance()
         try:
             output = self._api.open(
                 "POST",
@@ -75,15 +79,28 @@ class Attendant:
             entrance.seek()
             self._started = time.time()
             self._api.call("POST", f"/containers/{self._made.container}/start")
+            pid = self._pid()
+            complaint = self._enter(entrance, pid)
         except EngineGone as error:
             return f"gone: {error}\n"
         except EngineError as error:
             words = " ".join(error.words.split())
             return f"{'start' if any(each in words.lower() for each in _NOT_FOUND) else 'internal'}: {words}\n"
-        pid = self._pid()
-        complaint = entrance.finish(pid)
         self._usage.watch(pid)
         return f"internal: {complaint}\n" if complaint else ""
+
+    def _entrance(self) -> Entrance | AskedEntrance:
+        order, container = self._order, self._made.container
+        if os.geteuid() == 0 or order.inside == ((), False):
+            return Entrance(container, order.loopback, order.closed)
+        return AskedEntrance(self._api, order, container)
+
+    def _enter(self, entrance: Entrance | AskedEntrance, pid: int) -> str:
+        """What ``finish`` says."""
+        complaint = entrance.finish(pid)
+        for descriptor in entrance.listeners:
+            start_new_thread(forward.listen, (descriptor, forward.same))
+        return complaint
 
     def _pid(self) -> int:
         try:
@@ -174,10 +191,13 @@ class Attendant:
 
     def _carry_again(self, pid: int) -> None:
         if pid and self._adopted:
-            entrance = Entrance(self._made.container, self._order.loopback, self._order.closed)
-            entrance.seek()
-            entrance.finish(pid)
             self._adopted = False  # once is enough
+            entrance = self._entrance()
+            try:
+                entrance.seek()
+                self._enter(entrance, pid)
+            except EngineError as error:
+                self._remarks.append(f"[wildsage] the server cannot be reached from inside any more: {error.words}\n")
 
     def _wait(self) -> None:
         """To the container's end; looks now and then at what it uses."""
@@ -196,7 +216,7 @@ class Attendant:
         while not waiting.acquire(timeout=_LOOK_EVERY):
             self._usage.look()
             if not self._owned():
-                making.try_to_remove(self._api, self._made)
+                making.try_to_remove(self._api, self._made, self._order.name)
                 os._exit(0)
         if failed:
             raise failed[0]
@@ -228,12 +248,29 @@ class Attendant:
         while not self._copied.acquire(timeout=_DRAINED_WITHIN) and self._backlog.full() and self._owned():
             pass
         killed = code != 0 and (bool(state["OOMKilled"]) or self._usage.killed)
+        ended = time.time()
+        self._hand_over()
+        for remark in self._remarks:
+            self._write(remark.encode())
         began = self._started or used.seconds(state["StartedAt"])
         self._put(
             f'{{"exit_code": {code & 255}, "out_of_memory": {"true" if killed else "false"}, '
-            f'"started_at": {began!r}, "ended_at": {max(began, time.time())!r}, '
+            f'"started_at": {began!r}, "ended_at": {max(began, ended)!r}, '
             f'"cpu_seconds": {self._usage.cpu_seconds!r}, "peak_memory_bytes": {self._usage.peak_bytes}}}\n'
         )
+
+    def _hand_over(self) -> None:
+        """What the container left is the user's then. What is not, ``remove`` sees to once more."""
+        while True:
+            try:
+                hand_over(self._api, self._order.name, self._order.directory)
+                return
+            except EngineError as error:
+                self._remarks.append(f"[wildsage] some files still belong to root: {error.words}\n")
+                return
+            except EngineGone:
+                if not self._engine_comes_back():
+                    return
 
     def lost(self, reason: str) -> None:
         """Reports that nobody will know how it ended, and why."""
@@ -254,7 +291,7 @@ class Attendant:
     def _finish(self) -> None:
         """Who waits for the end waits for this process; the engine may take its time for the rest."""
         if os.fork() == 0:
-            making.try_to_remove(self._api, self._made)
+            making.try_to_remove(self._api, self._made, self._order.name)
         os._exit(0)
 
 

@@ -1,0 +1,41 @@
+"""What containers left in the folders of an ordinary user, who could not remove it: root's files become the user's."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from wildsage.core import trees
+from wildsage.runtimes.containers import plan
+from wildsage.runtimes.containers.api import Api, EngineGone
+from wildsage.runtimes.containers.attendant.handing import hand_over
+
+_CONTAINERS = ("ml", "scratch")  # what a container may write to
+
+
+def reclaim(api: Api, directory: Path, aside: Path | None) -> None:
+    """All in ``directory`` is the user's then. Raises EngineGone, EngineError.
+
+    Where the engine is gone, what its containers write to goes to the folder ``aside``, for ``reclaim_left``: removing
+    the directory must not wait for an engine that may never come back.
+    """
+    try:
+        hand_over(api, plan.name_of(directory), os.path.realpath(directory))
+    except EngineGone:
+        if aside is None:
+            raise
+        left = aside / uuid.uuid4().hex
+        aside.mkdir(exist_ok=True)
+        directory.rename(left)
+        directory.mkdir()
+        for each in left.iterdir():
+            if each.name not in _CONTAINERS:
+                each.rename(directory / each.name)
+
+
+def reclaim_left(api: Api, aside: Path) -> None:
+    """Removes what was set aside. Raises EngineGone, EngineError."""
+    for each in aside.iterdir() if aside.is_dir() else ():
+        hand_over(api, plan.name_of(each), os.path.realpath(each))
+        trees.remove(each)
