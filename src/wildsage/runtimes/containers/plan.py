@@ -159,6 +159,11 @@ def _mounts(spec: LaunchSpec, layers: bool) -> Iterator[Document]:
             yield _bind(os.path.realpath(mount.source), mount.target, mount.read_only or mount.layered)
 
 
+def writable(spec: LaunchSpec) -> Iterator[str]:
+    """The sources that it may write to."""
+    return (os.path.realpath(mount.source) for mount in spec.mounts if not mount.read_only and not mount.layered)
+
+
 def layer_of(spec: LaunchSpec, number: int) -> Path:
     """The folder with the private layer of a launch's mount, the ``number``th from the top."""
     return Path(os.path.realpath(scratch(spec.directory) / "layers" / str(number)))

@@ -10,6 +10,7 @@ from wildsage.core import trees
 from wildsage.runtimes.containers import plan
 from wildsage.runtimes.containers.api import Api, EngineGone
 from wildsage.runtimes.containers.attendant.handing import hand_over
+from wildsage.runtimes.containers.attendant.making import FILES, remove_container
 
 _CONTAINERS = ("ml", "scratch")  # what a container may write to
 
@@ -21,7 +22,7 @@ def reclaim(api: Api, directory: Path, aside: Path | None) -> None:
     the directory must not wait for an engine that may never come back.
     """
     try:
-        hand_over(api, plan.name_of(directory), os.path.realpath(directory))
+        _hand_over(api, directory)
     except EngineGone:
         if aside is None:
             raise
@@ -34,8 +35,14 @@ def reclaim(api: Api, directory: Path, aside: Path | None) -> None:
                 each.rename(directory / each.name)
 
 
+def _hand_over(api: Api, directory: Path) -> None:
+    name = plan.name_of(directory)
+    if hand_over(api, name, os.path.realpath(directory)):
+        remove_container(api, f"{name}-{FILES}")  # it does that by itself, a moment later
+
+
 def reclaim_left(api: Api, aside: Path) -> None:
     """Removes what was set aside. Raises EngineGone, EngineError."""
     for each in aside.iterdir() if aside.is_dir() else ():
-        hand_over(api, plan.name_of(each), os.path.realpath(each))
+        _hand_over(api, each)
         trees.remove(each)

@@ -16,7 +16,7 @@ from wildsage.core.errors import CannotStart, ClientFault, InternalFault, Runtim
 from wildsage.runtimes.base import Capability, Handle, Inspection, LaunchSpec, LogLine, NetworkSpec, Phase, Usage
 from wildsage.runtimes.containers import networks, plan, reclaiming, state, sweeping, usage
 from wildsage.runtimes.containers.api import EngineError, EngineGone
-from wildsage.runtimes.containers.attendant import making
+from wildsage.runtimes.containers.attendant import handing, making
 from wildsage.runtimes.containers.attendant.order import Order
 from wildsage.runtimes.containers.engine import Engine, gone
 from wildsage.runtimes.sandbox import keepers, log
@@ -104,6 +104,8 @@ class Containers:
         own = [spec.directory / "ml" / name for name in spec.folders or ("",)]
         for folder in (*own, *plan.layers(spec)):
             folder.mkdir(parents=True, exist_ok=True)
+        loopback = _loopback(spec)
+        handing.share(os.path.realpath(spec.directory), list(plan.writable(spec)))
         network = plan.network_of_launch(spec)
         joins: tuple[str, ...] = ()
         if spec.joins is not None:
@@ -115,7 +117,7 @@ class Containers:
             network=network,
             places=tuple((subnet, plan.address(subnet, 0)) for subnet in plan.subnets(spec.directory, 1)),
             joins=joins,
-            inside=(_loopback(spec), self._closed and (spec.joins is not None or spec.network == "host")),
+            inside=(loopback, self._closed and (spec.joins is not None or spec.network == "host")),
             patience=self._patience,
         )
 

@@ -1,7 +1,7 @@
 """An errand: does inside a container's network what ``inside`` does, for an attendant that is not root.
 
-The listeners that it makes there it hands over to the attendant, which carries what comes; then it ends. It is there before the
-container is started, and may enter namespaces, but neither sees the machine's files nor writes anywhere.
+The listeners that it makes there it hands over to the attendant, which carries what comes; then it ends. It is there
+before the container is started, and may enter namespaces, but neither sees the machine's files nor writes anywhere.
 """
 
 from __future__ import annotations

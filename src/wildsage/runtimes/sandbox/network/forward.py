@@ -53,6 +53,8 @@ def open_listener(port: int, loopback: tuple[int, str] = LOOPBACKS[0]) -> int:
     family, address = loopback
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
+        # One that was killed leaves connections behind, which the kernel would keep the port for.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen(1024)
     except OSError:

@@ -47,7 +47,7 @@ class Synced:
         await in_thread(lambda _: _write(self.record, found or {}))
 
     async def keep(self, transfers: Transfers, clock: Clock) -> None:
-        """Until cancelled, or raises ApiError or OSError.
+        """Until cancelled, or raises ApiError or OSError. Files that only the container may read have to wait.
 
         A file goes up once it has stayed the same from one look to the next: half a checkpoint is of no use.
         """
@@ -67,9 +67,9 @@ class Synced:
         """S3 has what the folder has, now that nobody writes there any more. Raises ApiError and OSError."""
         found = await in_thread(partial(_look, self.folder))
         if found is not None:
-            await self._bring(transfers, found, set(found))
+            await self._bring(transfers, found, set(found), last=True)
 
-    async def _bring(self, transfers: Transfers, found: Files, steady: set[str]) -> None:
+    async def _bring(self, transfers: Transfers, found: Files, steady: set[str], last: bool = False) -> None:
         """``steady``: what of ``found`` may go up."""
         known = await in_thread(lambda _: _read(self.record))
         new = [path for path in steady if known.get(path) != found[path]]
@@ -81,8 +81,12 @@ class Synced:
         await in_thread(lambda _: _write(self.record, after))
 
         async def up(path: str) -> None:
-            if await _upload(self.folder, path, self.target.under(path), transfers):
-                after[path] = found[path]
+            try:
+                if await _upload(self.folder, path, self.target.under(path), transfers):
+                    after[path] = found[path]
+            except PermissionError:
+                if last:  # until then it is root's own, in a container of an ordinary user's
+                    raise
 
         async def away(path: str) -> None:
             await transfers.delete(self.target.under(path))
