@@ -187,16 +187,17 @@ class Commits:
                 self._filing.drop(job.new.blob)
         if kept:
             self._filing.keep(kept, newest)
-        if self._waiting:
-            self._begin()
-        else:
-            self._busy = False
-            self._idle.set()
         for job in batch:
             try:
                 job.done(job.version, job.error)
             except Exception:  # one that cannot be answered must not keep the answers from those behind it
                 log.exception("a write that was settled is not answered")
+        if self._waiting:
+            # Those who were answered just now may have written again by then: few large batches cost less than many.
+            self._loop.call_soon(self._begin)
+        else:
+            self._busy = False
+            self._idle.set()
         self._schedule_flush()
 
     def _schedule_flush(self) -> None:
