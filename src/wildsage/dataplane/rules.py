@@ -54,6 +54,8 @@ class Rule:
     def _decide(self, arn: str, headers: Iterable[tuple[str, str]]) -> bool:
         if self.deny.fullmatch(arn) or (self.within is not None and not self.within.fullmatch(arn)):
             return False
+        if not self.conditional:
+            return self.allow.fullmatch(arn) is not None
         said = {_TARGETS[name]: (value,) for name, value in headers if name in _TARGETS}
         meant = {key: (below(value),) for key, (value,) in said.items()}
         speaking = {
