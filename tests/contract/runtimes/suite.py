@@ -87,6 +87,7 @@ class Suite(Isolation, Limits, Metadata, Stopping):
         first, second = await asyncio.gather(launch(code), launch(code))
         assert first == second
         assert await launch(code) == first
+        assert await first_line(runtime, first) == "started"
         await runtime.stop(first, 0)
         assert await text_of(runtime, first) == "started"
         assert await launch(code) == first

@@ -79,6 +79,18 @@ class TestSandbox(Suite):
         assert await text_of(runtime, handle) == "ready\nsaved"
         await runtime.remove(handle)
 
+    async def test_it_gives_way_to_the_server(self, runtime: Runtime, launch: Launch) -> None:
+        """Where there is not enough of the processors: by its group's share, else each process for itself."""
+        handle = await launch("import os, time; print(os.getpriority(os.PRIO_PROCESS, 0)); time.sleep(600)")
+        nice = int(await first_line(runtime, handle)) - os.getpriority(os.PRIO_PROCESS, 0)
+        shares = [
+            (Path(group) / name).read_text().strip()
+            for group in handle["groups"]
+            for name in ("cpu.shares", "cpu.weight")
+            if (Path(group) / name).exists()
+        ]
+        assert (shares, nice) in ((["512"], 0), (["50"], 0), ([], 3))
+
     async def test_one_that_writes_what_nobody_takes_over_waits(
         self, runtime: Runtime, launch: Launch, tmp_path: Path
     ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wildsage.runtimes.base import Inside, LaunchSpec, Mount, NetworkSpec
+from wildsage.runtimes.sandbox.keeper.limits import SHARES
 
 DIRECTORY_LABEL = "wildsage.directory"
 PORT = 8080
@@ -105,6 +106,7 @@ def container(spec: LaunchSpec, machine: Machine) -> Document:
     host: Document = {
         "Mounts": [*_own(spec), *_mounts(spec, machine.layers)],
         "PidsLimit": spec.processes,
+        "CpuShares": SHARES,
         "ShmSize": (memory or machine.memory_bytes) // 2,  # what the kernel gives a machine of that size
         "LogConfig": {"Type": "json-file", "Config": {"max-size": _LOG_BYTES, "max-file": "2"}},
         "RestartPolicy": {"Name": "no"},

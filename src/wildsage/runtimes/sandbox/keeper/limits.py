@@ -10,6 +10,9 @@ import os
 import resource
 
 PERIOD = 100_000  # microseconds, of the CPU quota
+SHARES, _WEIGHT, _NICER = 512, 50, 3
+"""Of the processors, where there is not enough for all: half of what one of the server's own processes has. All that
+runs in a container has one share, however many processes it is; only where there are no groups each has its own."""
 
 
 class Limits:
@@ -25,6 +28,7 @@ class Limits:
         self.memory_bytes = memory_bytes
         self.cpus = cpus
         self.processes = processes
+        self._shared = False
         self._wanted = memory_bytes, cpus, processes
         self._joins: list[int] = []
         self._parents: list[int] = []
@@ -52,7 +56,7 @@ class Limits:
         if memory:
             self.memory_bytes = 0
         if cpu:
-            self.cpus = 0.0
+            self.cpus, self._shared = 0.0, True
         if pids:
             self.processes = 0
 
@@ -64,6 +68,9 @@ class Limits:
         except PermissionError:
             # Version 2 forbids moving a process out of a part of the tree that is not ours: see to it ourselves.
             (self.memory_bytes, self.cpus, self.processes), self._events = self._wanted, None
+            self._shared = False
+        if not self._shared:
+            os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICER))
         if self.cpus:
             os.sched_setaffinity(pid, _some_cpus(self.cpus, pid))
         if self.processes:
@@ -126,8 +133,6 @@ def create(name: str, memory_bytes: int, cpus: float, processes: int) -> Limits:
     ``processes``: how many there may be at a time, threads included. 0 of any is no limit.
     """
     limits = Limits(memory_bytes, cpus, processes)
-    if not memory_bytes and not cpus and not processes:
-        return limits
     for controllers, directory in own_groups():
         try:
             if not controllers:
@@ -136,7 +141,7 @@ def create(name: str, memory_bytes: int, cpus: float, processes: int) -> Limits:
                 _version_1_processes(limits, f"{directory}/{name}", processes)
             elif "memory" in controllers and memory_bytes:
                 _version_1_memory(limits, f"{directory}/{name}", memory_bytes)
-            elif "cpu" in controllers and cpus:
+            elif "cpu" in controllers:
                 _version_1_cpu(limits, f"{directory}/{name}", cpus)
         except OSError:
             continue  # not ours to use; the keeper measures instead, and probe() tells the person
@@ -181,8 +186,10 @@ def _version_1_memory(limits: Limits, group: str, memory_bytes: int) -> None:
 
 def _version_1_cpu(limits: Limits, group: str, cpus: float) -> None:
     limits.make(group)
-    _write(f"{group}/cpu.cfs_period_us", PERIOD)
-    _write(f"{group}/cpu.cfs_quota_us", int(cpus * PERIOD))
+    _write(f"{group}/cpu.shares", SHARES)
+    if cpus:
+        _write(f"{group}/cpu.cfs_period_us", PERIOD)
+        _write(f"{group}/cpu.cfs_quota_us", int(cpus * PERIOD))
     limits.add(group, cpu=True)
 
 
@@ -204,6 +211,8 @@ def _version_2(limits: Limits, own: str, name: str, memory_bytes: int, cpus: flo
         _write(f"{group}/memory.max", memory_bytes)
         if os.path.exists(f"{group}/memory.swap.max"):
             _write(f"{group}/memory.swap.max", 0)
+    if cpu:
+        _write(f"{group}/cpu.weight", _WEIGHT)
     if cpu and cpus:
         _write(f"{group}/cpu.max", f"{int(cpus * PERIOD)} {PERIOD}")
     pids = os.path.exists(f"{group}/pids.max")

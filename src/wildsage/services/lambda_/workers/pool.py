@@ -24,6 +24,7 @@ from wildsage.services.lambda_.workers.api import RuntimeApi
 from wildsage.services.lambda_.workers.events import Event, Outcome
 from wildsage.services.lambda_.workers.output import Output
 from wildsage.services.lambda_.workers.program import HOSTS, Place, Program, hosts, launch_spec
+from wildsage.services.lambda_.workers.turns import Turns
 from wildsage.services.lambda_.workers.worker import NotDelivered, Worker, notice
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Workers:
         self._ending: set[asyncio.Task[None]] = set()
         self._gone: set[str] = set()
         self._quiet = asyncio.Event()
+        self._turns = Turns()
         platform.hints.listen(CHANGED, self._retire)
         platform.hints.listen(GONE, self._forget)
 
@@ -108,6 +110,10 @@ class Workers:
             raise _throttled(_RESERVED_REASON)
         if len(running) >= self._platform.settings.functions.concurrency:
             raise _throttled(_REASON)
+        return self._unused(program)
+
+    def _unused(self, program: Program) -> Worker | None:
+        """The one of those that are idle that was used last."""
         latest = self._platform.clock.now() + program.timeout
         for worker in reversed(self._idle):
             if worker.program.build == program.build:
@@ -120,10 +126,17 @@ class Workers:
     async def _start(self, program: Program) -> Worker:
         self._starting.append(program)
         try:
-            # One that nobody needs now makes room.
-            if len(self._idle) + len(self._busy) >= self._platform.settings.functions.concurrency and self._idle:
-                self._end(self._idle.pop(0))
-            return await self._launch(program)
+            async with self._turns.mine() as turn:
+                if (idle := self._unused(program)) is not None:  # it has become idle meanwhile
+                    return idle
+                if not self._open.is_set():
+                    raise error("ServiceException", "The function could not be started: the server is stopping.", 500)
+                # One that nobody needs now makes room.
+                if len(self._idle) + len(self._busy) >= self._platform.settings.functions.concurrency and self._idle:
+                    self._end(self._idle.pop(0))
+                worker = await self._launch(program)
+                turn.over = worker.settled
+                return worker
         finally:
             self._starting.remove(program)
 

@@ -42,7 +42,8 @@ class _Work:
 class Worker:
     """``api.Client``. ``expires``: when its credentials do; ``idle_since``: when it last had an answer.
 
-    ``retired``: the function runs something else by now. ``leaving``: it is being taken away.
+    ``retired``: the function runs something else by now. ``leaving``: it is being taken away. ``settled``: its start is
+    over, for good or ill.
     """
 
     def __init__(self, platform: Platform, runtime: Runtime, program: Program, directory: Path, expires: float) -> None:
@@ -61,6 +62,7 @@ class Worker:
         self._work: _Work | None = None
         self._later: asyncio.Task[None] | None = None
         self._given = asyncio.Event()
+        self.settled = asyncio.Event()
         self._begun = 0.0
         self._setup: float | None = None
         self._was_ready = False
@@ -75,6 +77,7 @@ class Worker:
         self._begun = self._clock.monotonic()
         self.handle = await self._runtime.launch(spec)
         self._ended = asyncio.create_task(self._runtime.wait(self.handle), name=f"end of {spec.name}")
+        self._ended.add_done_callback(lambda _: self.settled.set())
 
     @property
     def alive(self) -> bool:
@@ -178,6 +181,7 @@ class Worker:
         """``api.Client``: the process asks for work."""
         if not self._was_ready:
             self._was_ready, self._setup = True, self._clock.monotonic() - self._begun
+            self.settled.set()
         while self._work is None or self._work.taken.is_set():
             self._given.clear()
             await self._given.wait()
