@@ -32,7 +32,7 @@ async def measure(engine: Engine, container: Container) -> Usage | None:
         )
     except (EngineError, InternalFault):
         return None
-    if not about["State"]["Running"]:
+    if not found or not about["State"]["Running"]:  # of one that is just ending the engine answers nothing
         return None
     size = await asyncio.to_thread(files, container.directory)
     used = found["cpu_stats"]["cpu_usage"]["total_usage"] / _NANOSECONDS
