@@ -32,7 +32,7 @@ def wait_until(condition: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + SECONDS
     while not (found := condition()):
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return found
 
 

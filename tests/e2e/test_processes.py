@@ -22,12 +22,12 @@ import pytest
 from tests.conftest import Server, clean_environment, start_server, wildsage
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The first true answer of ``condition``."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(0.05)  # more often would take the processor from what is waited for
     return found
 
 
