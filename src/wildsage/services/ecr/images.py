@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from wildsage.store.layers import NoRepository
 from wildsage.store.resources import Resource
 
 _PAGE = 100
+_LARGE = 1 << 16  # bytes of a manifest: reading it takes longer than waking a thread for it
 _PULL_SECONDS = 600.0  # between two notes that an image was pulled
 
 
@@ -27,7 +29,11 @@ async def keep(
     """Stores a manifest and tags it; False if it was there, and so tagged, already. Raises ECR's errors."""
     key = repository.key
     try:
-        image, named = manifests.read(data, media_type, platform.clock.now())
+        now = platform.clock.now()
+        if len(data) < _LARGE:
+            image, named = manifests.read(data, media_type, now)
+        else:
+            image, named = await asyncio.to_thread(manifests.read, data, media_type, now)
     except manifests.Malformed as error:
         raise names.invalid(f"Invalid parameter at 'imageManifest': {error}") from None
     if tag is not None and not names.TAG.fullmatch(tag):

@@ -15,6 +15,9 @@ from wildsage.store.imageindex import Image, Named
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 """The largest manifest (OCI distribution specification; ECR's ImageManifest)."""
+MOST_VALUES: Final = 20_000
+"""Of all kinds in a manifest: some five thousand layers, and engines take 127. Reading JSON holds everything else back,
+and 4 MiB of brackets would do so for a second."""
 DOCKER, DOCKER_LIST = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -39,6 +42,8 @@ def read(data: bytes, declared: str | None, now: float) -> tuple[Image, Named]:
     """The image of a manifest, and what it names. ``declared``: the media type beside it. Raises Malformed."""
     if len(data) > MOST_BYTES:
         raise Malformed(f"a manifest has at most {MOST_BYTES} bytes, and this one {len(data)}")
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise Malformed(f"a manifest has at most {MOST_VALUES} lists, objects and members, and this one has more")
     try:
         # In UTF-8, as JSON is between systems (RFC 8259, section 8.1): answers of the API have it as text.
         document = json.loads(data.decode(), parse_constant=_no_constant)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from wildsage.services.ecr import images, names
 from wildsage.services.ecr.distribution import refusals
 from wildsage.services.ecr.distribution.asking import Asking
@@ -60,8 +62,8 @@ async def _put(asking: Asking) -> Response:
         data = await asking.request.body.read(MOST_BYTES)
     except BodyTooLarge:
         raise Refusal("SIZE_INVALID", f"A manifest may have {MOST_BYTES} bytes, and this one has more.", 413) from None
-    if digest is not None and digest_of(data) != digest:
-        raise Refusal("DIGEST_INVALID", f"The digest of the manifest is {digest_of(data)}, not {digest}.", 400)
+    if digest is not None and (own := await asyncio.to_thread(digest_of, data)) != digest:
+        raise Refusal("DIGEST_INVALID", f"The digest of the manifest is {own}, not {digest}.", 400)
     image, _ = await images.keep(asking.platform, repository, data, asking.request.header("content-type"), tag)
     headers: Headers = [
         VERSION,
