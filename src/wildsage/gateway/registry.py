@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wildsage.access.decisions import Identity
 from wildsage.access.policies import compile_policy
-from wildsage.core.caller import Caller
 from wildsage.core.errors import ApiError
 from wildsage.core.ids import request_id
 from wildsage.gateway.audit import Audit
@@ -37,6 +37,9 @@ async def answer_registry(parts: Parts, audit: Audit, request: Request) -> Respo
     """The registry's answer."""
 
     async def permit(password: Password, region: str, operation: str, params: Document) -> None:
+        if not operation:
+            await _identity(parts, password)
+            return
         model = load(SERVICE)
         exchange = Exchange(
             request_id(),
@@ -62,14 +65,17 @@ async def answer_registry(parts: Parts, audit: Audit, request: Request) -> Respo
 
 
 async def _authorize(parts: Parts, exchange: Exchange, password: Password) -> None:
-    identity = await parts.principals.identity(password.caller)
-    if identity is None:
-        raise _gone(password.caller)
+    identity = await _identity(parts, password)
     tags = {f"aws:principaltag/{name.lower()}": (value,) for name, value in password.tags.items()}
     narrowing = tuple(compile_policy(text) for text in password.policies) or None
     exchange.identity = replace(identity, session=narrowing, context={**identity.context, **tags})
     await authorize(parts, exchange)
 
 
-def _gone(caller: Caller) -> ApiError:
-    return ApiError("AccessDeniedException", f"{caller.principal} is no longer there; ask for a new password.", 403)
+async def _identity(parts: Parts, password: Password) -> Identity:
+    """Whose password it is."""
+    identity = await parts.principals.identity(password.caller)
+    if identity is None:
+        words = f"{password.caller.principal} is no longer there; ask for a new password."
+        raise ApiError("AccessDeniedException", words, 403)
+    return identity

@@ -67,6 +67,19 @@ def test_who_may_only_pull_pulls_and_does_not_push(server: Server, name: str) ->
         assert registry("GET", f"/v2/{hidden}/manifests/v1").code == "DENIED"
 
 
+def test_whoever_is_gone_is_not_let_in(server: Server) -> None:
+    arn, ecr = user_that(server)
+    registry, iam, name = Registry(server.url, password_of(ecr)), server.client("iam"), arn.rpartition("/")[2]
+    assert registry("GET", "/v2/").status == 200
+    iam.delete_user_policy(UserName=name, PolicyName="p")
+    for key in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=name)
+    answer = registry("GET", "/v2/")
+    assert (answer.status, answer.code) == (403, "DENIED")
+    assert "is no longer there; ask for a new password" in answer.message
+
+
 def test_a_repository_s_policy_allows_and_denies(server: Server, name: str) -> None:
     admin = server.client("ecr")
     arn, ecr = user_that(server)

@@ -19,7 +19,7 @@ from wildsage.wire.http.messages import Request
 
 Permit = Callable[[Grant, str, str, Document], Awaitable[None]]
 """Raises ApiError unless whoever has the password may do that operation of ECR's: given the password's grant, the
-region, the operation and its parameters."""
+region, the operation and its parameters. No operation: unless whoever has it is still there."""
 
 
 class BytesWanted(Exception):
@@ -46,6 +46,11 @@ class Asking:
         if repository := name or self.place.name:
             given["repositoryName"] = repository
         await self.permit(self.grant, self.registry.region, operation, given)
+
+    async def known(self) -> None:
+        """Raises AccessDeniedException if whoever asked for the password has been deleted."""
+        if self.grant is not None:
+            await self.permit(self.grant, self.registry.region, "", {})
 
     async def repository(self) -> Resource:
         """The path's; raises RepositoryNotFoundException."""

@@ -20,8 +20,9 @@ _BEYOND: Final = 2**62  # a number that no row has: a page goes on behind the na
 
 
 async def base(asking: Asking) -> Response:
-    """``GET /v2/``: whether there is a registry, and whether the password is right."""
+    """``GET /v2/``: whether there is a registry, and whether the password is right and somebody's."""
     _only_get(asking)
+    await asking.known()
     return _json({})
 
 
