@@ -95,6 +95,8 @@ def test_text_is_written_as_it_was_read() -> None:
         ('\nplatform: "tensorrt_plan"', 2, "the platform 'tensorrt_plan' of model 'digits' is not served here"),
         ('backend: "python"', 1, "WILDSAGE_TRITON_ENGINE to tritonserver"),
         ("instance_group [\n {\n count: 1\n kind: KIND_GPU } ]", 4, "kind KIND_GPU but no GPUs are available"),
+        ("instance_group { count: 200 }\ninstance_group {\n count: 57 }", 3, "257 instances"),
+        ("instance_group { count: 2147483647 }", 1, "at most 256 are run here"),
         ("instance_group { kind: KIND_CPU gpus: 0 }", 1, "KIND_CPU but specifies one or more GPUs"),
         ("sequence_batching { }", 1, "'sequence_batching' is refused. Sequences are not served here"),
         ("\nensemble_scheduling { step [ ] }", 2, "Ensembles are not served here"),

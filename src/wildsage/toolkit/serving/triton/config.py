@@ -12,6 +12,7 @@ from . import schema, text
 
 PLATFORM, BACKEND = "onnxruntime_onnx", "onnxruntime"
 _FILE = "model.onnx"
+_MOST_INSTANCES = 256  # each is the whole model, and a thread
 # Triton's own default for ONNX Runtime on CPUs (core, SetDefaultInstanceCount).
 _INSTANCES = 2
 _ENGINE = "NVIDIA's tritonserver may: install nvidia-pytriton and set WILDSAGE_TRITON_ENGINE to tritonserver."
@@ -211,6 +212,12 @@ class _Reader:
             if given < 0:
                 raise schema.SchemaError(group.line_of("count"), f"instance group {name} has the count {given}")
             count += given or _INSTANCES
+            if count > _MOST_INSTANCES:
+                raise schema.SchemaError(
+                    group.line_of("count"),
+                    f"model {self._name} has {count} instances, and each has the whole model in memory: at most "
+                    f"{_MOST_INSTANCES} are run here",
+                )
         return count if groups else _INSTANCES
 
     def _batching(self, size: int) -> Batching | None:
