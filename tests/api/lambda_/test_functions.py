@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import struct
 import uuid
 import zipfile
 from typing import Any
@@ -171,6 +172,21 @@ def _named(name: str, size: int = 1) -> bytes:
     return held.getvalue()
 
 
+def _many(count: int) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for number in range(count):
+            archive.writestr(f"{number}", "")
+    return held.getvalue()
+
+
+def _claiming(count: int, length: int) -> bytes:
+    """A zip whose last record says that its directory has so many entries, and bytes."""
+    content = bytearray(zipped(main=TEXT))
+    struct.pack_into("<HHL", content, len(content) - 14, count, count, length)
+    return bytes(content)
+
+
 def _damaged(method: int) -> bytes:
     """A zip whose one file begins as it should, and goes on with nonsense."""
     held = io.BytesIO()
@@ -198,6 +214,8 @@ def _damaged(method: int) -> bytes:
         (_linked(), "Could not unzip uploaded file"),
         (_linked(""), "Could not unzip uploaded file"),
         (_named("x" * 300 + ".py"), "Could not unzip uploaded file"),
+        (_many(65_536), "at most 65535 files and folders"),
+        (_claiming(1, 1 << 25), "too many entries"),
         (_named("large.bin", 262_144_001), "Unzipped size must be smaller than 262144000 bytes"),
     ],
     ids=[
@@ -213,6 +231,8 @@ def _damaged(method: int) -> bytes:
         "link",
         "nowhere",
         "long",
+        "many",
+        "claiming",
         "bomb",
     ],
 )

@@ -53,7 +53,7 @@ def do_caller(event, context):
 def do_log(event, context):
     import logging
     logging.getLogger().warning("careful")
-    for number in range(event["lines"]): print("line", number)
+    for number in range(event["lines"]): print(event.get("word", "line"), number)
 """
 
 
@@ -93,6 +93,9 @@ def test_the_log_of_an_event(functions: Functions, server: Server, name: str) ->
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", streams[0]["logStreamName"])
     long = functions.invoke(name, {"do": "log", "lines": 2000}).answer["LogResult"]
     assert len(long) == 4096 / 3 * 4 + 2 or len(long) <= 5464
+    for padding in range(3):  # the cut falls on each byte of the character in turn
+        called = functions.invoke(name, {"do": "log", "lines": 1, "word": "€" * 2000 + "x" * padding})
+        assert 4000 < len("\n".join(called.log).encode()) < 4097
 
 
 def test_variables_files_and_role(functions: Functions, server: Server, name: str) -> None:

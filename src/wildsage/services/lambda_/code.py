@@ -14,6 +14,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from wildsage.wire.http.messages import FileBody
 
 _ZIP, _TASK = "code.zip", "task"
 _CHUNK = 1 << 20
+_END, _END_SIZE, _COMMENT_MOST = b"PK\x05\x06", 22, 1 << 16  # the last record of an archive
+_END_64, _LOCATOR, _BEFORE = b"PK\x06\x06", b"PK\x06\x07", 76  # and what may stand before it
+_ENTRY_BYTES = 256  # of the directory: more than an entry has on the whole
 # What comes of unpacking an upload that is no code: zipfile's documentation names the first alone, the others are what
 # it was seen to raise for zips with bytes changed and cut out at random.
 _NO_ARCHIVE = (
@@ -49,6 +53,7 @@ _NO_TREE = (
     errno.EINVAL,  # zipfile looks before the beginning of a file whose beginning is cut off
     None,  # bz2's
 )
+_TOO_MANY = f"The zip has too many entries: at most {rules.ENTRIES} files and folders are unpacked."
 _UNREADABLE = "Could not unzip uploaded file. Please check your file, then try to upload again."
 
 
@@ -174,7 +179,11 @@ def _extract(source: Path, target: Path) -> None:
     """Files and folders, with the permissions they come with; nothing leads out of ``target``."""
     target.mkdir()
     left = rules.UNPACKED_BYTES
+    if _entries(source) > rules.ENTRIES:
+        raise invalid(_TOO_MANY)
     with zipfile.ZipFile(source) as archive:
+        if len(archive.infolist()) > rules.ENTRIES:
+            raise invalid(_TOO_MANY)
         if not archive.infolist():
             raise invalid("Uploaded file must be a non-empty zip")
         if sum(each.file_size for each in archive.infolist()) > left:
@@ -195,6 +204,28 @@ def _extract(source: Path, target: Path) -> None:
             path.chmod((stat.S_IMODE(mode) & 0o755) | 0o444)
         for path, where in links:  # last, so that nothing is written through one
             path.symlink_to(where)
+
+
+def _entries(source: Path) -> int:
+    """How many the archive names, by the size of its directory if that is more, for its reader goes by that.
+
+    Its last record says so (APPNOTE.TXT of PKWARE, 4.3.14 to 4.3.16); 0 for what is no archive.
+    """
+    with source.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _BEFORE - _END_SIZE - _COMMENT_MOST))
+        end = file.read()
+    at = len(end) - _END_SIZE
+    if not (end[max(0, at) :].startswith(_END) and end.endswith(b"\0\0")):
+        at = end.rfind(_END)
+    if at < 0 or len(end) < at + _END_SIZE:
+        return 0
+    count: int
+    length: int
+    count, length = struct.unpack_from("<HL", end, at + 10)
+    if at >= _BEFORE and end.startswith(_LOCATOR, at - 20) and end.startswith(_END_64, at - _BEFORE):
+        count, length = struct.unpack_from("<QQ", end, at - _BEFORE + 32)
+    return max(count, length // _ENTRY_BYTES)
 
 
 def _where(content: bytes) -> str:

@@ -25,6 +25,8 @@ QUEUED_BYTES: Final = 1024 * 1024
 """Of an asynchronous event."""
 ZIP_BYTES: Final = 50 * 1024 * 1024
 UNPACKED_BYTES: Final = 262_144_000
+ENTRIES: Final = 65_535
+"""Of a zip; AWS names no number. It is what a zip of the usual form can have, and each costs an inode."""
 CONFIGURATION: Final = (
     *("Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize", "VpcConfig", "Environment"),
     *("TracingConfig", "EphemeralStorage", "LoggingConfig", "ImageConfig", "SnapStart"),

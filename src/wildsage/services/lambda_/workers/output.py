@@ -80,7 +80,8 @@ class Output:
     @property
     def tail(self) -> bytes:
         """The last 4 KB since ``begin``."""
-        return "".join(f"{line}\n" for line in self._tail).encode("utf-8", "replace")[-_TAIL_BYTES:]
+        last = "".join(f"{line}\n" for line in self._tail).encode("utf-8", "replace")[-_TAIL_BYTES:]
+        return last.decode("utf-8", "ignore").encode()  # without what is left of a character that was cut
 
     async def close(self) -> None:
         """Returns once all of it is kept, or cannot be."""
