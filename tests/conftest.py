@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,9 +134,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-def start_server(data: Path, *options: str, variables: Mapping[str, str] | None = None) -> Server:
-    """``wildsage up --port 0`` on ``data`` with further environment ``variables``; returns once it is ready."""
-    command = [sys.executable, "-m", "wildsage.cli", "up", "--port", "0", "--data", str(data), *options]
+def start_server(
+    data: Path, *options: str, variables: Mapping[str, str] | None = None, python: Sequence[str] = (sys.executable,)
+) -> Server:
+    """``wildsage up --port 0`` on ``data`` with further environment ``variables``; returns once it is ready.
+
+    ``python``: the command that runs Python.
+    """
+    command = [*python, "-m", "wildsage.cli", "up", "--port", "0", "--data", str(data), *options]
     process = subprocess.Popen(
         command,
         env={**clean_environment(), **(variables or {})},

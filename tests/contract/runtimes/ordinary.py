@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -54,22 +55,33 @@ def a_home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def as_user(groups: str = "") -> tuple[str, ...]:
+    """What comes before a command for that user to run it, who belongs to the ``groups`` of these numbers."""
+    belongs = f"--groups={groups}" if groups else "--clear-groups"
+    return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", belongs)
+
+
+def python_path() -> str:
+    """PYTHONPATH with which the system's Python has everything. Skips where that, or these, are not for everybody."""
+    packages, source = Path(sysconfig.get_path("purelib")), Path(wildsage.__file__).parents[1]
+    asked = [PYTHON, "-c", "import sys; print(sys.version_info[:2])"]
+    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    if version != str(sys.version_info[:2]) or not all(map(reachable, (packages, source, Path(__file__)))):
+        pytest.skip(f"needs {PYTHON} of this version, and sources that everybody may read")
+    return f"{source}:{packages}"
+
+
 async def run_tests(home: Path, *tests: str, groups: str = "", **environment: str) -> str:
     """What pytest says of the ``tests`` that all pass, in a virtual environment of the system's Python.
 
     ``groups``: numbers of those that the user belongs to.
     """
-    packages, source = Path(sysconfig.get_path("purelib")), Path(wildsage.__file__).parents[1]
-    version = (await run(PYTHON, "-c", "import sys; print(sys.version_info[:2])"))[1].strip()
-    if version != str(sys.version_info[:2]) or not all(map(reachable, (packages, source, Path(__file__)))):
-        pytest.skip(f"needs {PYTHON} of this version, and sources that everybody may read")
-    belongs = f"--groups={groups}" if groups else "--clear-groups"
-    user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", belongs)
+    paths = python_path()
+    user = as_user(groups)
     status, out = await run(*user, PYTHON, "-m", "venv", "--without-pip", str(home / "venv"), HOME=str(home))
     assert status == 0, out
     python = str(home / "venv" / "bin" / "python")
     options = ("-q", "-p", "no:cacheprovider", f"--basetemp={home}/t")
-    paths = f"{source}:{packages}"
     status, out = await run(
         *user, python, "-m", "pytest", *options, *tests, HOME=str(home), PYTHONPATH=paths, **environment
     )

@@ -12,7 +12,10 @@ _SUITE, _FAULTS = "test_containers.py", "test_containers_faults.py"
 _OF_SUITE = (
     *("TestContainers::test_argv_environment_hostname_and_directory", "TestContainers::test_launch_is_idempotent"),
     *("TestContainers::test_mounts", "TestContainers::test_a_layered_mount_can_be_written_and_its_source_cannot"),
-    *("TestContainers::test_stop_kills_after_the_grace", "TestContainers::test_memory_limit"),
+    *(
+        "TestContainers::test_stop_kills_after_the_grace",
+        "TestContainers::test_the_machines_role_is_not_for_containers",
+    ),
     *("TestContainers::test_usage_of_a_running_and_of_an_ended_container", "TestContainers::test_serving_address"),
     "TestContainerNetworks::test_the_machine_is_reached_as_if_it_were_shared",
 )
