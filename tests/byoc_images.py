@@ -151,5 +151,5 @@ def _tar(files: dict[str, bytes]) -> bytes:
 def images(engine: str, debian: str) -> Iterator[Images]:
     """What builds images."""
     if os.geteuid() != 0:
-        pytest.skip("needs root: an engine's containers are run as root only")
+        pytest.skip("needs root to build images")
     yield Images(engine, debian)

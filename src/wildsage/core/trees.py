@@ -14,7 +14,8 @@ _TRIES = 20
 
 
 def remove(root: Path) -> None:
-    """Removes ``root`` with everything in it; does nothing if it is not there. Raises OSError.
+    """Removes ``root`` with everything in it; does nothing if it is not there. Raises OSError; PermissionError if
+    something there is another user's, once all else is gone: whoever removes it may need the room.
 
     ``shutil.rmtree`` goes down by recursion and by ever longer paths, so a chain of a few thousand folders defeats it,
     and folders that their owner may not read do too.  Here each folder found is first moved up to ``root``: no path
@@ -37,19 +38,34 @@ def _remove(root: Path) -> None:
     if not stat.S_ISDIR(root.lstat().st_mode):
         root.unlink()
         return
-    pending = [root]
+    pending, refused = [root], None
     while pending:
-        folder = pending.pop()
-        with suppress(FileNotFoundError):
-            folder.chmod(0o700)
-            with os.scandir(folder) as entries:
-                found = list(entries)
-            for entry in found:
-                with suppress(FileNotFoundError):
-                    pending += _taken(entry, root, folder)
-            if folder != root:
-                folder.rmdir()
+        try:
+            with suppress(FileNotFoundError):
+                _empty(pending.pop(), root, pending)
+        except PermissionError as error:
+            refused = error
+    if refused is not None:
+        raise refused
     root.rmdir()
+
+
+def _empty(folder: Path, root: Path, pending: list[Path]) -> None:
+    """Removes what is in ``folder``, and that too unless it is ``root``; folders that are left come to ``pending``."""
+    refused = None
+    folder.chmod(0o700)
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        try:
+            with suppress(FileNotFoundError):
+                pending += _taken(entry, root, folder)
+        except PermissionError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    if folder != root:
+        folder.rmdir()
 
 
 def _taken(entry: os.DirEntry[str], root: Path, folder: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,9 @@ os.mkfifo('model/pipe', 0)
 os.mknod('model/device', 0o600)
 socket.socket(socket.AF_UNIX).bind('model/socket')
 open('model/others', 'w'); os.chown('model/others', 4711, 4711)
+for owner in (0, int(sys.argv[1])):
+    open(f'model/program-of-{owner}', 'w'); os.chown(f'model/program-of-{owner}', owner, owner)
+    os.chmod(f'model/program-of-{owner}', 0o6311)
 os.chmod('model', 0o700); os.chown('model', 1234, 1234)
 for _ in range(1500):
     os.mkdir('x'); os.chdir('x')
@@ -53,7 +57,11 @@ for name in ('first', 'second'):
     while not os.path.exists(f'/opt/ml/{name}'): time.sleep(0.01)
     print(ask())
 """
-_WRITES = "import time; open('/opt/ml/root', 'w'); print('ready', flush=True); time.sleep(600)"
+_WRITES = """
+import os, time
+open('/opt/ml/last', 'w'); os.makedirs('/opt/ml/deep/er')
+print('ready', flush=True); time.sleep(600)
+"""
 
 
 class Between:
@@ -119,11 +127,13 @@ async def test_whatever_a_container_leaves_is_its_users(engine: str, spec: Launc
     runtime = Containers(Engine({"DOCKER_HOST": engine}))
     shared = tmp_path / "shared"
     shared.mkdir()
-    handle = await runtime.launch(replace(_runs(spec, _HOSTILE), mounts=(Mount(shared, "/shared"),)))
+    argv = ("python3", "-u", "-c", _HOSTILE, str(os.geteuid()))
+    handle = await runtime.launch(replace(spec, argv=argv, mounts=(Mount(shared, "/shared"),)))
     assert (await runtime.wait(handle)).exit_code == 0, await text_of(runtime, handle)
     model = spec.directory / "ml" / "model"
     assert (model / "closed" / "deep" / "secret").read_text() == "secret"
     assert _others(model) == [] and _others(shared) == []
+    assert {stat.S_IMODE(each.stat().st_mode) for each in model.glob("program-*")} == {0o711}
     assert (model / "link").is_symlink() and (model / "link").stat().st_uid == 0
     (shared / "new").unlink()
     await runtime.remove(handle)
@@ -157,6 +167,9 @@ async def test_an_engine_that_is_gone_keeps_nothing_from_going(
     await between.close()
     end = await runtime.wait(handle)
     assert (end.phase, end.reason) == (Phase.LOST, "the container engine stopped while the container ran")
+    with pytest.raises(PermissionError):
+        trees.remove(spec.directory / "ml")
+    assert not (spec.directory / "ml" / "last").exists()
     await runtime.remove(handle)
     assert (spec.directory / "log").read_text() == "ready\n"
     shutil.rmtree(spec.directory)

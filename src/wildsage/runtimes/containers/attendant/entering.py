@@ -64,9 +64,15 @@ class AskedEntrance:
         """As Entrance's."""
         if self._errands is None or self._output is None:
             return ""
+        complaint = b""
         with self._errands as errands:
-            errands.sendall(b"%d" % pid)
-            complaint, self.listeners, _, _ = socket.recv_fds(errands, _LONGEST, _MOST)
+            try:
+                errands.sendall(b"%d" % pid)
+                complaint, self.listeners, _, _ = socket.recv_fds(errands, _LONGEST, _MOST)
+            except ConnectionError:
+                pass  # it was killed
+        if not complaint:
+            raise failed(self._errand.said(self._output))
         self._output.close()
         return complaint.decode().strip()
 

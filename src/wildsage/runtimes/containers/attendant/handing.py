@@ -125,10 +125,13 @@ def _handed(folder: int, user: int, group: int, since: float) -> list[str]:
 
 
 def _give(name: str, about: os.stat_result, folder: int, user: int, group: int) -> None:
+    """Its user may read it, and it makes nobody else its user who runs it."""
     if about.st_uid != user:
         os.chown(name, user, group, dir_fd=folder, follow_symlinks=False)
-    least = 0o700 if stat.S_ISDIR(about.st_mode) else 0o400 if stat.S_ISREG(about.st_mode) else 0
-    if about.st_mode & least != least:
-        descriptor = os.open(name, _FILE, dir_fd=folder)
-        os.fchmod(descriptor, stat.S_IMODE(about.st_mode) | least)
-        os.close(descriptor)
+    if stat.S_ISDIR(about.st_mode) or stat.S_ISREG(about.st_mode):
+        mode = stat.S_IMODE(about.st_mode)
+        wanted = mode | 0o700 if stat.S_ISDIR(about.st_mode) else mode & ~(stat.S_ISUID | stat.S_ISGID) | 0o400
+        if mode != wanted:
+            descriptor = os.open(name, _FILE, dir_fd=folder)
+            os.fchmod(descriptor, wanted)
+            os.close(descriptor)
