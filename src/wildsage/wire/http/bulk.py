@@ -308,6 +308,8 @@ def flow(stream: StreamBody, line: Diverting | None, length: int | None) -> Flow
         line.body_wanted()
     if line is None or length is None or stream.over or length - stream.buffered < WORTHWHILE:
         return stream
+    if line.transport.is_closing():
+        return stream  # which will be told: who comes to a closing transport is not
     first = stream.take()
     diversion = Flow(line, length - len(first), first)
     line.divert(diversion)
