@@ -42,7 +42,7 @@ def read(data: bytes, declared: str | None, now: float) -> tuple[Image, Named]:
     """The image of a manifest, and what it names. ``declared``: the media type beside it. Raises Malformed."""
     if len(data) > MOST_BYTES:
         raise Malformed(f"a manifest has at most {MOST_BYTES} bytes, and this one {len(data)}")
-    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+    if len(data) - len(data.translate(None, b",[{")) > MOST_VALUES:
         raise Malformed(f"a manifest has at most {MOST_VALUES} lists, objects and members, and this one has more")
     try:
         # In UTF-8, as JSON is between systems (RFC 8259, section 8.1): answers of the API have it as text.

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from wildsage.core import arn
 from wildsage.core.caller import service_caller
 from wildsage.core.errors import ApiError
+from wildsage.core.metadata import IPV4, IPV6
 from wildsage.kit.context import Platform
 from wildsage.kit.courier import Courier
 from wildsage.services.sns import envelope, names, retries
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 _PRINCIPAL = "sns.amazonaws.com"
 _HEAD_SECONDS = 15.0
-_METADATA_V6 = ipaddress.ip_address("fd00:ec2::254")  # EC2 User Guide, "Instance metadata"
 _PORTS = {"http": 80, "https": 443}
 # What a queue answers that will not be otherwise later: "client-side errors".
 _FINAL = ("QueueDoesNotExist", "AccessDenied", "InvalidParameterValue", "InvalidMessageContents", "MissingParameter")
@@ -152,14 +152,14 @@ class Delivery:
 
 
 def is_metadata(address: str) -> bool:
-    """Whether an IP address is link-local, as those are where clouds tell machines their credentials.
+    """Whether an IP address is link-local, or another of those where clouds tell machines their credentials.
 
     Whoever may subscribe chooses what this server calls. AWS calls nothing private at all; here the endpoints of one's
     own machine and network are what topics are for.
     """
     found = ipaddress.ip_address(address.partition("%")[0])
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_link_local or found == _METADATA_V6
+    return (mapped or found).is_link_local or str(mapped or found) in (*IPV4, *IPV6)
 
 
 def _is_raw(subscription: Resource) -> bool:

@@ -15,6 +15,7 @@ from wildsage.services.sns.delivery import is_metadata
         ("fe80::1%eth0", True),
         ("::ffff:169.254.169.254", True),
         ("fd00:ec2::254", True),
+        ("168.63.129.16", True),
         ("127.0.0.1", False),
         ("::1", False),
         ("10.0.0.7", False),
