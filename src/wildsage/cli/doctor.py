@@ -20,6 +20,8 @@ from wildsage.core.upstream import s3_upstream
 from wildsage.images.environments import Environments
 from wildsage.images.seeking import HOW_TO_GET
 from wildsage.images.survey import Entry, survey
+from wildsage.runtimes.containers.api import EngineError, EngineGone
+from wildsage.runtimes.containers.attendant import handing
 from wildsage.runtimes.containers.engine import Engine
 from wildsage.runtimes.sandbox.probe import Finding, probe
 from wildsage.services.s3.upstream.check import look
@@ -128,12 +130,22 @@ async def _engine() -> list[Finding]:
     if trouble:
         findings.append(Finding("its containers", False, trouble))
     elif os.geteuid() != 0:
-        words = "small containers of the engine's do what takes root, and your files stay yours"
-        findings.append(Finding("its containers", True, words))
+        findings.append(await asyncio.to_thread(_errands, engine))
     gpu = "nvidia" in found.runtimes
     remedy = "" if gpu else "For images that need one: install nvidia-container-toolkit on a machine with a GPU."
     findings.append(Finding("GPUs in containers", gpu, "the runtime nvidia is there" if gpu else "none", remedy))
     return [*findings, *(Finding("warning", False, words) for words in found.warnings)]
+
+
+def _errands(engine: Engine) -> Finding:
+    """For ordinary users: whether the engine does for them what takes root."""
+    try:
+        handing.try_out(engine.api)
+    except (EngineGone, EngineError) as error:
+        remedy = "Start wildsage as root to run images of your own."
+        return Finding("its containers", False, f"they cannot be reached into: {error}", remedy)
+    words = "small containers of the engine's do what takes root, and your files stay yours"
+    return Finding("its containers", True, words)
 
 
 def _others() -> Iterator[Finding]:

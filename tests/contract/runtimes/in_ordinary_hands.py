@@ -59,7 +59,7 @@ for name in ('first', 'second'):
 """
 _WRITES = """
 import os, time
-open('/opt/ml/last', 'w'); os.makedirs('/opt/ml/deep/er')
+open('/opt/ml/last', 'w'); os.makedirs('/opt/ml/deep/er'); os.makedirs('/kept/deep/er')
 print('ready', flush=True); time.sleep(600)
 """
 
@@ -162,7 +162,9 @@ async def test_an_engine_that_is_gone_keeps_nothing_from_going(
     """What root has written is set aside, and removed by the next sweep with an engine."""
     aside = tmp_path / "aside"
     runtime = Containers(Engine({"DOCKER_HOST": f"unix://{between.path}"}), patience=1.0, aside=aside)
-    handle = await runtime.launch(_runs(spec, _WRITES))
+    kept = spec.directory / "kept"
+    kept.mkdir()
+    handle = await runtime.launch(replace(_runs(spec, _WRITES), mounts=(Mount(kept, "/kept"),)))
     assert await first_line(runtime, handle) == "ready"
     await between.close()
     end = await runtime.wait(handle)

@@ -9,10 +9,8 @@ from pathlib import Path
 from wildsage.core import trees
 from wildsage.runtimes.containers import plan
 from wildsage.runtimes.containers.api import Api, EngineGone
-from wildsage.runtimes.containers.attendant.handing import hand_over
+from wildsage.runtimes.containers.attendant.handing import foreign, hand_over
 from wildsage.runtimes.containers.attendant.making import FILES, remove_container
-
-_CONTAINERS = ("ml", "scratch")  # what a container may write to
 
 
 def reclaim(api: Api, directory: Path, aside: Path | None) -> None:
@@ -31,7 +29,7 @@ def reclaim(api: Api, directory: Path, aside: Path | None) -> None:
         directory.rename(left)
         directory.mkdir()
         for each in left.iterdir():
-            if each.name not in _CONTAINERS:
+            if not (each.is_dir() and foreign(str(each))):
                 each.rename(directory / each.name)
 
 

@@ -29,7 +29,7 @@ def hand_over(api: Api, name: str, directory: str) -> bool:
     """
     if os.geteuid() == 0:
         return False
-    folders = [(path, since) for path, since in ((directory, 0.0), *_shared(directory)) if _foreign(path, since)]
+    folders = [(path, since) for path, since in ((directory, 0.0), *_shared(directory)) if foreign(path, since)]
     if not folders:
         return False
     arguments = (str(os.geteuid()), str(os.getegid()), *(repr(since) for _, since in folders))
@@ -40,6 +40,14 @@ def hand_over(api: Api, name: str, directory: str) -> bool:
     if text != _DONE:
         raise failed(text)
     return True
+
+
+def try_out(api: Api) -> None:
+    """Has an errand do nothing. Raises EngineGone; EngineError says why errands cannot be done on this machine."""
+    errand = Errand(api, f"wildsage-trial-{os.getpid()}", "", FILES, "handing", (str(os.geteuid()), str(os.getegid())))
+    text = errand.said(errand.start([], {}))
+    if text != _DONE:
+        raise failed(text)
 
 
 def share(directory: str, sources: list[str]) -> None:
@@ -60,7 +68,7 @@ def _shared(directory: str) -> list[tuple[str, float]]:
         return []
 
 
-def _foreign(folder: str, since: float) -> bool:
+def foreign(folder: str, since: float = 0.0) -> bool:
     """Whether something that changed since then is somebody else's, or may be."""
     waiting, user = [folder], os.geteuid()
     while waiting:
