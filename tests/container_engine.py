@@ -148,6 +148,9 @@ def engine() -> Iterator[str]:
         yield address
         return
     if os.geteuid() != 0:
+        if answers(f"{_FOLDER}/docker.sock"):  # root's, whose tests run these as an ordinary user
+            yield address
+            return
         pytest.skip("needs a container engine at /var/run/docker.sock, or root to start one")
     if shutil.which("dockerd") is None:
         pytest.skip("needs a container engine: apt-get install docker.io")
