@@ -19,6 +19,8 @@ from tests.api.ecr.test_access import PULL, allow, user_that
 from tests.conftest import Server, clean_environment
 from tests.container_engine import answers, dockerd
 from tests.e2e.test_processes import wait_until
+from wildsage.core.errors import ClientFault
+from wildsage.runtimes.containers.engine import Engine
 
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 SECONDS = 120
@@ -196,6 +198,7 @@ def test_an_image_is_pushed_without_a_proxy_or_a_login(
     docker.images.append(nowhere)
     refused = push(server, engine, nowhere)
     assert refused.returncode == 1
+    assert "aws ecr create-repository --repository-name no/such" in refused.stdout
     assert "The repository with name 'no/such' does not exist" in refused.stdout
     assert "push takes an image's name in ECR" in push(server, engine, "debian:12").stderr
 
@@ -232,3 +235,29 @@ def test_skopeo_and_podman_by_either_name(server: Server, archive: Path, storage
     wrong = run("skopeo", "inspect", "--creds", "AWS:wrong", f"{aws}:v1", **variables_of(server))
     assert wrong.returncode != 0
     assert "401" in wrong.stderr or "unauthorized" in wrong.stderr.lower()
+
+
+@pytest.fixture
+def podman(storage: list[str], short_directory: Path) -> Iterator[str]:
+    """The address of a Podman with that storage."""
+    place = f"{short_directory}/podman.sock"
+    with subprocess.Popen(["podman", *storage, "system", "service", "--time=0", f"unix://{place}"]) as service:
+        wait_until(lambda: answers(place))
+        yield f"unix://{place}"
+        service.terminate()
+
+
+async def test_podman_as_the_engine(server: Server, archive: Path, storage: list[str], podman: str) -> None:
+    """It would have a certificate of a registry at 127.0.0.1, too, if it were not told otherwise."""
+    ecr, place = server.client("ecr"), server.url.removeprefix("http://")
+    name, engine = new_repository(ecr), Engine({"DOCKER_HOST": podman})
+    check("podman", *storage, "import", str(archive), f"{HOST}/{name}:v1")
+    assert push(server, podman, f"{HOST}/{name}:v1").stdout == f"Pushed {HOST}/{name}:v1\n"
+    check("podman", *storage, "rmi", "--force", f"{HOST}/{name}:v1")
+    digest = ecr.list_images(repositoryName=name)["imageIds"][0]["imageDigest"]
+    reference = f"{place}/{name}@{digest}"
+    assert (await engine.pull(reference, ("AWS", password_of(ecr)))).size > 500_000
+    with pytest.raises(ClientFault, match="the registry does not accept these credentials"):
+        await engine.pull(f"{place}/{name}:v1", ("AWS", "wrong"))
+    with pytest.raises(ClientFault, match="is no name of an image"):
+        await engine.find("No Name")

@@ -10,7 +10,7 @@ from wildsage.cli.client import AwsClient
 from wildsage.cli.server_file import alive, read
 from wildsage.core import credentials as server_credentials
 from wildsage.core.addresses import reached_at
-from wildsage.core.errors import ApiError
+from wildsage.core.errors import ApiError, ClientFault
 from wildsage.core.settings import DataDir, account_id
 from wildsage.images import recipes, uris
 from wildsage.images.choice import Where
@@ -34,7 +34,10 @@ REGISTERED = "in the registry"
 async def explain(uri: str, data: DataDir, environments: Environments, environ: Mapping[str, str]) -> tuple[bool, str]:
     """Whether ``uri`` runs here, and why or why not, for people to read. Nothing is fetched or built."""
     pull, doubt = await _registered(uri, data, environ)
-    found = await seeker(environ).look(uri, pull)
+    try:
+        found = await seeker(environ).look(uri, pull)
+    except ClientFault as fault:
+        return False, str(fault).removeprefix("ClientError: ")
     lines = [f"{uri} {_RUNS[found.choice.where]}. {found.choice.why}", *doubt]
     image = uris.framework_image(uri)
     if found.choice.where is Where.NATIVE and image is not None:

@@ -77,7 +77,7 @@ def _table(entries: Iterable[Entry]) -> list[str]:
     rows = [_TITLES, *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    notes = [f"  {entry.name}: {', '.join(entry.repositories)}" for entry in entries]
+    notes = [f"  {entry.name}: {', '.join(entry.repositories)}" for entry in entries if entry.repositories]
     return [
         *lines,
         "\nImages, in any region and version:",

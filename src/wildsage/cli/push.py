@@ -36,7 +36,9 @@ async def push(uri: str, data: DataDir, environ: Mapping[str, str]) -> tuple[boo
         finally:
             await engine.forget(f"{name}:{where.tag}")
     except (ApiError, JobFault) as error:
-        return False, str(error)
+        absent = isinstance(error, ApiError) and error.code == "RepositoryNotFoundException"
+        cure = f". Create it: aws ecr create-repository --repository-name {where.repository}" if absent else ""
+        return False, f"{error}{cure}"
     return True, f"Pushed {uri}"
 
 

@@ -67,7 +67,7 @@ class Seeker:
         self._prefer = prefer
 
     async def look(self, uri: str, pull: Pull = NO_PULL) -> Found:
-        """What runs ``uri``. Nothing is fetched or built."""
+        """What runs ``uri``. Nothing is fetched or built. Raises ClientFault if it is no name of an image."""
         known = uris.framework_image(uri) is not None and not pull.private
         if known and self._prefer is Preference.NATIVE:
             return Found(choose(uri, Seen(known=True), self._prefer))

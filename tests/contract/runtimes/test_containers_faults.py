@@ -191,6 +191,10 @@ async def test_what_nobody_knows_any_more_is_swept(runtime: Containers, spec: La
 async def test_what_cannot_be_started_is_said(runtime: Containers, spec: LaunchSpec, tmp_path: Path) -> None:
     with pytest.raises(CannotStart, match=r'"train".*not found'):
         await runtime.launch(replace(spec, argv=("train",)))
+    with pytest.raises(CannotStart, match="No command specified"):
+        await runtime.launch(replace(spec, argv=()))
+    with pytest.raises(ClientFault, match=r"'No Name' is no name of an image: .*must be lowercase"):
+        await runtime.engine.find("No Name")
     with pytest.raises(ClientFault, match="does not have the image no/such:image"):
         await runtime.launch(replace(spec, image="no/such:image"))
     assert await _held(runtime.engine, tmp_path) == []

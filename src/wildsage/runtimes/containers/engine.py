@@ -16,6 +16,10 @@ from wildsage.core.errors import ClientFault, InternalFault
 from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGone
 
 _SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
+_PODMANS_OWN = "/v4.0.0/libpod"
+"""Podman's other API, whose pull can do without a certificate; that of /images/create cannot."""
+_UNVERIFIED = {"tlsVerify": "false"}
+"""Understood by Podman alone."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _ROOTLESS = (
     "the one at {0} is rootless, and nobody outside reaches the addresses of its containers. Use the one that is a "
@@ -142,7 +146,12 @@ class Engine:
         return self._troubles[address]
 
     async def find(self, reference: str) -> ImageInfo | None:
-        """The image that ``reference`` (name, name and tag or digest, or id) names in the engine."""
+        """The image that ``reference`` (name, name and tag or digest, or id) names in the engine.
+
+        Raises ClientFault if that is no name at all.
+        """
+        if not reference.strip():
+            raise ClientFault("ClientError: An image needs a name.")
         if not all(part.strip(".") for part in reference.split("/")):
             return None  # no name, but a way to something else of the engine's API
         try:
@@ -150,6 +159,8 @@ class Engine:
         except EngineError as error:
             if error.status == 404:
                 return None
+            if "invalid reference" in error.words.lower():  # Docker's status is 400, Podman's 500
+                raise ClientFault(f"ClientError: {reference!r} is no name of an image: {error.words}") from error
             raise InternalFault(f"InternalServerError: The container engine cannot say: {error.words}") from error
         return _image(found, (found.get("Config") or {}).get("Labels"))
 
@@ -181,9 +192,11 @@ class Engine:
         headers = {} if credentials is None else {"X-Registry-Auth": _auth(reference, credentials)}
         # A tag of its own, for without any the engine would fetch all that there are.
         name = reference if _has_tag(reference) else f"{reference}:latest"
-        query = urlencode({"fromImage": name})
+        path = f"/images/create?{urlencode({'fromImage': name})}"
+        if _on_this_machine(reference) and (await self.version()).name == "Podman":
+            path = f"{_PODMANS_OWN}/images/pull?{urlencode({'reference': name, **_UNVERIFIED})}"
         try:
-            async for step in self._steps("POST", f"/images/create?{query}", headers):
+            async for step in self._steps("POST", path, headers):
                 if "error" in step:
                     raise ClientFault(refusal(reference, str(step["error"])))
         except EngineError as error:
@@ -197,7 +210,8 @@ class Engine:
         """Sends an image to the registry that its name says. Raises ClientFault, with the words of the engine."""
         name, _, tag = reference.rpartition(":")
         headers = {"X-Registry-Auth": _auth(reference, credentials)}
-        path = f"/images/{quote(name, safe='/:')}/push?{urlencode({'tag': tag})}"
+        query = {"tag": tag, **(_UNVERIFIED if _on_this_machine(reference) else {})}
+        path = f"/images/{quote(name, safe='/:')}/push?{urlencode(query)}"
         try:
             async for step in self._steps("POST", path, headers):
                 if "error" in step:
@@ -241,6 +255,11 @@ def _image(found: Mapping[str, Any], labels: Mapping[str, str] | None) -> ImageI
 
 def _has_tag(reference: str) -> bool:
     return "@" in reference or ":" in reference.rpartition("/")[2]
+
+
+def _on_this_machine(reference: str) -> bool:
+    """Whether its registry is, by an address. Docker asks none of those for a certificate that it can verify."""
+    return reference.partition("/")[0].startswith(("127.", "localhost:"))
 
 
 def _auth(reference: str, credentials: tuple[str, str]) -> str:

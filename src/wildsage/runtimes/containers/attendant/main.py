@@ -42,6 +42,8 @@ def _line(words: str) -> str:
 
 
 def _kind(error: EngineError) -> str:
+    if "no command " in error.words.lower():  # neither by the image nor by the launch: "No command specified"
+        return "start"
     return "image" if error.status == 404 and "image" in error.words.lower() else "internal"
 
 
