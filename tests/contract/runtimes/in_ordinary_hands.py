@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.runtimes.networks import greeter
-from tests.contract.runtimes.seen import first_line, text_of
+from tests.contract.runtimes.seen import first_line, text_of, until
 from tests.contract.runtimes.test_containers_faults import _emptied, _held, _kill_attendant
 
 from wildsage.core import trees
@@ -61,6 +61,14 @@ _WRITES = """
 import os, time
 open('/opt/ml/last', 'w'); os.makedirs('/opt/ml/deep/er'); os.makedirs('/kept/deep/er')
 print('ready', flush=True); time.sleep(600)
+"""
+_WAITS = """
+import os, time
+for name in ('first', 'second'):
+    print(name, flush=True)
+    while not os.path.exists(f'/opt/ml/{name}'): time.sleep(0.01)
+os.makedirs('/opt/ml/deep/er')
+print('over')
 """
 
 
@@ -179,6 +187,23 @@ async def test_an_engine_that_is_gone_keeps_nothing_from_going(
     await between.open()
     await runtime.sweep(tmp_path)
     assert list(aside.iterdir()) == [] and await _held(runtime.engine, tmp_path) == []
+
+
+async def test_an_engine_that_comes_back_hands_over(between: Between, spec: LaunchSpec, tmp_path: Path) -> None:
+    runtime = Containers(Engine({"DOCKER_HOST": f"unix://{between.path}"}))
+    handle = await runtime.launch(_runs(spec, _WAITS))
+    assert await first_line(runtime, handle) == "first"
+    await between.close()
+    assert (await runtime.inspect(handle)).phase is Phase.RUNNING
+    await between.open()
+    (spec.directory / "ml" / "first").touch()
+    await until(lambda: "second" in (spec.directory / "log").read_text())  # then the attendant has found the engine
+    (spec.directory / "ml" / "second").touch()
+    assert (await runtime.wait(handle)).exit_code == 0
+    assert await text_of(runtime, handle) == "first\nsecond\nover"
+    assert _others(spec.directory) == []
+    await runtime.remove(handle)
+    await _emptied(runtime.engine, tmp_path)
 
 
 async def test_an_engine_that_is_not_the_users(spec: LaunchSpec, tmp_path: Path) -> None:

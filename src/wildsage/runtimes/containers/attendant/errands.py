@@ -105,9 +105,8 @@ class Errand:
 
 def failed(text: str) -> EngineError:
     """For one that ended saying that instead of doing what it was to do."""
-    return EngineError(
-        500, f"a container that does what takes root failed: {text.rpartition(chr(10))[2] or 'silently'}"
-    )
+    said = f"failed: {text.splitlines()[-1]}" if text else "was killed"
+    return EngineError(500, f"a container that does what takes root {said}")
 
 
 def bind(source: str, target: str, read_only: bool = True) -> Document:
