@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from wildsage.cli.explain import running
 from wildsage.core.errors import ApiError, JobFault, SettingsError
 from wildsage.core.settings import DataDir
+from wildsage.images.seeking import not_here
 from wildsage.images.uris import Location, locate
 from wildsage.runtimes.containers.engine import Engine
 
@@ -23,6 +24,8 @@ async def push(uri: str, data: DataDir, environ: Mapping[str, str]) -> tuple[boo
             f"push takes an image's name in ECR, as 000000000000.dkr.ecr.us-east-1.amazonaws.com/NAME:TAG, not {uri}"
         )
     engine = Engine(environ)
+    if engine.unusable:
+        raise SettingsError(not_here(engine))
     if not engine.found:
         raise SettingsError("there is no container engine on this machine to push from: apt-get install docker.io")
     try:

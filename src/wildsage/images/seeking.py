@@ -112,6 +112,8 @@ class Seeker:
 
     async def _held(self, uri: str) -> tuple[ImageInfo | None, str]:
         """What the engine has under that name; why none answers, or nothing."""
+        if self._engine.unusable:
+            return None, not_here(self._engine)
         if not self._engine.found:
             return None, f"no engine's socket was found. {HOW_TO_GET}"
         try:
@@ -122,6 +124,14 @@ class Seeker:
             return None, str(fault).removeprefix("InternalServerError: ")
         except TimeoutError:
             return None, f"{self._engine.address} gave no answer for {_PATIENCE:g} s."
+
+
+def not_here(engine: Engine) -> str:
+    """Of an engine that DOCKER_HOST names, and that cannot be used."""
+    return (
+        f"DOCKER_HOST is {engine.unusable}, and only an engine of this machine can see its folders: "
+        "let it name a Unix socket, as unix:///var/run/docker.sock."
+    )
 
 
 def seeker(environ: Mapping[str, str]) -> Seeker:

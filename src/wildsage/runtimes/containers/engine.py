@@ -104,6 +104,11 @@ class Engine:
         return bool(self.api.socket_path)
 
     @property
+    def unusable(self) -> str:
+        """The engine that DOCKER_HOST names, if that is none with a socket on this machine; else empty."""
+        return "" if self.found else self._environ.get("DOCKER_HOST", "")
+
+    @property
     def address(self) -> str:
         return f"unix://{self.api.socket_path}"
 
