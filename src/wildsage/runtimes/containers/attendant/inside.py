@@ -19,7 +19,10 @@ from wildsage.runtimes.sandbox.network import forward
 from wildsage.runtimes.sandbox.network.netlink import Netlink
 
 GROUPS = "/sys/fs/cgroup"
-_WITHIN = ("pids/docker/{}", "docker/{}", "system.slice/docker-{}.scope", "machine.slice/libpod-{}.scope")
+_WITHIN = (
+    *("pids/docker/{}", "docker/{}", "system.slice/docker-{}.scope"),
+    *("pids/libpod_parent/libpod-{}", "libpod_parent/libpod-{}", "machine.slice/libpod-{}.scope"),
+)
 _PAUSE = 0.002
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 
