@@ -225,3 +225,5 @@ def test_failure_reasons_fit_and_keep_their_end() -> None:
     assert reason.startswith("AlgorithmError: xxx")
     assert reason.endswith(", exit code: 3")
     assert reasons.of_container(found, "", ["a", "b"], "", "training") == "AlgorithmError: a\nb, exit code: 3"
+    silent = ["[wildsage] The image mine runs in the container engine (sha256:1)."]
+    assert "the container wrote no output, exit code: 3" in reasons.of_container(found, "", silent, "", "training")

@@ -8,6 +8,9 @@ REASON_LIMIT = 1024
 # How a built-in algorithm says that the caller is at fault.
 _CLIENT_ERROR, _CLIENT_ERROR_CODE = "ClientError: ", 2
 
+# What the log of each job begins with, and what is no reason for anything (``Software.notice``).
+_NOTICE = "[wildsage] The image "
+
 
 def limit(reason: str) -> str:
     """FailureReason holds 1,024 characters; the end of a long one says more than its middle."""
@@ -29,7 +32,8 @@ def of_container(found: Inspection, failure: str, log: list[str], memory: str, k
             f"AlgorithmError: The {kind} container ran out of memory ({memory}). Please use an instance type with "
             f"more memory, or reduce the size of {kind} data processed on an instance., exit code: {code}"
         )
-    words = failure.strip() or "\n".join(log).strip() or "the container wrote no output"
+    said = "\n".join(line for line in log if not line.startswith(_NOTICE))
+    words = failure.strip() or said.strip() or "the container wrote no output"
     ending = f", exit code: {code}"
     if words.startswith(_CLIENT_ERROR) and code == _CLIENT_ERROR_CODE:
         return limit(words[: 10 * REASON_LIMIT] + ending)
