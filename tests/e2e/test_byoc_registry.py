@@ -11,8 +11,9 @@ import pytest
 
 from tests.byoc_images import Images
 from tests.conftest import Server, wildsage
-from tests.e2e.containers import ask, begin, end, endpoint, model, served, trained
+from tests.e2e.containers import INSTANCE, ask, begin, end, endpoint, model, served, trained
 from tests.e2e.jobs import log_of
+from tests.e2e.test_processes import wait_until
 
 _REPOSITORY = "byoc/pushed"
 _URI = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{_REPOSITORY}"
@@ -74,6 +75,45 @@ def test_a_pushed_image_trains_and_serves(server: Server, pushed: Images) -> Non
     assert known.returncode == 0
     trained(server, "byoc-pushed-again", f"{_URI}:1")
     assert "Pulling" not in log_of(server, "byoc-pushed-again")
+
+
+def test_an_endpoint_keeps_the_image_it_was_deployed_with(server: Server, images: Images) -> None:
+    """Its tag moves: instances that are added or replaced run the old image; an update takes the new one."""
+    sagemaker, moving = server.client("sagemaker"), "wildsage-test/moving:now"
+    one, two = (images.small(train="#!/bin/sh\n", serve=_SERVE % words) for words in ("one", "two"))
+
+    def docker(*words: str) -> str:
+        return subprocess.run([*images.docker, *words], check=True, capture_output=True, text=True).stdout
+
+    def answers(wanted: str) -> None:
+        for _ in range(10):
+            assert ask(server, "byoc-moving") == wanted
+
+    docker("tag", one, moving)
+    model(server, "byoc-moving", moving)
+    endpoint(server, "byoc-moving")
+    assert served(server, "byoc-moving")["EndpointStatus"] == "InService"
+    docker("tag", two, moving)
+    weights = [{"VariantName": "one", "DesiredInstanceCount": 2}]
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName="byoc-moving", DesiredWeightsAndCapacities=weights)
+    wait_until(lambda: len(docker("ps", "--quiet", "--filter", f"ancestor={one}").split()) == 2)
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="byoc-moving", WaiterConfig={"Delay": 1})
+    answers("one")
+    killed = docker("ps", "--quiet", "--filter", f"ancestor={one}").split()
+    docker("kill", killed[0])
+    wait_until(lambda: len({*docker("ps", "--quiet", "--filter", f"ancestor={one}").split()} - {killed[0]}) == 2)
+    answers("one")
+    sagemaker.create_endpoint_config(
+        EndpointConfigName="byoc-moved",
+        ProductionVariants=[
+            {"VariantName": "one", "ModelName": "byoc-moving", "InstanceType": INSTANCE, "InitialInstanceCount": 1}
+        ],
+    )
+    sagemaker.update_endpoint(EndpointName="byoc-moving", EndpointConfigName="byoc-moved")
+    wait_until(lambda: sagemaker.describe_endpoint(EndpointName="byoc-moving")["EndpointStatus"] == "InService")
+    answers("two")
+    sagemaker.delete_endpoint(EndpointName="byoc-moving")
+    docker("rmi", moving)
 
 
 def test_a_role_that_may_not_pull(server: Server, pushed: Images) -> None:

@@ -11,7 +11,7 @@ from wildsage.core.errors import ClientFault, InternalFault, SettingsError
 from wildsage.images import uris
 from wildsage.images.building import Progress
 from wildsage.images.choice import SETTING, Choice, Preference, Seen, Where, choose
-from wildsage.runtimes.containers.engine import Engine, ImageInfo, architecture
+from wildsage.runtimes.containers.engine import Engine, ImageInfo, architecture, short
 
 HOW_TO_GET = (
     "sudo apt-get install docker.io (or podman, for root), sudo usermod -aG docker $USER, and log in again; "
@@ -101,6 +101,16 @@ class Seeker:
             raise ClientFault(
                 f"ClientError: The image {uri} is for the architecture {info.architecture}, and this machine is "
                 f"{architecture()}. Build it with docker build --platform linux/{architecture()}."
+            )
+        return info
+
+    async def kept(self, uri: str, id: str) -> ImageInfo:
+        """The image ``id`` that ``uri`` once named, whatever it names now. Raises ClientFault, InternalFault."""
+        info = await self._engine.find(id)
+        if info is None:
+            raise ClientFault(
+                f"ClientError: The container engine no longer has the image {short(id)}, which {uri} was when this was "
+                "deployed. Please deploy it again."
             )
         return info
 

@@ -40,8 +40,7 @@ class ImageInfo:
 
     @property
     def short_id(self) -> str:
-        """As people are shown it: sha256: and twelve characters."""
-        return self.id[:19]
+        return short(self.id)
 
     @property
     def runs_here(self) -> bool:
@@ -61,6 +60,11 @@ class EngineVersion:
     rootless: bool
     runtimes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def short(id: str) -> str:
+    """An image's id as people are shown it: sha256: and twelve characters."""
+    return id[:19]
 
 
 def architecture() -> str:

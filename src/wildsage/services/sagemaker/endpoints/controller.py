@@ -155,6 +155,8 @@ class EndpointController:
                 moves.lost(state, instance, now, ill=found.stage == fleet.RETIRED)
             else:
                 state.put(found)
+                if found.stage == fleet.FILLED:
+                    state.pin(found)
                 state.unpublished = state.unpublished or (found.stage == fleet.SERVING and bool(state.serving))
             return None
         self._errands.forget(resource.key, instance.id)

@@ -40,7 +40,9 @@ DOWNLOAD_TIMEOUT = 3600.0
 class Variant:
     """A variant with the model it had when the endpoint was made; both may be deleted since.
 
-    ``shadow``: it gets copies of requests, and nobody sees its answers.
+    ``shadow``: it gets copies of requests, and nobody sees its answers. ``images``: what the image of each container
+    was in the engine when the first instance was prepared (empty: it runs natively), and is for all that follow,
+    whatever the tag then names; none before.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Variant:
     document: Document
     model: Document
     shadow: bool = False
+    images: tuple[str, ...] = ()
 
     @property
     def containers(self) -> tuple[Container, ...]:
@@ -137,6 +140,7 @@ class Instance:
 
     ``containers``: all of its model's, in order, once they are launched; they live and die together.
     ``deadline``: for its first healthy answer; of a retired one for its last answer, of an ending one for its end.
+    ``images``: see ``Variant``; what was found for this one.
     """
 
     id: str
@@ -147,6 +151,7 @@ class Instance:
     not_before: float = 0.0
     deadline: float = 0.0
     since: float = 0.0
+    images: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -186,6 +191,12 @@ class State:
 
     def put(self, instance: Instance) -> None:
         self.instances[instance.id] = instance
+
+    def pin(self, instance: Instance) -> None:
+        """The images of its variant are those that were found for this instance, unless they are known already."""
+        self.target = _pinned(self.target, instance)
+        self.serving = tuple(replace(part, fleet=_pinned(part.fleet, instance)) for part in self.serving)
+        self.former = tuple(_pinned(each, instance) for each in self.former)
 
     def fleets(self) -> Iterator[Fleet]:
         """All that are known."""
@@ -247,11 +258,26 @@ def _instance(document: Document) -> Instance:
     containers = document.get("containers", ())
     if document.get("handle"):  # as it was kept when an instance was one container
         containers = [{"handle": document["handle"], "address": document["address"]}]
-    return Instance(**{**known, "containers": tuple(Running(**each) for each in containers)})
+    images = tuple(document.get("images", ()))
+    return Instance(**{**known, "containers": tuple(Running(**each) for each in containers), "images": images})
 
 
 def _fleet(document: Document) -> Fleet:
-    return Fleet(**{**document, "variants": tuple(Variant(**variant) for variant in document["variants"])})
+    return Fleet(**{**document, "variants": tuple(map(_variant, document["variants"]))})
+
+
+def _variant(document: Document) -> Variant:
+    return Variant(**{**document, "images": tuple(document.get("images", ()))})
+
+
+def _pinned(fleet: Fleet, instance: Instance) -> Fleet:
+    if fleet.number != instance.fleet:
+        return fleet
+    variants = (
+        replace(each, images=instance.images) if each.name == instance.variant and not each.images else each
+        for each in fleet.variants
+    )
+    return replace(fleet, variants=tuple(variants))
 
 
 def retained(old: Fleet, new: Fleet, excluded: frozenset[str]) -> Fleet:

@@ -100,6 +100,7 @@ class Instances:
                 shares=config is not None,
                 called=f"the model container for variant {variant.name}",
                 volume_bytes=variant.volume,
+                pinned=variant.images[container.number - 1] if variant.images else "",
             )
             for container in variant.containers
         ]
@@ -133,16 +134,18 @@ class Instances:
     async def fill(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """Images are at hand, models and their code lie in the containers' folders. Raises JobFault, OSError."""
         places = self._places(endpoint, instance, variant)
+        images = []
         for place in places:
             stream = self._stream(endpoint, instance, place.container.hostname)
-            await self._launching.prepare(place, stream, once=_unique("notice", instance, place.container.number))
+            once = _unique("notice", instance, place.container.number)
+            images.append(await self._launching.prepare(place, stream, once))
         filling = _all(self._launching.fill(place) for place in places)
         if await _first(filling, self._platform.clock.sleep(variant.download_timeout)) == 1:
             raise ClientFault(
                 f"The model data of production variant {variant.name} was not downloaded and extracted within "
                 f"{variant.download_timeout:g} seconds (ModelDataDownloadTimeoutInSeconds)."
             )
-        return replace(instance, stage=fleet.FILLED)
+        return replace(instance, stage=fleet.FILLED, images=tuple(images))
 
     async def launch(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """The processes exist; a second call finds the first's. Raises JobFault, RuntimeRefused."""

@@ -14,6 +14,7 @@ from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.requirements import Requirements, shareable
 from wildsage.images.seeking import NO_PULL, Pull, Seeker
 from wildsage.images.uris import Role
+from wildsage.runtimes.containers.engine import ImageInfo
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.store.codec import Document
 
@@ -120,9 +121,15 @@ class Images:
         if found.choice.where is Where.NATIVE:
             return await self._native(image, role, progress)
         info = await self._seeker.have(image, found, progress, pull)
-        words = f"[wildsage] The image {image} runs in the container engine ({info.short_id}). {found.choice.why}"
-        variables = anywhere(self._settings)
-        return Software(_ARGUMENTS.get(role, ()), variables, words, image=info.id, labels=info.labels)
+        return self._of_engine(image, role, info, found.choice.why)
+
+    async def kept(self, image: str, id: str, role: Role) -> Software:
+        """As ``prepare`` once found it in the engine: ``id`` is that of its Software's image. Raises as it does."""
+        return self._of_engine(image, role, await self._seeker.kept(image, id), "It was deployed with this one.")
+
+    def _of_engine(self, image: str, role: Role, info: ImageInfo, why: str) -> Software:
+        words = f"[wildsage] The image {image} runs in the container engine ({info.short_id}). {why}"
+        return Software(_ARGUMENTS.get(role, ()), anywhere(self._settings), words, image=info.id, labels=info.labels)
 
     async def _native(self, image: str, role: Role, progress: Progress) -> Software:
         asked, recipe = recipe_for(image, role)

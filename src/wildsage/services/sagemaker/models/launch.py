@@ -34,7 +34,8 @@ class Placement:
     and ``memory_bytes`` are its limit. ``directory``: its own. ``variables``: set after those of the container's
     definition, and rather than these: a transform job's Environment. ``shares``: it has its
     framework in memory together with other containers, where that can be. ``called``: what it is called where it
-    cannot be started. ``volume_bytes``: what its model may have, unpacked.
+    cannot be started. ``volume_bytes``: what its model may have, unpacked. ``pinned``: the image in the engine that it
+    was deployed with; empty where there is none, or not yet.
     """
 
     arn: str
@@ -48,6 +49,7 @@ class Placement:
     shares: bool = False
     called: str = "the model container"
     volume_bytes: int = archives.MOST_BYTES
+    pinned: str = ""
 
     @property
     def isolated(self) -> bool:
