@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -125,7 +126,7 @@ def dockerd(folder: Path, data: Path, *options: str) -> list[str]:
     ]
 
 
-_FOLDER = Path("/run/wildsage-test")
+_FOLDER = Path(f"/run/wildsage-test-{zlib.crc32(os.fsencode(CACHE)):08x}")  # one for each place of images
 
 
 @functools.cache
