@@ -23,6 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
+from wildsage.store.packs import pack, unpack
 
 SECONDS = 120.0  # what is overwritten stays for 30
 BUCKET = "killed"
@@ -201,8 +202,10 @@ def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:
     for pid in pids:  # one that still ends may be about to forget bytes
         wait_until(partial(gone, pid))
     with contextlib.closing(sqlite3.connect(killable.data / "wildsage.db")) as connection:
-        unsynced = [name for (name,) in connection.execute("SELECT name FROM s3_unsynced")]
-    for number, name in enumerate(unsynced):
+        lost = [name for (name,) in connection.execute("SELECT name FROM s3_unsynced")]
+        packs = connection.execute("SELECT contents, bytes FROM s3_packs").fetchall()
+    lost += [name for each in packs for name, _ in unpack(*each)]
+    for number, name in enumerate(lost):
         path = killable.data / "objects" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if number % 3 == 0:
@@ -216,38 +219,50 @@ def test_files_that_a_power_failure_took_come_back(killable: Server) -> None:
         s3 = again.client("s3")
         for key, data in kept.items():
             assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == data, key
-        with contextlib.closing(sqlite3.connect(again.data / "wildsage.db")) as connection:
-            assert connection.execute("SELECT count(*) FROM s3_unsynced").fetchone() == (0,)
+        assert unsynced(again) == 0
     finally:
         again.stop()
-    assert unsynced, "everything was flushed before the kill: nothing was tested"
+    assert packs, "everything was flushed before the kill: nothing was tested"
 
 
 def unsynced(server: Server) -> int:
-    """How many small objects have their bytes in the database."""
+    """How many small objects, or packs of them, have their bytes in the database."""
+    count = "SELECT (SELECT count(*) FROM s3_unsynced) + (SELECT count(*) FROM s3_packs)"
     with contextlib.closing(sqlite3.connect(server.data / "wildsage.db")) as connection:
-        return int(connection.execute("SELECT count(*) FROM s3_unsynced").fetchone()[0])
+        return int(connection.execute(count).fetchone()[0])
 
 
-@pytest.mark.parametrize("size", [3_000, 200_000])
-def test_a_reader_that_finds_no_file_gets_the_bytes_that_the_database_has(server: Server, size: int) -> None:
+def keep(connection: sqlite3.Connection, blob: str, data: bytes, packed: bool) -> None:
+    """As control does, or the objects process."""
+    if packed:
+        row = pack([("x", b"abc"), (blob, data), ("y", b"")])
+        connection.execute("INSERT OR REPLACE INTO s3_packs (number, contents, bytes) VALUES (1, ?, ?)", row)
+    else:
+        connection.execute("INSERT INTO s3_unsynced (name, bytes) VALUES (?, ?)", (blob, data))
+    connection.commit()
+
+
+@pytest.mark.parametrize(("size", "packed"), [(3_000, False), (3_000, True), (200_000, False)])
+def test_a_reader_that_finds_no_file_gets_the_bytes_that_the_database_has(
+    server: Server, size: int, packed: bool
+) -> None:
     s3, data = server.client("s3"), os.urandom(size)
-    s3.create_bucket(Bucket=f"without-files-{size}")
-    where = {"Bucket": f"without-files-{size}", "Key": "a"}
+    where = {"Bucket": f"without-files-{size}-{packed:d}", "Key": "a"}
+    s3.create_bucket(Bucket=where["Bucket"])
     s3.put_object(**where, Body=data)
     wait_until(lambda: not unsynced(server))
     with contextlib.closing(sqlite3.connect(server.data / "wildsage.db", timeout=60)) as connection:
         (blob,) = connection.execute("SELECT blob FROM s3_objects WHERE bucket = ?", (where["Bucket"],)).fetchone()
         path = server.data / "objects" / blob
         for damage in (path.unlink, partial(path.write_bytes, b""), partial(path.write_bytes, data[:-1])):
-            connection.execute("INSERT INTO s3_unsynced (name, bytes) VALUES (?, ?)", (blob, data))
-            connection.commit()
+            keep(connection, blob, data, packed)
             damage()
             assert s3.get_object(**where)["Body"].read() == data
             damage()
             s3.copy_object(Bucket=where["Bucket"], Key="copy", CopySource=where)
             assert path.read_bytes() == data
         connection.execute("DELETE FROM s3_unsynced")
+        connection.execute("DELETE FROM s3_packs")
         connection.commit()
     path.unlink()
     with pytest.raises(ClientError, match="missing in the data directory"):

@@ -7,6 +7,7 @@ waits for the disk, in a thread.  ``tests/unit/store/test_directindex.py`` holds
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 
 from wildsage.core.errors import ApiError
 from wildsage.store.directindex import BucketRow, identity_of, open_direct, read_bucket
+from wildsage.store.packs import pack, unpack
 from wildsage.store.turn import Turn
 
 NULL: Final = "null"
@@ -31,13 +33,10 @@ _INSERT = """
 INSERT INTO s3_objects (bucket, key, rank, version, visible, marker, size, etag, modified, blob, document)
 VALUES (?, ?, ?, ?, 1, 0, ?, ?, ?, ?, ?)
 """
-_KEEP_BYTES = "INSERT INTO s3_unsynced (name, bytes) VALUES (?, ?)"
-_NEWEST = "SELECT coalesce(max(number), 0) FROM s3_unsynced"
-_UNSYNCED = "SELECT number, name, bytes FROM s3_unsynced WHERE number > ? ORDER BY number LIMIT ?"
-# Of what was replaced there may be no file; who has just read of it finds its bytes until it leaves the disk.
-_FORGET_BYTES = """
-DELETE FROM s3_unsynced WHERE number > ? AND number <= ? AND name NOT IN (SELECT name FROM s3_garbage)
-"""
+_KEEP = "INSERT INTO s3_packs (number, contents, bytes) VALUES (?, ?, ?)"
+_NEWEST = "SELECT coalesce(max(number), 0) FROM s3_packs"
+_PACKS = "SELECT number, contents, bytes FROM s3_packs WHERE number > ? ORDER BY number LIMIT ?"
+_FORGET = "DELETE FROM s3_packs WHERE number IN (%s)"
 _REFERENCED = """
 SELECT EXISTS (SELECT 1 FROM s3_objects WHERE blob = ?) OR EXISTS (SELECT 1 FROM s3_parts WHERE blob = ?)
 """
@@ -109,6 +108,7 @@ class DirectWrites:
         self.turn = Turn(path)
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._newest = 0  # pack
         self._places: dict[str, BucketRow | None] = {}
 
     def close(self) -> None:
@@ -126,6 +126,8 @@ class DirectWrites:
             fresh = True
         self._places.clear()
         self._live.execute("BEGIN IMMEDIATE")
+        if fresh:
+            self._newest = int(self._live.execute(_NEWEST).fetchone()[0])
         return fresh
 
     def put_all(self, news: Sequence[NewObject]) -> list[str | ApiError | BucketChanged]:
@@ -148,12 +150,6 @@ class DirectWrites:
                 gathered[where] = number
         if gathered:
             self._put_plain(gathered, news, outcomes)
-        kept = [
-            (new.blob, new.unsynced)
-            for new, outcome in zip(news, outcomes, strict=True)
-            if new.unsynced is not None and isinstance(outcome, str)
-        ]
-        self._live.executemany(_KEEP_BYTES, kept)
         return outcomes
 
     def _is_current(self, place: BucketRow) -> bool:
@@ -217,17 +213,21 @@ class DirectWrites:
         execute(_INSERT, (*where, rank, version, new.size, new.etag, new.modified, new.blob, new.document))
         return version
 
-    def newest_unsynced(self) -> int:
-        """The number of the last bytes that were kept, 0 if there are none."""
-        return int(self._live.execute(_NEWEST).fetchone()[0])
+    def keep(self, blobs: Sequence[tuple[str, bytes]]) -> int:
+        """Keeps names and bytes of blobs whose files may not be on the disk yet; the number of their pack."""
+        # By time: none is used twice, also after packs were forgotten.
+        self._newest = max(self._newest + 1, time.time_ns() // 1000)
+        self._live.execute(_KEEP, (self._newest, *pack(blobs)))
+        return self._newest
 
-    def unsynced(self, after: int, limit: int) -> list[tuple[int, str, bytes]]:
-        """Number, blob name and bytes of what is kept past ``after``, in order."""
-        return self._live.execute(_UNSYNCED, (after, limit)).fetchall()
+    def packs(self, after: int, limit: int) -> list[tuple[int, list[tuple[str, bytes]]]]:
+        """Numbers past ``after`` and blobs of what is kept, in order."""
+        found = self._live.execute(_PACKS, (after, limit))
+        return [(number, unpack(contents, joined)) for number, contents, joined in found]
 
-    def forget_unsynced(self, after: int, number: int) -> None:
-        """Files past ``after`` up to ``number`` are on the disk, but for those of blobs that are garbage."""
-        self._live.execute(_FORGET_BYTES, (after, number))
+    def forget(self, packs: Sequence[int]) -> None:
+        """Nobody needs the bytes of these any more."""
+        self._live.execute(_FORGET % ",".join("?" * len(packs)), packs)
 
     def is_referenced(self, blob: str) -> bool:
         """Whether an object or a part has that blob."""

@@ -1,8 +1,12 @@
 """Which layout a database has, so that no Wildsage writes into one it does not know.
 
 The number is SQLite's ``user_version``. Tables and indexes that are new change nothing (``Database.open`` makes what is
-missing); whoever changes a table that there was raises ``LAYOUT`` and brings older databases there.
-``tests/unit/store/layout.sql`` holds the tables of layout 1; a database with no number has these, or none yet.
+missing) unless an older Wildsage would do wrong without them; whoever changes a table that there was, or makes one like
+that, raises ``LAYOUT`` and brings older databases there.  ``tests/unit/store/layout.sql`` holds the tables; a database
+with no number has those of layout 1, or none yet.
+
+Layout 2 has bytes of small objects in ``s3_packs``, where layout 1 has a row for each in ``s3_unsynced``; what is left
+there is filed at the start (``services/s3/sweep``).
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from pathlib import Path
 
 from wildsage.core.errors import SettingsError
 
-LAYOUT = 1
+LAYOUT = 2
 
 
 def check(path: Path) -> None:

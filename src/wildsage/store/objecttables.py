@@ -7,8 +7,9 @@ marker, and a partial index over it is what listings walk.
 A blob whose last row goes is written to ``s3_garbage`` in the same transaction and taken off the disk some time
 later, so that neither a crash loses track of it nor a reader loses it.
 
-A small blob's bytes are also in ``s3_unsynced``, from the transaction that makes its object until the disk is known to
-have its file: one flush of the database makes many of them durable (``unsynced``).
+A small blob's bytes are also in ``s3_packs`` (those of one commit of the objects process in one row) or ``s3_unsynced``
+(control's), from the transaction that makes its object until the disk is known to have its file: one flush of the
+database makes many of them durable (``unsynced``).
 """
 
 from __future__ import annotations
@@ -114,6 +115,15 @@ unsynced = Table(
     sqlite_autoincrement=True,
 )
 
+packs = Table(
+    "s3_packs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Before the bytes: who looks for a name reads only this.
+    Column("contents", Text, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+)
+
 
 # Blobs that something else than S3 names: the layers of images. Their own tables say which, but a start settles what a
 # crash left before it knows of them.
@@ -162,13 +172,8 @@ class Garbage:
 
     async def forget(self, names: Collection[str]) -> None:
         """They are off the disk."""
-        wanted = list(names)
-
-        def work(connection: Connection) -> None:
-            connection.execute(delete(garbage).where(garbage.c.name.in_(wanted)))
-            connection.execute(delete(unsynced).where(unsynced.c.name.in_(wanted)))
-
-        await self._database.write(work)
+        statement = delete(garbage).where(garbage.c.name.in_(list(names)))
+        await self._database.write(lambda connection: connection.execute(statement) and None)
 
     async def referenced(self, names: Collection[str]) -> set[str]:
         """Those of ``names`` that an object or a part has, or that are held."""

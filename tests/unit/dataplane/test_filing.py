@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from wildsage.dataplane.objects import filing as filing_module
-from wildsage.dataplane.objects.filing import Filing
+from wildsage.dataplane.objects.filing import Filed, Filing
 
 SECONDS = 60.0
 NAMES = [f"bucket/{number:02x}/{number:032x}~a" for number in range(20)]
@@ -53,10 +53,14 @@ async def filing(tmp_path: Path, index: Index) -> AsyncIterator[Filing]:
         await made.close()
 
 
-def file(filing: Filing, names: list[str], newest: int) -> None:
+def file(filing: Filing, names: list[str], pack: int) -> None:
     for name in names:
         filing.hold(name, name.encode() * 100)
-    filing.keep(names, newest)
+    filing.keep(names, pack)
+
+
+def has(filing: Filing, pack: int) -> bool:
+    return any(each.pack == pack for each in filing.filed)
 
 
 def is_filed(root: Path, name: str) -> bool:
@@ -67,7 +71,7 @@ def is_filed(root: Path, name: str) -> bool:
 async def test_files_are_written(filing: Filing, tmp_path: Path) -> None:
     for number, name in enumerate(NAMES, 1):
         file(filing, [name], number)
-    await until(lambda: filing.newest == len(NAMES))
+    await until(lambda: has(filing, len(NAMES)))
     assert not filing.bytes_of
     assert all(is_filed(tmp_path, name) for name in NAMES)
 
@@ -76,10 +80,12 @@ async def test_what_is_dropped_or_replaced_is_not_written(filing: Filing, index:
     filing.hold(NAMES[0], b"x")
     filing.drop(NAMES[0])
     index.gone = {NAMES[1], *NAMES[10:]}
-    file(filing, NAMES[1:10], 7)
+    file(filing, NAMES[2:4], 3)
+    file(filing, [NAMES[1], *NAMES[4:10]], 7)
     file(filing, NAMES[10:], 17)
-    await until(lambda: filing.newest == 17)
+    await until(lambda: has(filing, 17))
     assert not filing.bytes_of
+    assert filing.filed == [Filed(3, True), Filed(7, False), Filed(17, False)]
     assert [is_filed(tmp_path, name) for name in NAMES] == [False] * 2 + [True] * 8 + [False] * 10
 
 
@@ -90,10 +96,10 @@ async def test_while_many_come_they_wait_for_some_time(
     monkeypatch.setattr("wildsage.dataplane.objects.filing._TICK", 0.01)
     file(filing, NAMES, 1)
     await asyncio.sleep(0.5)
-    assert filing.newest == 0
+    assert not filing.filed
     assert len(filing.bytes_of) == len(NAMES)
     monkeypatch.setattr("wildsage.dataplane.objects.filing._OLDEST", 0.0)
-    await until(lambda: filing.newest == 1)
+    await until(lambda: has(filing, 1))
     assert all(is_filed(tmp_path, name) for name in NAMES)
 
 
@@ -105,16 +111,16 @@ async def test_more_bytes_than_may_wait_are_written_at_once(filing: Filing, monk
     for number, names in ((1, NAMES[:1]), (2, NAMES[1:])):
         file(filing, names, number)
         full.append(filing.is_full)
-    await until(lambda: filing.newest == 2)
+    await until(lambda: has(filing, 2))
     assert [*full, filing.is_full] == [False, True, False]
 
 
-async def test_another_database_begins_with_numbers_of_its_own(filing: Filing, tmp_path: Path) -> None:
+async def test_of_another_database_nothing_is_filed(filing: Filing, tmp_path: Path) -> None:
     file(filing, NAMES[:5], 1000)
     filing.begin_anew()
     assert not filing.bytes_of
     file(filing, NAMES[5:], 3)
-    await until(lambda: filing.newest == 3)
+    await until(lambda: has(filing, 3))
     assert not is_filed(tmp_path, NAMES[0])
     assert is_filed(tmp_path, NAMES[5])
 
@@ -130,7 +136,7 @@ async def test_without_an_index_they_wait(
     await asyncio.sleep(0.5)
     assert len(filing.bytes_of) == len(NAMES)
     index.away = False
-    await until(lambda: filing.newest == 1)
+    await until(lambda: has(filing, 1))
 
 
 async def test_a_batch_that_fails_unforeseen_is_not_left_behind(
@@ -151,7 +157,7 @@ async def test_a_batch_that_fails_unforeseen_is_not_left_behind(
     file(filing, NAMES[:3], 3)
     await until(lambda: bool(starts))
     file(filing, NAMES[3:], len(NAMES))
-    await until(lambda: filing.newest == len(NAMES))
+    await until(lambda: has(filing, len(NAMES)))
     assert all(is_filed(tmp_path, name) for name in NAMES)
 
 
@@ -160,7 +166,7 @@ async def test_a_file_that_is_half_there_becomes_whole(filing: Filing, tmp_path:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"hal")
     file(filing, NAMES, 1)
-    await until(lambda: filing.newest == 1)
+    await until(lambda: has(filing, 1))
     assert all(is_filed(tmp_path, name) for name in NAMES)
     assert not list((tmp_path / "objects" / ".incoming").iterdir())
 
@@ -173,10 +179,10 @@ async def test_files_that_cannot_be_written_are_tried_again(filing: Filing, tmp_
     other = NAMES[2].replace("bucket", "other")
     file(filing, [other], 2)
     await until(lambda: is_filed(tmp_path, other))
-    assert filing.newest == 0  # not everything up to 2 is written
+    assert not has(filing, 1)
     assert filing.bytes_of[NAMES[0]] == NAMES[0].encode() * 100
     blocked.unlink()
-    await until(lambda: filing.newest == 2)
+    await until(lambda: has(filing, 2))
     assert all(is_filed(tmp_path, name) for name in NAMES[:2])
 
 
@@ -190,7 +196,7 @@ async def test_what_goes_while_its_file_cannot_be_written_gets_none(
     await until(lambda: "cannot be written" in caplog.text)
     index.gone = {NAMES[0]}
     blocked.unlink()
-    await until(lambda: filing.newest == 1)
+    await until(lambda: has(filing, 1))
     assert [is_filed(tmp_path, name) for name in NAMES[:2]] == [False, True]
     assert not filing.bytes_of
 
@@ -201,11 +207,11 @@ async def test_the_writer_may_die(
 ) -> None:
     monkeypatch.setattr("wildsage.dataplane.objects.filing._PATIENCE", 0.5)
     file(filing, NAMES[:1], 1)
-    await until(lambda: filing.newest == 1)
+    await until(lambda: has(filing, 1))
     os.kill(filing.pid, number)
     for turn, name in enumerate(NAMES[1:], 2):
         file(filing, [name], turn)
-    await until(lambda: filing.newest == len(NAMES))
+    await until(lambda: has(filing, len(NAMES)))
     assert all(is_filed(tmp_path, name) for name in NAMES)
 
 
@@ -214,11 +220,11 @@ async def test_more_than_a_writer_takes_that_does_not_read(
 ) -> None:
     monkeypatch.setattr("wildsage.dataplane.objects.filing._PATIENCE", 0.5)
     file(filing, NAMES[:1], 1)
-    await until(lambda: filing.newest == 1)
+    await until(lambda: has(filing, 1))
     os.kill(filing.pid, signal.SIGSTOP)
     filing.hold(NAMES[1], bytes(2_000_000))
     filing.keep([NAMES[1]], 2)
-    await until(lambda: filing.newest == 2)
+    await until(lambda: has(filing, 2))
     assert (tmp_path / "objects" / NAMES[1]).stat().st_size == 2_000_000
 
 
@@ -228,4 +234,4 @@ async def test_a_writer_that_nobody_needs_goes(filing: Filing, tmp_path: Path, m
         file(filing, [name], number)
         await until(partial(is_filed, tmp_path, name))
         await until(lambda: filing.pid == 0)
-    assert filing.newest == 2
+    assert filing.filed == [Filed(1, True), Filed(2, True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -49,8 +49,7 @@ async def serving(tmp_path: Path, objects: LocalObjects) -> AsyncIterator[tuple[
     """As the process does at its start, and at its end."""
     index, writes = DirectIndex(tmp_path / "a.db"), DirectWrites(tmp_path / "a.db")
     commits = Commits(writes, index, tmp_path / "objects", tmp_path / "objects" / INCOMING)
-    if not await recover(writes, objects):
-        commits.keep_older()
+    commits.forget_older(await recover(writes, objects))
     yield commits, index
     async with asyncio.timeout(SECONDS):
         await commits.close()
@@ -58,7 +57,31 @@ async def serving(tmp_path: Path, objects: LocalObjects) -> AsyncIterator[tuple[
 
 
 async def kept(database: Database) -> list[str]:
-    return [name for _, name, _ in await Unsynced(database).page(0)]
+    unsynced = Unsynced(database)
+    return [name async for page in unsynced.pages(await unsynced.newest()) for name, _ in page]
+
+
+async def put(commits: Commits, news: Sequence[NewObject]) -> None:
+    """All in one commit."""
+    outcomes: list[Exception | None] = []
+    done = asyncio.Event()
+
+    def settle(_version: str, error: Exception | None) -> None:
+        outcomes.append(error)
+        if len(outcomes) == len(news):
+            done.set()
+
+    for new in news:
+        commits.submit(Job(new, settle))
+    async with asyncio.timeout(SECONDS):
+        await done.wait()
+    assert outcomes == [None] * len(news)
+
+
+async def forgotten(database: Database, new: NewObject) -> None:
+    async with asyncio.timeout(SECONDS):
+        while new.blob in await kept(database):  # noqa: ASYNC110 - the process tells nobody
+            await asyncio.sleep(0.05)
 
 
 async def test_bytes_that_get_no_file_at_the_start_are_not_forgotten_with_newer_ones(
@@ -69,21 +92,61 @@ async def test_bytes_that_get_no_file_at_the_start_are_not_forgotten_with_newer_
     with writes.turn:
         writes.begin()
         assert writes.put_all([first]) == ["null"]
+        writes.keep([(first.blob, b"x")])
         writes.commit()
     writes.close()
     in_the_way = tmp_path / "objects" / "old"
     in_the_way.write_bytes(b"")
     async with serving(tmp_path, objects) as (commits, found):
         second = small(found, "new")
-        done = asyncio.Event()
-        commits.submit(Job(second, lambda *_: done.set()))
-        async with asyncio.timeout(SECONDS):
-            await done.wait()
-            while second.blob in await kept(database):  # noqa: ASYNC110 - the process tells nobody
-                await asyncio.sleep(0.05)
+        await put(commits, [second])
+        await forgotten(database, second)
     assert await kept(database) == [first.blob]
     in_the_way.unlink()
     async with serving(tmp_path, objects):
         assert (tmp_path / "objects" / first.blob).read_bytes() == b"x"
     index.close()
+    objects.close()
+
+
+async def test_bytes_of_what_was_replaced_before_it_had_a_file_stay_as_long_as_its_readers_may_want_them(
+    database: Database, objects: LocalObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wildsage.dataplane.objects.commits._GRACE_SECONDS", 1.5)
+    async with serving(tmp_path, objects) as (commits, index):
+        replaced, beside = small(index, "old"), small(index, "new")
+        await put(commits, [replaced, beside])
+        newer, plain = small(index, "old"), small(index, "new")
+        plain.key = "another"
+        await put(commits, [newer, plain])
+        await forgotten(database, newer)
+        assert set(await kept(database)) == {replaced.blob, beside.blob}
+        assert await Unsynced(database).find(replaced.blob) == b"x"
+        assert [objects.is_whole(new.blob, 1) for new in (replaced, beside, newer, plain)] == [False, True, True, True]
+        await forgotten(database, replaced)
+    assert await kept(database) == []
+    objects.close()
+
+
+async def test_packs_of_a_process_that_was_killed_are_filed_and_forgotten(
+    database: Database, objects: LocalObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wildsage.dataplane.objects.commits._GRACE_SECONDS", 0.1)
+    index, writes, made = DirectIndex(tmp_path / "a.db"), DirectWrites(tmp_path / "a.db"), []
+    for number in range(10):
+        new = small(index, "old" if number % 2 else "new")
+        new.key = f"key {number % 7}"  # some are replaced
+        with writes.turn:
+            writes.begin()
+            assert writes.put_all([new]) == ["null"]
+            writes.keep([(new.blob, b"x")])
+            writes.commit()
+        made.append(new)
+    writes.close()
+    named = index.named([new.blob for new in made])
+    index.close()
+    async with serving(tmp_path, objects):
+        assert {new.blob for new in made if objects.is_whole(new.blob, 1)} == named
+        for new in made:
+            await forgotten(database, new)
     objects.close()

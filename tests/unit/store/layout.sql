@@ -195,6 +195,13 @@ CREATE TABLE s3_objects (
 )
  WITHOUT ROWID;
 
+CREATE TABLE s3_packs (
+	number INTEGER NOT NULL,
+	contents TEXT NOT NULL,
+	bytes BLOB NOT NULL,
+	PRIMARY KEY (number)
+);
+
 CREATE TABLE s3_parts (
 	upload TEXT NOT NULL,
 	number INTEGER NOT NULL,

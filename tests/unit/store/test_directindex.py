@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from wildsage.core import trees
 from wildsage.core.errors import ApiError
@@ -181,28 +182,59 @@ async def test_bytes_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "a.db")
     await Buckets(database).create(Bucket("bucket", "000000000000", "us-east-1", 1.0))
     place, writes = await place_of(database, "bucket"), DirectWrites(tmp_path / "a.db")
-    unsynced = Unsynced(database)
+    unsynced, blobs = Unsynced(database), [(f"b{number}~ü", b"%d" % number * number) for number in range(3)]
     with writes.turn:
         writes.begin()
-        news = [
-            NewObject(place, f"k{number}", NULL_VERSION, 1.0, 1, "etag", f"b{number}", "{}", b"%d" % number)
-            for number in range(3)
-        ]
+        news = [NewObject(place, name, NULL_VERSION, 1.0, 1, "etag", name, "{}") for name, _ in blobs]
         assert writes.put_all(news) == [NULL_VERSION] * 3
-        assert writes.newest_unsynced() == 3
+        first, second = writes.keep(blobs[:2]), writes.keep(blobs[2:])
         writes.commit()
-    assert await unsynced.newest() == 3
-    assert await unsynced.page(1) == [(2, "b1", b"1"), (3, "b2", b"2")]
+    assert (await unsynced.newest()).pack == second > first
+    assert await kept(unsynced) == blobs
+    assert [await unsynced.find(name) for name, _ in blobs] == [data for _, data in blobs]
     with writes.turn:
         writes.begin()
-        writes.forget_unsynced(0, 2)
-        assert writes.is_referenced("b1")
-        assert not writes.is_referenced("b9")
+        assert writes.packs(first, 9) == [(second, blobs[2:])]
+        writes.forget([first])
+        assert writes.is_referenced("b1~ü")
+        assert not writes.is_referenced("b9~ü")
         writes.commit()
-    assert await unsynced.page(0) == [(3, "b2", b"2")]
-    await unsynced.forget(3)
-    assert await unsynced.newest() == 0
+    assert await kept(unsynced) == blobs[2:]
+    assert await unsynced.find("b1~ü") is None
+    await unsynced.forget(await unsynced.newest())
+    assert await unsynced.newest() == (0, 0)
+    with writes.turn:
+        writes.begin()
+        assert writes.keep(blobs[:1]) > second  # a number that was used is not used again
+        writes.undo()
     writes.close()
+    await database.close()
+
+
+async def kept(unsynced: Unsynced) -> list[tuple[str, bytes]]:
+    return [blob async for page in unsynced.pages(await unsynced.newest()) for blob in page]
+
+
+async def test_bytes_of_the_first_layout_are_found(tmp_path: Path) -> None:
+    """It had a row for each; some of them may be left by a process that was killed."""
+    database, blobs = (
+        await Database.open(tmp_path / "a.db"),
+        [(f"b{number}", b"%d" % number) for number in range(1_200)],
+    )
+
+    def leave(connection: Connection) -> None:
+        connection.exec_driver_sql("DROP TABLE s3_packs")
+        connection.exec_driver_sql("PRAGMA user_version = 1")
+        connection.exec_driver_sql("INSERT INTO s3_unsynced (name, bytes) VALUES (?, ?)", blobs)
+
+    await database.write(leave)
+    await database.close()
+    database = await Database.open(tmp_path / "a.db")
+    unsynced = Unsynced(database)
+    assert await kept(unsynced) == blobs
+    assert await unsynced.find("b7") == b"7"
+    await unsynced.forget(await unsynced.newest())
+    assert await kept(unsynced) == []
     await database.close()
 
 

@@ -4,7 +4,8 @@ While one commit waits for the disk in a thread, the next ones gather.  The stat
 event loop in one go: a thread that needs the interpreter for a moment between any two of them costs more than they do.
 
 A small blob's bytes go into the same transaction as its object, so the one flush of the commit makes it durable.  Its
-file is written afterwards (``filing``); ``_flush`` brings all files to the disk, and then the bytes are forgotten.
+file is written afterwards (``filing``); ``_flush`` brings all files to the disk, and then the bytes are forgotten.  Of
+what was replaced before that there is no file: who has just read of it finds its bytes for some time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wildsage.dataplane.objects.filing import Filing
+from wildsage.dataplane.objects.filing import Filed, Filing
 from wildsage.objects import files
 from wildsage.store.directindex import DirectIndex
 from wildsage.store.directwrites import DirectWrites, NewObject
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 _MOST: Final = 128  # writes of one batch
 _ROOM: Final = 64 * 1024 * 1024  # bytes that must be left for files that are written after their commit
 _FLUSH_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 30.0  # as what is replaced stays on the disk
+_MOST_FORGOTTEN: Final = 256  # packs that one commit forgets
 
 
 @dataclass(slots=True)
@@ -61,17 +64,16 @@ class Commits:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="commit", daemon=True)
         self._thread.start()
-        self._synced = self._forgotten = 0
-        self._older = 0  # bytes up to this number are not forgotten
-        self._keeps_older = False
+        self._spent: list[int] = []  # packs to be forgotten
         self._closing = False
         self._room: bool | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
-    def keep_older(self) -> None:
-        """Bytes that the database has from before this process are not forgotten: they may have no files."""
-        self._keeps_older = True
+    def forget_older(self, packs: Sequence[int]) -> None:
+        """The blobs of these, which are from before this process, have files."""
+        self._filing.filed += [Filed(number, False) for number in packs]
+        self._schedule_flush()
 
     def bytes_of(self, blob: str) -> bytes | None:
         """The bytes of a small blob that has no file yet."""
@@ -131,51 +133,57 @@ class Commits:
         batch = [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
         try:
             if self._writes.begin():
-                self._synced = self._forgotten = self._older = 0
+                self._spent.clear()
                 self._filing.begin_anew()
-            if self._keeps_older:
-                self._older, self._keeps_older = self._writes.newest_unsynced(), False
-            for job in batch:
-                if job.new.unsynced is not None:
-                    self._filing.hold(job.new.blob, job.new.unsynced)
-            for job, outcome in zip(batch, self._writes.put_all([job.new for job in batch]), strict=True):
-                if isinstance(outcome, str):
-                    job.version = outcome
-                else:
-                    job.error = outcome
-            newest = self._writes.newest_unsynced()
+            pack = self._put(batch)
         except Exception as error:  # whatever it is, a turn that is kept would stop every write of the server
             self._give_up(batch, error)
             return
-        synced = self._synced if self._synced > self._forgotten else 0
-        self._calls.put(lambda: self._commit(batch, newest, synced))
+        spent = self._spent[:_MOST_FORGOTTEN]
+        self._calls.put(lambda: self._commit(batch, pack, spent))
 
-    def _commit(self, batch: Sequence[Job], newest: int, synced: int) -> None:
-        """In the thread. ``newest``: the number of the last bytes that the batch keeps; ``synced``: to be forgotten."""
+    def _put(self, batch: Sequence[Job]) -> int:
+        """Returns the number of the pack with the bytes of those that were made, 0 if there are none."""
+        for job in batch:
+            if job.new.unsynced is not None:
+                self._filing.hold(job.new.blob, job.new.unsynced)
+        kept = []
+        for job, outcome in zip(batch, self._writes.put_all([job.new for job in batch]), strict=True):
+            if not isinstance(outcome, str):
+                job.error = outcome
+                continue
+            job.version = outcome
+            if job.new.unsynced is not None:
+                kept.append((job.new.blob, job.new.unsynced))
+        return self._writes.keep(kept) if kept else 0
+
+    def _commit(self, batch: Sequence[Job], pack: int, spent: Sequence[int]) -> None:
+        """In the thread. ``spent``: packs to be forgotten."""
         failed: Exception | None = None
         try:
-            if synced:
-                self._writes.forget_unsynced(self._older, synced)
+            if spent:
+                self._writes.forget(spent)
             self._writes.commit()
         except sqlite3.Error as error:
             failed = error
             self._writes.undo()
         finally:
             self._writes.turn.give()
-        self._loop.call_soon_threadsafe(self._finish, batch, newest, 0 if failed else synced, failed)
+        self._loop.call_soon_threadsafe(self._finish, batch, pack, spent, failed)
 
     def _give_up(self, batch: Sequence[Job], error: Exception) -> None:
         try:
             self._writes.undo()
         finally:
             self._writes.turn.give()
-        self._finish(batch, 0, 0, error)
+        self._finish(batch, 0, (), error)
 
-    def _finish(self, batch: Sequence[Job], newest: int, forgotten: int, failed: Exception | None) -> None:
+    def _finish(self, batch: Sequence[Job], pack: int, forgotten: Sequence[int], failed: Exception | None) -> None:
         if failed is not None:
             known = isinstance(failed, sqlite3.Error)
             log.warning("%s writes were not kept: %s", len(batch), failed, exc_info=None if known else failed)
-        self._forgotten = max(self._forgotten, forgotten)
+        else:
+            del self._spent[: len(forgotten)]
         kept = []
         for job in batch:
             job.error = job.error or failed
@@ -186,13 +194,13 @@ class Commits:
             else:
                 self._filing.drop(job.new.blob)
         if kept:
-            self._filing.keep(kept, newest)
+            self._filing.keep(kept, pack)
         for job in batch:
             try:
                 job.done(job.version, job.error)
             except Exception:  # one that cannot be answered must not keep the answers from those behind it
                 log.exception("a write that was settled is not answered")
-        if self._waiting:
+        if self._waiting or (self._spent and failed is None):
             # Those who were answered just now may have written again by then: few large batches cost less than many.
             self._loop.call_soon(self._begin)
         else:
@@ -202,7 +210,7 @@ class Commits:
 
     def _schedule_flush(self) -> None:
         """Files are flushed some time after they were written."""
-        if self._filing.newest <= max(self._forgotten, self._synced) or self._flushing is not None or self._closing:
+        if not self._filing.filed or self._flushing is not None or self._closing:
             return
         if self._flush_timer is None:
             self._flush_timer = self._loop.call_later(_FLUSH_SECONDS, self._start_flush)
@@ -214,15 +222,24 @@ class Commits:
         self._flushing = self._loop.create_task(self._flush())
 
     async def _flush(self) -> None:
-        """Brings the files of every committed write to the disk; the next commit forgets their bytes."""
-        newest = self._filing.newest
+        """Brings the files that were written to the disk; the next commit forgets their bytes."""
+        filed, self._filing.filed = self._filing.filed, []
         try:
             await asyncio.to_thread(files.sync_all, self._root)
-            self._synced = newest
         except OSError:
             log.exception("the files of small objects are not on the disk yet; their bytes are kept")
+            self._filing.filed += filed
+        else:
+            self._spent += [each.pack for each in filed if each.whole]
+            if rest := [each.pack for each in filed if not each.whole]:
+                self._loop.call_later(_GRACE_SECONDS, self._forget, rest)
         self._flushing = None
         self._wake()  # also with nothing to write but this
+
+    def _forget(self, packs: Sequence[int]) -> None:
+        if not self._closing:
+            self._spent += packs
+            self._wake()
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -39,11 +39,18 @@ _BATCH_BYTES: Final = 1024 * 1024
 
 
 class _Kept(NamedTuple):
-    """What one commit kept. ``newest``: the number (``s3_unsynced``) of the last of its bytes; ``since``: loop time."""
+    """What one commit kept. ``pack``: its number (``s3_packs``); ``since``: loop time."""
 
     names: Sequence[str]
-    newest: int
+    pack: int
     since: float
+
+
+class Filed(NamedTuple):
+    """A pack that needs no more files. ``whole``: each of its blobs has one; else some were replaced before."""
+
+    pack: int
+    whole: bool
 
 
 @dataclass(slots=True)
@@ -68,8 +75,8 @@ class Filing:
         written: Callable[[], None],
     ) -> None:
         self.bytes_of: dict[str, bytes] = {}
-        self.newest = 0
-        """Every file of the bytes with a number up to this is written."""
+        self.filed: list[Filed] = []
+        """For others to take away."""
         self._root = root
         self._incoming = incoming
         self._wanted = wanted
@@ -80,7 +87,6 @@ class Filing:
         self._arrived = asyncio.Event()
         self._recent = 0
         self._calm = True
-        self._answered = 0
         self._database = 0  # how many there were before this one
         self._repairs: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -108,16 +114,17 @@ class Filing:
         self._held -= len(self.bytes_of.pop(name, b""))
         self._rest()
 
-    def keep(self, names: Sequence[str], newest: int) -> None:
-        """They are committed. ``newest``: the number of the last of them."""
-        self._waiting.append(_Kept(names, newest, self._loop.time()))
+    def keep(self, names: Sequence[str], pack: int) -> None:
+        """They are committed, all that ``pack`` has."""
+        self._waiting.append(_Kept(names, pack, self._loop.time()))
         self._recent += len(names)
         self._arrived.set()
 
     def begin_anew(self) -> None:
-        """Another database has taken the place of ours: numbers begin anew, and nothing of the old one is wanted."""
-        self.newest = self._answered = self._held = 0
+        """Another database has taken the place of ours: nothing of the old one is wanted."""
+        self._held = 0
         self._database += 1
+        self.filed.clear()
         self._waiting.clear()
         self.bytes_of.clear()
         self._idle.set()
@@ -173,29 +180,31 @@ class Filing:
 
     async def _file_next(self) -> None:
         """Files some of what waits."""
-        names, newest = self._next()
-        left, database = self._still_wanted(names), self._database
+        taken, database = self._next(), self._database
+        left = self._still_wanted([name for kept in taken for name in kept.names])
         written = not left or await asyncio.to_thread(self._pass_on, self._message(left))
-        # Only now: what fails before is tried again, for once later files are written its bytes would be forgotten.
-        while database == self._database and self._waiting and self._waiting[0].newest <= newest:
+        if database != self._database:
+            return
+        for _ in taken:  # only now: what fails before is tried again
             self._waiting.popleft()
         if written:
-            self._note(left, newest, database)
+            made = frozenset(left)
+            self._note(left, [Filed(kept.pack, made.issuperset(kept.names)) for kept in taken], database)
         else:
-            task = self._loop.create_task(self._repair(left, newest, database))
+            task = self._loop.create_task(self._repair(left, taken, database))
             self._repairs.add(task)
             task.add_done_callback(self._repairs.discard)
 
-    def _next(self) -> tuple[list[str], int]:
-        """What was kept by the oldest commits that make a batch, and the number of the last of it."""
-        names, newest, size = list(self._waiting[0].names), self._waiting[0].newest, 0
+    def _next(self) -> list[_Kept]:
+        """What was kept by the oldest commits that make a batch."""
+        taken, count, size = [self._waiting[0]], len(self._waiting[0].names), 0
         for kept in itertools.islice(self._waiting, 1, _BATCH):
+            count += len(kept.names)
             size += sum(len(self.bytes_of.get(name, b"")) for name in kept.names)
-            if len(names) + len(kept.names) > _BATCH or size > _BATCH_BYTES:
+            if count > _BATCH or size > _BATCH_BYTES:
                 break
-            names += kept.names
-            newest = kept.newest
-        return names, newest
+            taken.append(kept)
+        return taken
 
     def _still_wanted(self, names: Sequence[str]) -> list[str]:
         """Those that an object has; the others are dropped. Raises sqlite3.Error."""
@@ -232,21 +241,19 @@ class Filing:
             scribe.process.kill()
             scribe.process.wait()
 
-    def _note(self, names: Sequence[str], newest: int, database: int) -> None:
+    def _note(self, names: Sequence[str], filed: Sequence[Filed], database: int) -> None:
         if database == self._database:
-            self._answered = max(self._answered, newest)
             for name in names:
                 self._held -= len(self.bytes_of.pop(name, b""))
+            self.filed += filed
+            self._written()
         self._rest()
 
     def _rest(self) -> None:
-        if not self._repairs and self._answered > self.newest:
-            self.newest = self._answered
-            self._written()
         if not self.bytes_of:
             self._idle.set()
 
-    async def _repair(self, names: Sequence[str], newest: int, database: int) -> None:
+    async def _repair(self, names: Sequence[str], taken: Sequence[_Kept], database: int) -> None:
         """Writes here what the scribe could not."""
         while True:
             try:
@@ -259,10 +266,7 @@ class Filing:
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
                 break
-        task = asyncio.current_task()
-        if task is not None:
-            self._repairs.discard(task)
-        self._note(names, newest, database)
+        self._note(names, [Filed(kept.pack, False) for kept in taken], database)
 
     def _restore(self, names: Sequence[str]) -> None:
         """Writes as many as it can, then raises the OSError of one that it could not."""

@@ -68,8 +68,7 @@ class ObjectsProcess:
 
     async def start(self) -> None:
         """Settles what a crash left, takes the stored snapshot, then opens the sockets."""
-        if not await recover(self._writes, self._objects):
-            self._commits.keep_older()
+        self._commits.forget_older(await recover(self._writes, self._objects))
         await self._pushes.start(self._data.objects_routes)
         await self._neighbours.listen(unix_listener(self._data.objects_socket))
         self._door = Receiver(self._data.objects_door, self._take)

@@ -34,12 +34,11 @@ async def recover(platform: Platform) -> None:
 async def _restore(platform: Platform) -> None:
     """Small objects whose files a power failure may have taken get them back from the database."""
     unsynced, garbage = Unsynced(platform.database), Garbage(platform.database)
-    newest, number = await unsynced.newest(), 0
-    while number < newest and (page := await unsynced.page(number)):
-        named = await garbage.referenced([name for _, name, _ in page])
-        await platform.objects.restore([(name, data) for _, name, data in page if name in named])
-        number = page[-1][0]
-    if newest:
+    newest = await unsynced.newest()
+    async for page in unsynced.pages(newest):
+        named = await garbage.referenced([name for name, _ in page])
+        await platform.objects.restore([(name, data) for name, data in page if name in named])
+    if any(newest):
         await platform.objects.sync()
         await unsynced.forget(newest)
 
