@@ -34,7 +34,6 @@ INSERT INTO s3_objects (bucket, key, rank, version, visible, marker, size, etag,
 VALUES (?, ?, ?, ?, 1, 0, ?, ?, ?, ?, ?)
 """
 _KEEP = "INSERT INTO s3_packs (number, contents, bytes) VALUES (?, ?, ?)"
-_NEWEST = "SELECT coalesce(max(number), 0) FROM s3_packs"
 _PACKS = "SELECT number, contents, bytes FROM s3_packs WHERE number > ? ORDER BY number LIMIT ?"
 _FORGET = "DELETE FROM s3_packs WHERE number IN (%s)"
 _REFERENCED = """
@@ -108,7 +107,7 @@ class DirectWrites:
         self.turn = Turn(path)
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        self._newest = 0  # pack
+        self._last_pack = 0
         self._places: dict[str, BucketRow | None] = {}
 
     def close(self) -> None:
@@ -126,8 +125,6 @@ class DirectWrites:
             fresh = True
         self._places.clear()
         self._live.execute("BEGIN IMMEDIATE")
-        if fresh:
-            self._newest = int(self._live.execute(_NEWEST).fetchone()[0])
         return fresh
 
     def put_all(self, news: Sequence[NewObject]) -> list[str | ApiError | BucketChanged]:
@@ -215,10 +212,10 @@ class DirectWrites:
 
     def keep(self, blobs: Sequence[tuple[str, bytes]]) -> int:
         """Keeps names and bytes of blobs whose files may not be on the disk yet; the number of their pack."""
-        # By time: none is used twice, also after packs were forgotten.
-        self._newest = max(self._newest + 1, time.time_ns() // 1000)
-        self._live.execute(_KEEP, (self._newest, *pack(blobs)))
-        return self._newest
+        # By time, so that none is used again after it was forgotten, in another process either.
+        self._last_pack = max(self._last_pack + 1, time.time_ns() // 1000)
+        self._live.execute(_KEEP, (self._last_pack, *pack(blobs)))
+        return self._last_pack
 
     def packs(self, after: int, limit: int) -> list[tuple[int, list[tuple[str, bytes]]]]:
         """Numbers past ``after`` and blobs of what is kept, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -112,17 +113,21 @@ async def test_bytes_that_get_no_file_at_the_start_are_not_forgotten_with_newer_
 async def test_bytes_of_what_was_replaced_before_it_had_a_file_stay_as_long_as_its_readers_may_want_them(
     database: Database, objects: LocalObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wildsage.dataplane.objects.commits._GRACE_SECONDS", 1.5)
+    monkeypatch.setattr("wildsage.dataplane.objects.commits._GRACE_SECONDS", 3_600.0)
+    monkeypatch.setattr("wildsage.dataplane.objects.filing._CALM", -1)  # nothing is filed yet
     async with serving(tmp_path, objects) as (commits, index):
         replaced, beside = small(index, "old"), small(index, "new")
         await put(commits, [replaced, beside])
-        newer, plain = small(index, "old"), small(index, "new")
-        plain.key = "another"
-        await put(commits, [newer, plain])
+        newer, other = small(index, "old"), small(index, "new")
+        other.key = "another"
+        await put(commits, [newer, other])
+        monkeypatch.setattr("wildsage.dataplane.objects.filing._OLDEST", 0.0)
         await forgotten(database, newer)
         assert set(await kept(database)) == {replaced.blob, beside.blob}
         assert await Unsynced(database).find(replaced.blob) == b"x"
-        assert [objects.is_whole(new.blob, 1) for new in (replaced, beside, newer, plain)] == [False, True, True, True]
+        assert [objects.is_whole(new.blob, 1) for new in (replaced, beside, newer, other)] == [False, True, True, True]
+    monkeypatch.setattr("wildsage.dataplane.objects.commits._GRACE_SECONDS", 0.1)
+    async with serving(tmp_path, objects):
         await forgotten(database, replaced)
     assert await kept(database) == []
     objects.close()
@@ -149,4 +154,29 @@ async def test_packs_of_a_process_that_was_killed_are_filed_and_forgotten(
         assert {new.blob for new in made if objects.is_whole(new.blob, 1)} == named
         for new in made:
             await forgotten(database, new)
+    objects.close()
+
+
+async def test_bytes_stay_until_their_files_are_on_the_disk(
+    database: Database, objects: LocalObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, looked = files.sync_all, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def fail(_root: Path) -> None:
+        loop.call_soon_threadsafe(looked.set)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files, "sync_all", fail)
+    async with serving(tmp_path, objects) as (commits, index):
+        new = small(index, "new")
+        await put(commits, [new])
+        async with asyncio.timeout(SECONDS):
+            await looked.wait()
+        later = small(index, "old")
+        await put(commits, [later])
+        assert set(await kept(database)) == {new.blob, later.blob}
+        monkeypatch.setattr(files, "sync_all", sync)
+        await forgotten(database, new)
+        await forgotten(database, later)
     objects.close()
