@@ -54,8 +54,9 @@ class Commits:
 
     def __init__(self, writes: DirectWrites, index: DirectIndex, root: Path, incoming: Path) -> None:
         self._writes = writes
+        self._index = index
         self._root = root
-        self._filing = Filing(root, incoming, index.named, self._schedule_flush)
+        self._filing = Filing(root, incoming, self._named, self._schedule_flush)
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Job] = deque()
         self._busy = False
@@ -69,6 +70,11 @@ class Commits:
         self._room: bool | None = None
         self._flush_timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
+
+    def _named(self, blobs: Sequence[str]) -> set[str]:
+        """Those that an object has now: a reset takes the database away before anybody is told of it."""
+        self._index.refresh()
+        return self._index.named(blobs)
 
     def forget_older(self, packs: Sequence[int]) -> None:
         """The blobs of these, which are from before this process, have files."""
