@@ -39,7 +39,8 @@ def podman() -> Iterator[str]:
     settings.write_text('[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n')
     environment = {**os.environ, "CONTAINERS_CONF": str(settings)}
     serve = [*command, "system", "service", "--time=0", f"unix://{place}"]
-    with subprocess.Popen(serve, env=environment) as service:
+    # Where it runs, the monitor of a container that ran out of memory leaves a file "oom".
+    with subprocess.Popen(serve, env=environment, cwd=folder) as service:
         try:
             end = time.monotonic() + 60
             while not answers(place):
