@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,33 @@ async def test_connections_are_kept() -> None:
         both = await asyncio.gather(*(client.send(address, request("POST", b"x")) for _ in range(3)))
         assert [response.body for response in both] == [b"x"] * 3
         client.close()
+
+
+async def test_a_kept_connection_that_was_closed_just_now_is_replaced(tmp_path: Path) -> None:
+    """Its end has arrived and is not seen yet: nothing is sent there, so a request is safe that may not be repeated."""
+    served: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as thread:
+        listener.bind(f"{tmp_path}/s")
+        listener.listen()
+        listener.settimeout(60)
+
+        def answer_one() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                served.append(connection.recv(65536).partition(b" HTTP")[0])
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                go_on.wait(60)
+
+        go_on = threading.Event()
+        client, first = Client(), thread.submit(answer_one)
+        assert (await client.send(f"unix:{tmp_path}/s", Request("POST", "/1", [], BytesBody(b"a")))).status == 200
+        go_on.set()
+        first.result()  # the event loop waits, too, and so has not heard of the end
+        second = thread.submit(answer_one)
+        assert (await client.send(f"unix:{tmp_path}/s", Request("POST", "/2", [], BytesBody(b"b")))).status == 200
+        second.result()
+        client.close()
+    assert served == [b"POST /1", b"POST /2"]
 
 
 async def test_head_and_unix_sockets(tmp_path: Path) -> None:

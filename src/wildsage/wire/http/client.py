@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from wildsage.wire.http import heads
-from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool
+from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool, Unreachable
 from wildsage.wire.http.messages import Body, BytesBody, FileBody, Headers, Request, Response
 from wildsage.wire.http.streams import HIGH_WATER, LOW_WATER, StreamBody
 
@@ -52,17 +52,33 @@ class Client:
         (``aclose``).  A request body of unknown length, or whose headers say ``transfer-encoding``, is sent chunked.
         Raises Unreachable, AnswerLost, TimeoutError after ``head_seconds``, and what reading the body raises.
         """
-        connection = self._pool.take(address) or await self._pool.connect(address)
-        answer = _Answer(connection, self._pool)
-        connection.begin(answer, request.method)
+        answer = await self._begun(address, request)
         try:
-            answer.send(request)
             async with asyncio.timeout(head_seconds):
                 await answer.arrival()
         except BaseException:
             await answer.aclose()
             raise
         return answer.response()
+
+    async def _begun(self, address: str, request: Request) -> _Answer:
+        """The request is on its way."""
+        while (kept := self._pool.take(address)) is not None:
+            if (answer := self._asked(kept, request)) is not None:
+                return answer
+        answer = self._asked(await self._pool.connect(address), request)
+        if answer is None:
+            raise Unreachable(f"{address} closed the connection at once")
+        return answer
+
+    def _asked(self, connection: ClientConnection, request: Request) -> _Answer | None:
+        """None, and nothing was sent, if the connection turns out closed."""
+        answer = _Answer(connection, self._pool)
+        try:
+            return answer if answer.send(request) else None
+        except BaseException:
+            connection.forsake()
+            raise
 
     async def whole(
         self,
@@ -134,22 +150,32 @@ class _Answer:
         self._proceed = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
 
-    def send(self, request: Request) -> None:
-        """Writes the request: at once if it is all here, else beside the answer."""
-        body = request.body
+    def send(self, request: Request) -> bool:
+        """Writes the request: at once if it is all here, else beside the answer.
+
+        False, and nothing was sent, if the connection turns out closed by the other side (``ClientConnection.send``).
+        """
+        body, connection = request.body, self._connection
+        connection.begin(self, request.method)
         headers = [(name, value) for name, value in request.headers if name != "transfer-encoding"]
         sized = any(name == "content-length" for name, _ in headers)
         if isinstance(body, BytesBody):
             headers = [(name, value) for name, value in headers if name != "expect"]
             framing = f"content-length: {len(body.data)}\r\n" if not sized and body.data else ""
             head = heads.request_head(request.method, request.target, headers, framing)
-            self._connection.transport.write(head + body.data)
-            return
-        framing = "" if sized else "transfer-encoding: chunked\r\n"
-        self._connection.transport.write(heads.request_head(request.method, request.target, headers, framing))
+            connection.transport.write(head + body.data)
+        else:
+            framing = "" if sized else "transfer-encoding: chunked\r\n"
+            connection.transport.write(heads.request_head(request.method, request.target, headers, framing))
+        if connection.transport.is_closing():
+            connection.forsake()
+            return False
+        if isinstance(body, BytesBody):
+            return True
         waits = request.header("expect") is not None
         self._sending = asyncio.create_task(self._send_body(body, not sized, waits))
         self._sending.add_done_callback(self._sent)
+        return True
 
     async def arrival(self) -> None:
         """Waits for the head; a request body that fails ends the wait."""
