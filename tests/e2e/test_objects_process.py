@@ -23,6 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
+from tests.e2e.test_processes import gone
 from wildsage.store.packs import pack, unpack
 
 SECONDS = 120.0  # what is overwritten stays for 30
@@ -39,13 +40,6 @@ def wait_until(condition: Callable[[], Any]) -> Any:
 
 def more_than(found: Sized, count: int) -> bool:
     return len(found) > count
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def objects_pid(server: Server) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import sqlite3
 import subprocess
@@ -32,10 +33,15 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def gone(pid: int) -> bool:
+    """Whether all its threads have ended: the first may be a zombie while others still hold sockets that answer."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
         return True
+    try:
+        return bool(select.select([descriptor], [], [], 0)[0])
+    finally:
+        os.close(descriptor)
 
 
 @pytest.fixture
