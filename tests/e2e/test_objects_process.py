@@ -47,7 +47,7 @@ def objects_pid(server: Server) -> int:
 
     def running() -> int:
         pid = int(server.status["processes"].get("objects", 0))
-        return 0 if gone(pid) else pid
+        return 0 if not pid or gone(pid) else pid
 
     return int(wait_until(running))
 
