@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from tests.conftest import Server, start_server
 from tests.container_engine import Dockerd
 from tests.e2e.containers import begin, over
 from tests.e2e.jobs import described, log_of
+from tests.e2e.test_processes import end_control
 
 # Says what it reaches of the server that started it, then goes on until it is told to end.
 _PROGRAM = """
@@ -44,7 +43,7 @@ def test_control_is_killed_and_the_engine_stops(dockerd: Dockerd, debian: str, s
     server = start_server(short_directory / "engine", "--ephemeral", variables=address)
     try:
         go = _begun(server, "adopted", debian)
-        os.kill(server.status["processes"]["control"], signal.SIGKILL)
+        end_control(server)
         go.touch()
         assert over(lambda: _seen(server, "adopted"), "TrainingJobStatus")["TrainingJobStatus"] == "Completed"
         dockerd.stop()

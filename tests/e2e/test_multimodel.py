@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, IMAGE, archive, await_endpoint, kill_instance, upload
 from tests.e2e.load import Load
-from tests.e2e.test_processes import wait_until
+from tests.e2e.test_processes import end_control, wait_until
 
 # Multiplies by what the model's file says.
 SCRIPT = """
@@ -244,7 +242,7 @@ def test_loaded_models_answer_without_control_and_others_once_it_is_back(many: M
     many.put(endpoint, "there.tar.gz", 3)
     assert many.ask(endpoint, "here.tar.gz") == [2, 4]
     with ThreadPoolExecutor(2) as pool:
-        os.kill(many.server.status["processes"]["control"], signal.SIGKILL)
+        end_control(many.server)
         waiting = pool.submit(many.ask, endpoint, "there.tar.gz")
         assert many.ask(endpoint, "here.tar.gz") == [2, 4]
         assert waiting.result(timeout=90) == [3, 6]
@@ -264,7 +262,7 @@ def test_no_request_fails_but_those_inside_what_dies(many: Many) -> None:
             many.refused(name, target, "die")
             load.more(40)
             _inside_only(load)
-            os.kill(server.status["processes"]["control"], signal.SIGKILL)
+            end_control(server)
             load.more(40)
             many.update(name, f"{name}-next")
             load.more(40)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +14,7 @@ from tests.conftest import Server, start_server
 from tests.contract.runtimes.ordinary import NOBODY, PYTHON, a_home, as_user, group_of, python_path
 from tests.e2e.containers import ask, begin, end, endpoint, model, over, served
 from tests.e2e.jobs import BUCKET, described, log_of
-from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.test_processes import end_control
 
 # Both leave files that nobody but root may read.
 _TRAIN = """#!/usr/bin/env python3
@@ -114,9 +112,7 @@ def test_images_of_ones_own_for_an_ordinary_user(user: User, images: Images) -> 
         endpoint(server, "ordinary")
         assert served(server, "ordinary")["EndpointStatus"] == "InService"
         assert ask(server, "ordinary") == "42"
-        control = server.status["processes"]["control"]
-        os.kill(control, signal.SIGKILL)
-        wait_until(lambda: gone(control))
+        end_control(server)
         _kill(images, user.data)
         assert _asked(server, "ordinary") == "42"
         server.client("sagemaker").delete_endpoint(EndpointName="ordinary")

@@ -44,6 +44,13 @@ def gone(pid: int) -> bool:
         os.close(descriptor)
 
 
+def end_control(server: Server) -> None:
+    """``kill -9`` of the control process; it takes no request any more, and the next one is not there yet."""
+    pid: int = server.status["processes"]["control"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: gone(pid))
+
+
 @pytest.fixture
 def data(short_directory: Path, request: pytest.FixtureRequest) -> Path:
     name: str = request.node.name

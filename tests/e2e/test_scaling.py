@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import deploy
 from tests.e2e.load import Load
+from tests.e2e.test_processes import end_control
 
 SCRIPT = """
 def model_fn(folder): return 1
@@ -92,7 +91,7 @@ def test_an_endpoint_follows_its_load(host: Server) -> None:
     with Load(host, "followed", connections=4, rate=40) as load:
         _until(lambda: _activities(host))
         # Whatever the activity's state is now: it goes on with what was decided.
-        os.kill(host.status["processes"]["control"], signal.SIGKILL)
+        end_control(host)
         _until(lambda: _settled_at(host, 3))
         load.more()
     assert load.failures == []

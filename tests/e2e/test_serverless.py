@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import IMAGE, archive, await_endpoint, invoke, upload
-from tests.e2e.test_processes import wait_until
+from tests.e2e.test_processes import end_control, wait_until
 
 IDLE = 1.0
 
@@ -219,7 +219,7 @@ def test_killed(host: Server) -> None:
         assert ask(host, "killed", None)["loaded"] != first["loaded"]
         assert slow.result()["loaded"] == first["loaded"]
     wait_until(lambda: not tree.workers, 60)
-    os.kill(host.status["processes"]["control"], signal.SIGKILL)
+    end_control(host)
     assert ask(host, "killed", None)["seen"] == 1
 
 

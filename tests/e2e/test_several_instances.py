@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, described, log_of, train, upload
-from tests.e2e.test_processes import wait_until
+from tests.e2e.test_processes import end_control, wait_until
 
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
 _PATIENCE = 120.0
@@ -117,7 +117,7 @@ def test_control_killed_while_instances_start(started: Server, seed: int) -> Non
     script = "import os; print('once', flush=True); open('/opt/ml/model/' + os.environ['SM_CURRENT_HOST'], 'w').close()"
     train(started, name, script, ResourceConfig=TWO)
     time.sleep(random.Random(seed).uniform(0, 0.5))  # the moment, not a wait for anything
-    os.kill(started.status["processes"]["control"], signal.SIGKILL)
+    end_control(started)
     assert wait_until(lambda: status_of(started, name) in ("Completed", "Failed"), _PATIENCE)
     assert described(started, name).get("FailureReason") is None
     assert said(started, name, "once") == 2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import IMAGE, archive, await_endpoint, kill_instance, upload
 from tests.e2e.load import Load
-from tests.e2e.test_processes import wait_until
+from tests.e2e.test_processes import end_control, wait_until
 
 # Multiplies by FACTOR, after SECONDS.
 SCRIPT = """
@@ -190,7 +188,7 @@ def test_control_is_killed_amid_a_canary(host: Server, endpoint: str) -> None:
             ),
         )
         assert baking["EndpointStatus"] == "Updating"
-        os.kill(host.status["processes"]["control"], signal.SIGKILL)
+        end_control(host)
         share = load.more(400)
         assert 130 < share[TWO] < 270, "the canary goes on while control is away"
         found = _in_service(host, endpoint)
