@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from wildsage.core.errors import ApiError
 from wildsage.wire import sigv4_errors as errors
-from wildsage.wire.http.messages import Body, BodyTooLarge, BytesBody, Request
+from wildsage.wire.http.messages import Body, BytesBody, Request, read_whole
 from wildsage.wire.sigv4 import (
     EMPTY_SHA256,
     UNSIGNED_PAYLOAD,
@@ -116,7 +116,7 @@ class HashedBody:
             raise errors.body_mismatch("s3", self._declared, digest.hexdigest())
 
     async def read(self, limit: int) -> bytes:
-        return await _gather(self, limit)
+        return await read_whole(self, limit)
 
 
 def _each(update: Callable[[bytes], None], chunks: Sequence[bytes]) -> None:
@@ -160,7 +160,7 @@ class ChunkedBody:
         self._has_trailers = has_trailers
 
     async def read(self, limit: int) -> bytes:
-        return await _gather(self, limit)
+        return await read_whole(self, limit)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source = _Source(self._raw)
@@ -258,14 +258,3 @@ def _parse_head(line: str) -> tuple[int, str]:
 def _incomplete(received: int, length: int) -> ApiError:
     words = "You did not provide the number of bytes specified by the x-amz-decoded-content-length HTTP header"
     return ApiError("IncompleteBody", f"{words}: {received} of {length}.", 400)
-
-
-async def _gather(body: Body, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in body:
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge(f"more than {limit} bytes")
-        parts.append(chunk)
-    return b"".join(parts)

@@ -142,6 +142,7 @@ async def test_who_reads_no_further_may_answer_and_the_rest_is_swallowed(size: i
             return
         blocks = aiter(exchange.flow())
         await anext(blocks)
+        # Both kinds of body are read by generators, which the type of a body does not say.
         await blocks.aclose()  # type: ignore[attr-defined]
         exchange.respond(507, [], b"full")
 

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from copy import copy
 from typing import Protocol
 
-from wildsage.wire.http.messages import BodyTooLarge, ClientGone
+from wildsage.wire.http.messages import ClientGone, read_whole
 from wildsage.wire.http.streams import HIGH_WATER, StreamBody
 
 WORTHWHILE = 64 * 1024  # with less to come, handing over costs more than it spares
@@ -243,14 +243,7 @@ class Flow(_Diversion):
             self._swallow()
 
     async def read(self, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        async for block in self:
-            size += len(block)
-            if size > limit:
-                raise BodyTooLarge(f"over the limit of {limit} bytes")
-            parts.append(block)
-        return b"".join(parts)
+        return await read_whole(self, limit)
 
     # asyncio.BufferedProtocol
 

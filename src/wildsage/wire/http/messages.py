@@ -6,7 +6,7 @@ its caller asks for.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,18 @@ Headers = list[tuple[str, str]]
 
 class BodyTooLarge(Exception):
     """``read`` met more bytes than its limit."""
+
+
+async def read_whole(pieces: AsyncIterable[bytes], limit: int) -> bytes:
+    """All of a body in memory; raises BodyTooLarge once more than ``limit`` bytes arrive."""
+    parts: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise BodyTooLarge(f"over the limit of {limit} bytes")
+        parts.append(piece)
+    return b"".join(parts)
 
 
 class ClientGone(Exception):

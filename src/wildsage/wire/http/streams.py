@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from copy import copy
 from typing import Protocol
 
-from wildsage.wire.http.messages import BodyTooLarge
+from wildsage.wire.http.messages import read_whole
 
 HIGH_WATER = 256 * 1024
 LOW_WATER = 64 * 1024
@@ -102,14 +102,7 @@ class StreamBody:
             await self._arrival()
 
     async def read(self, limit: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in self:
-            size += len(chunk)
-            if size > limit:
-                raise BodyTooLarge(f"over the limit of {limit} bytes")
-            parts.append(chunk)
-        return b"".join(parts)
+        return await read_whole(self, limit)
 
     async def _arrival(self) -> None:
         waiter = self._waiter = asyncio.get_running_loop().create_future()

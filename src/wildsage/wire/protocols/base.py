@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
-from wildsage.wire.http.messages import BodyTooLarge, FileBody, Request, Response
+from wildsage.wire.http.messages import BodyTooLarge, FileBody, Request, Response, read_whole
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.timestamps import Malformed
 
@@ -79,14 +79,7 @@ async def read_body(response: Response) -> bytes:
         return body
     if isinstance(body, FileBody):
         raise TypeError("a file body belongs to the serving side; it is never parsed")
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in body:
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise BodyTooLarge(f"more than {MAX_BODY} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return await read_whole(body, MAX_BODY)
 
 
 def service_of(scope: Operation | ServiceModel) -> ServiceModel:

@@ -12,7 +12,7 @@ from typing import IO, Final
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.services.s3.objects.store import Trailed
-from wildsage.wire.http.messages import BodyTooLarge
+from wildsage.wire.http.messages import read_whole
 
 _PIECE: Final = 64 * 1024  # bytes; AWS takes no chunks below 8 KiB but the last
 _FILE_PIECE: Final = 1 << 20
@@ -72,7 +72,7 @@ class Sized:
             yield held
 
     async def read(self, limit: int) -> bytes:
-        return await gathered(self, limit)
+        return await read_whole(self, limit)
 
 
 class Trailing:
@@ -100,7 +100,7 @@ class Trailing:
         yield f"0\r\n{self._name}:{value}\r\n\r\n".encode()
 
     async def read(self, limit: int) -> bytes:
-        return await gathered(self, limit)
+        return await read_whole(self, limit)
 
 
 def trailer_name(header: str | None) -> str | None:
@@ -156,17 +156,6 @@ class Spooled:
 
 def _unnamed(folder: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=folder)
-
-
-async def gathered(body: AsyncIterable[bytes], limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in body:
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge(f"more than {limit} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
 
 
 def _incomplete() -> ApiError:
