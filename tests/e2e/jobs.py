@@ -80,8 +80,8 @@ def log_lines(server: Server, group: str, prefix: str) -> str:
     return "\n".join(lines)
 
 
-def deploy(server: Server, name: str, script: str) -> None:
-    """A model, a configuration and an endpoint of one instance; returns once it is InService."""
+def deploy(server: Server, name: str, script: str, count: int = 1) -> None:
+    """A model, a configuration and an endpoint of ``count`` instances; returns once it is InService."""
     code = upload(server, f"{name}/code.tar.gz", archive("serve.py", script))
     data = upload(server, f"{name}/model.tar.gz", archive("nothing", ""))
     sagemaker = server.client("sagemaker")
@@ -97,7 +97,7 @@ def deploy(server: Server, name: str, script: str) -> None:
     sagemaker.create_endpoint_config(
         EndpointConfigName=name,
         ProductionVariants=[
-            {"VariantName": "one", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+            {"VariantName": "one", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": count}
         ],
     )
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)

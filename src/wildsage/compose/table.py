@@ -13,6 +13,7 @@ from typing import Any
 
 from wildsage.compose import machine
 from wildsage.compose.foundation import Foundation, lay
+from wildsage.core.invocations import invocation_limits
 from wildsage.core.settings import (
     Settings,
     environments_folder,
@@ -66,6 +67,7 @@ from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.endpoints.shipping import Shipping
 from wildsage.services.sagemaker.endpoints.traffic import Traffic
 from wildsage.services.sagemaker.instance.attendant import Attendants
+from wildsage.services.sagemaker.instance.health import patience_with
 from wildsage.services.sagemaker.instance.images import Images, pip_settings
 from wildsage.services.sagemaker.processing.controller import ProcessingController
 from wildsage.services.sagemaker.service import SAGEMAKER
@@ -179,7 +181,8 @@ def controllers(
     requirements = Requirements(folder / REQUIREMENTS, platform.settings.data.instances, runtime)
     seeking = seeker(os.environ)
     images = Images(environments, pip_settings(os.environ), seeking, requirements)
-    hosts = Instances(platform, runtime, images, attendants, routers)
+    patience = patience_with(invocation_limits(os.environ).seconds)
+    hosts = Instances(platform, runtime, images, attendants, routers, patience)
     return (
         TrainingController(platform, runtime, images, attendants),
         WarmPoolController(platform, runtime),

@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 from wildsage.core.addresses import reached_at
 from wildsage.core.clock import Clock, SystemClock
+from wildsage.core.doubts import DOUBT
 from wildsage.core.invocations import InvocationLimits
 from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
@@ -63,7 +64,7 @@ class Router:
         self._door: Door | None = None
         self._context: ssl.SSLContext | None = None
         models = self._invocations.models
-        asked = {USED: models.used, RELEASE: models.release}
+        asked = {USED: models.used, RELEASE: models.release, DOUBT: self.table.doubt}
         self._pushes = Pushes(self.table, data.routes, self._count, asked=asked)
 
     def home(self) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -112,18 +112,24 @@ class Slot:
 
     ``models``: those that it has loaded, of a multi-model endpoint (``multimodel.places``), by TargetModel.
     ``failures``: how often in a row it could not be reached; until ``away_until`` (``perf_counter``) it is passed over.
+    So it is until ``doubted_until``: it can be reached, but control had no good answer to /ping from it.
     """
 
     instance: Instance
     outstanding: int = 0
     failures: int = 0
     away_until: float = 0.0
+    doubted_until: float = 0.0
     models: dict[str, Any] = field(default_factory=dict)
 
     def refused(self, now: float) -> None:
         """It could not be reached."""
         self.failures += 1
         self.away_until = now + away_seconds(self.failures)
+
+    def away(self, now: float) -> bool:
+        """Whether it is passed over."""
+        return self.away_until > now or self.doubted_until > now
 
     def asked_again(self, now: float) -> None:
         """One request finds out whether it is back; others wait for what it learns."""
@@ -149,16 +155,18 @@ class LiveVariant:
     def pick(self, tried: Sequence[Slot] = ()) -> Slot | None:
         """The least busy instance (or any, as its RoutingConfig says) that was not tried yet and is not away.
 
-        Where all are away, one that is: it may be back, and nobody else could answer.
+        Where all are away, one that is: it may be back, and nobody else could answer. First those that may refuse,
+        which costs the request nothing; one in doubt may keep it.
         """
         slots = self.slots if not tried else [slot for slot in self.slots if not any(slot is each for each in tried)]
         if not slots:
             return None
         slot = self._choose(slots)
-        if slot.failures:
+        if slot.failures or slot.doubted_until:
             now = perf_counter()
-            if slot.away_until > now:
-                slot = self._choose([each for each in slots if each.away_until <= now] or slots)
+            if slot.away(now):
+                present = [each for each in slots if not each.away(now)]
+                slot = self._choose(present or [each for each in slots if each.doubted_until <= now] or slots)
             if slot.failures:
                 slot.asked_again(now)
         return slot
@@ -291,6 +299,13 @@ class Table:
                 address = slot.instance.address
                 busy[address] = busy.get(address, 0) + slot.outstanding
         return busy
+
+    def doubt(self, question: Mapping[str, Any]) -> dict[str, int]:
+        """See ``core.doubts``."""
+        slot = self._slots.get(question["address"])
+        if slot is not None:
+            slot.doubted_until = self._now() + question["seconds"] if question["seconds"] else 0.0
+        return {"underway": self.underway().get(question["address"], 0)}
 
     def slot(self, address: str) -> Slot | None:
         """The instance at ``address``, if the snapshot in force has it."""

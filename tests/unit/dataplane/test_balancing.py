@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections import Counter
@@ -15,10 +16,11 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.plant import Plant, endpoint
 
+from wildsage.core.doubts import DOUBT
 from wildsage.core.routes import RANDOM, Endpoint, Instance, Routes, Variant
 from wildsage.dataplane.choice import away_seconds, copied
 from wildsage.dataplane.table import LiveVariant, Table
-from wildsage.wire.http.messages import Request, Response
+from wildsage.wire.http.messages import BytesBody, Request, Response
 
 
 def named(name: str) -> Any:
@@ -93,6 +95,44 @@ def test_an_instance_that_refused_is_passed_over_and_asked_by_one() -> None:
     assert [picked(live) for _ in range(3)] == ["a", "b", "b"]
     live.slots[0].failures = 0
     assert picked(live) == "a"
+
+
+def test_an_instance_in_doubt_is_passed_over_while_another_can_answer() -> None:
+    live = variant("a", "b")
+    doubted, other = live.slots
+    doubted.doubted_until = time.perf_counter() + 60
+    other.outstanding = 100
+    assert {picked(live) for _ in range(10)} == {"b"}
+    assert live.pick((other,)) is doubted
+    other.refused(time.perf_counter())
+    other.away_until += 60
+    assert {picked(live) for _ in range(10)} == {"b"}  # it may refuse, which costs nothing; the other may hang
+    doubted.doubted_until = time.perf_counter()
+    assert picked(live) == "a"
+
+
+async def test_control_says_what_is_in_doubt(plant: Plant) -> None:
+    first, second = await plant.serve("first", named("first")), await plant.serve("second", named("second"))
+    plant.put(endpoint("iris", Variant("A", 1.0, (first, second))))
+    boto = plant.boto()
+
+    async def doubt(address: str, seconds: float) -> Any:
+        body = json.dumps({"address": address, "seconds": seconds}).encode()
+        request = Request("POST", DOUBT, [("host", "router"), ("content-length", str(len(body)))], BytesBody(body))
+        return json.loads((await plant.client.whole(f"unix:{plant.data.router_socket()}", request)).body)
+
+    async def answering() -> set[bytes]:
+        return {(await plant.invoke(boto))["Body"] for _ in range(4)}
+
+    assert await doubt(first.address, 3600) == {"underway": 0}
+    assert await answering() == {b"second"}
+    assert await doubt(first.address, 0) == {"underway": 0}
+    assert await answering() == {b"first", b"second"}
+    assert await doubt("unix:/nobody", 3600) == {"underway": 0}
+    slot = plant.router.table.slot(first.address)
+    assert slot is not None
+    slot.outstanding = 2
+    assert await doubt(first.address, 0) == {"underway": 2}
 
 
 def test_where_all_are_away_one_is_asked_all_the_same() -> None:

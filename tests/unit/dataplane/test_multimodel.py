@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from tests.unit.dataplane.test_hostile_clients import until
 from tests.unit.dataplane.test_large_bodies import written
 
 from wildsage.core.routes import MULTI_MODEL, Instance, Permission, Variant
-from wildsage.dataplane.multimodel.places import CROWDED, Place, another, preferred
+from wildsage.dataplane.multimodel.places import CROWDED, Place, another, loaded_at, preferred
 from wildsage.dataplane.table import Slot
 from wildsage.wire.http.messages import BytesBody, Request, Response
 from wildsage.wire.http.server import start_server
@@ -298,3 +299,15 @@ def test_a_crowded_model_gets_another_instance() -> None:
     assert another([one], place) is None
     two.outstanding = CROWDED
     assert another([one, two], place) is None
+
+
+def test_a_model_at_an_instance_in_doubt_is_asked_for_elsewhere() -> None:
+    one, two = slots("one", "two")
+    place = one.models["a"] = Place(one, "a", "unix:/a", "/invocations", True)
+    assert loaded_at([one, two], "a") is place
+    one.doubted_until = time.perf_counter() + 60
+    assert loaded_at([one, two], "a") is None
+    assert preferred([one, two], "a") == [two, one]
+    assert loaded_at([one], "a") is place  # nobody else could answer
+    one.doubted_until = time.perf_counter()
+    assert loaded_at([one, two], "a") is place

@@ -44,7 +44,10 @@ class Place:
 
 
 def loaded_at(slots: Sequence[Slot], target: str) -> Place | None:
-    """Where it is loaded, with the fewest requests under way; None: nowhere."""
+    """Where it is loaded, with the fewest requests under way; None: nowhere, or only at instances in doubt."""
+    if any(slot.doubted_until for slot in slots):
+        now = perf_counter()
+        slots = [slot for slot in slots if slot.doubted_until <= now] or slots
     best: Place | None = None
     for slot in slots:
         place = slot.models.get(target)
@@ -63,7 +66,7 @@ def preferred(slots: Sequence[Slot], target: str) -> list[Slot]:
 
     def rank(slot: Slot) -> tuple[bool, bytes]:
         name = f"{slot.instance.id}/{target}".encode()
-        return slot.away_until <= now, hashlib.blake2b(name, digest_size=8).digest()
+        return not slot.away(now), hashlib.blake2b(name, digest_size=8).digest()
 
     return sorted(slots, key=rank, reverse=True)
 

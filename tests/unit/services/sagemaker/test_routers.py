@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from wildsage.core.doubts import DOUBT
 from wildsage.core.settings import DataDir
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.wire.http.client import Client
@@ -24,6 +25,7 @@ class Plant:
         self._data = data
         self._servers: list[Server] = []
         self._client = Client()
+        self.doubts: list[str] = []
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.routers = Routers(data, self._client, patience=60.0)
@@ -32,9 +34,13 @@ class Plant:
     async def add(self, underway: Mapping[str, int], routed: Sequence[str] = (), hangs: bool = False) -> None:
         told: dict[str, Any] = {"underway": underway, "routed": routed}
 
-        async def answer(_request: Request) -> Response:
+        async def answer(request: Request) -> Response:
             if hangs:
                 await self.go_on.wait()
+            if request.path == DOUBT:
+                address = json.loads(await request.body.read(1 << 20))["address"]
+                self.doubts.append(address)
+                return Response(200, [], json.dumps({"underway": underway.get(address, 0)}).encode())
             return Response(200, [], json.dumps(told).encode())
 
         self._servers.append(await start_server(answer, path=self._data.router_socket(len(self._servers))))
@@ -70,3 +76,20 @@ async def test_a_router_that_hangs_may_have_requests_at_any_instance(plant: Plan
     assert not (await plant.impatient.told()).whole
     plant.go_on.set()
     assert await plant.routers.done_with(["unix:/7"])
+
+
+async def test_a_doubt_is_told_to_all_and_answered_by_all(plant: Plant) -> None:
+    await plant.add({"unix:/7": 0})
+    await plant.add({"unix:/7": 2, "unix:/8": 0})
+    assert [await plant.routers.doubt(f"unix:/{name}", 10.0) for name in ("7", "8")] == [False, True]
+    assert plant.doubts == ["unix:/7", "unix:/7", "unix:/8", "unix:/8"]
+    plant.routers.own.begin("unix:/8")
+    assert not await plant.routers.doubt("unix:/8", 0.0)
+
+
+async def test_a_router_that_hangs_may_have_requests_at_what_is_in_doubt(plant: Plant) -> None:
+    await plant.add({})
+    await plant.add({}, hangs=True)
+    plant.go_on.clear()
+    assert not await plant.impatient.doubt("unix:/7", 10.0)
+    plant.go_on.set()

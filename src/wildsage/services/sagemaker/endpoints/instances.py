@@ -12,6 +12,7 @@ from typing import Any
 
 from wildsage.core import trees
 from wildsage.core.errors import ClientFault, InternalFault, JobFault, RuntimeRefused
+from wildsage.core.routes import DIRECT
 from wildsage.kit import logstreams
 from wildsage.kit.context import Platform
 from wildsage.kit.logstreams import LogStream
@@ -44,14 +45,20 @@ class Instances:
     """The hands of the endpoint controller."""
 
     def __init__(
-        self, platform: Platform, runtime: Runtime, images: Images, attendants: Attendants, routers: Routers
+        self,
+        platform: Platform,
+        runtime: Runtime,
+        images: Images,
+        attendants: Attendants,
+        routers: Routers,
+        patience: Patience,
     ) -> None:
         self._platform = platform
         self._runtime = runtime
         self._launching = Launching(platform, runtime, images)
         self._attendants = attendants
         self._routers = routers
-        self._patience = Patience()
+        self._patience = patience
 
     def _directory(self, instance: Instance, number: int) -> Path:
         """Of a container; ``number`` from 1."""
@@ -193,9 +200,16 @@ class Instances:
             await serverless.tell(instance.address, variant.serverless)
             await self._ended(instance)
             return False
-        # A request out of a queue may keep all workers of a container from answering for an hour.
-        busy = partial(self._routers.own.at, instance.address)
-        ills = (until_ill(self._platform.clock, each.address, self._patience, busy) for each in instance.containers)
+        by_name = variant is not None and variant.mode == DIRECT
+        ills = (
+            until_ill(
+                self._platform.clock,
+                each.address,
+                self._patience,
+                self._routers.watched(each.address if by_name else instance.address),
+            )
+            for each in instance.containers
+        )
         return await _first(self._ended(instance), *ills) != 0
 
     async def tell(self, state: State) -> None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wildsage.core.doubts import DOUBT
 from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
+from wildsage.services.sagemaker.instance.health import Watched
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import AnswerLost, Unreachable
 from wildsage.wire.http.messages import BytesBody, Request
@@ -76,6 +78,15 @@ class Routers:
         used = {address for each in told.answers for address in (*each["underway"], *each["routed"])}
         return told.whole and used.isdisjoint(addresses)
 
+    async def doubt(self, address: str, seconds: float) -> bool:
+        """Requests go elsewhere for so long, if they can (``core.doubts``); whether nothing is under way there.
+
+        At a router that does not answer something may be.
+        """
+        found = await self._tell(DOUBT, {"address": address, "seconds": seconds})
+        underway = (json.loads(answer)["underway"] for answer in found if answer)
+        return None not in found and not any(underway) and not self.own.at(address)
+
     async def used(self, address: str) -> list[Mapping[str, Any]]:
         """What each router knows of the models at an instance: see ``core.multimodel.USED``."""
         found = await self._tell(USED, {"address": address})
@@ -86,7 +97,11 @@ class Routers:
         found = await self._tell(RELEASE, {"address": address, "model": model})
         return None not in found and all(json.loads(answer)["released"] for answer in found if answer)
 
-    async def _tell(self, path: str, question: Mapping[str, str]) -> list[bytes | None]:
+    def watched(self, address: str) -> Watched:
+        """An instance, or a container that is invoked by name: see ``instance.health.Watched``."""
+        return _Watched(self, address)
+
+    async def _tell(self, path: str, question: Mapping[str, Any]) -> list[bytes | None]:
         """What each router answers, as ``_ask`` has it."""
         body = json.dumps(question).encode()
         return await asyncio.gather(*(self._ask(each, "POST", path, body) for each in self._data.router_sockets()))
@@ -102,3 +117,16 @@ class Routers:
         except TimeoutError:
             log.warning("the router at %s did not answer in time", socket.name)
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    routers: Routers
+    address: str
+
+    async def doubt(self, seconds: float) -> bool:
+        return await self.routers.doubt(self.address, seconds)
+
+    def excused(self) -> bool:
+        """A request out of a queue may keep all workers of a container from answering for an hour."""
+        return self.routers.own.at(self.address) > 0

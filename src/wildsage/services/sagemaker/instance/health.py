@@ -6,9 +6,9 @@ An answer must come within two seconds (SageMaker Developer Guide, "How Your Con
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from wildsage.core.clock import Clock
 from wildsage.wire.http.client import Client
@@ -20,6 +20,7 @@ _FIRST_WAIT = 0.01
 _LONGEST_WAIT = 0.1
 _GROWTH = 1.02
 _ANSWER_SECONDS = 2.0
+_MARGIN = 15.0
 
 
 async def until_healthy(clock: Clock, address: str) -> None:
@@ -32,28 +33,58 @@ async def until_healthy(clock: Clock, address: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How a serving container is watched. AWS says no numbers.
+    """How a serving container is watched. Seconds; SageMaker asks every five, and says no more than that.
 
-    ``every``: seconds between two questions; ``again``: after an answer that was not well. ``bad``: how many bad
-    answers in a row make it ill. ``silence``: for how long it may give none: a server with one worker gives none while
-    a request is worked on, which takes up to a minute.
+    ``every``: between two questions; ``again``: after an answer that was not well. ``bad``: how many bad answers in a
+    row make it ill. ``silence``: for how long it may give none: a server with one worker gives none while a request is
+    worked on (``patience_with``). ``idle``: the same of one that has no request to work on. ``aside``: how long
+    requests go elsewhere after an answer that was not well; longer than it takes to ask again.
     """
 
-    every: float = 10.0
-    again: float = 2.0
+    every: float = 5.0
+    again: float = 1.0
     bad: int = 3
     silence: float = 75.0
+    idle: float = 15.0
+    aside: float = 10.0
 
 
-async def until_ill(clock: Clock, address: str, patience: Patience, busy: Callable[[], object] = bool) -> None:
-    """Returns once a container that was healthy is not any more. ``busy``: while it says so, silence is no sign."""
-    bad, heard, wait = 0, clock.now(), patience.again
-    while bad < patience.bad and clock.now() - heard < patience.silence:
+def patience_with(seconds: float) -> Patience:
+    """Where a model may work on a request for so long."""
+    return Patience(silence=seconds + _MARGIN)
+
+
+class Watched(Protocol):
+    """A container that serves, as those know it who send it requests."""
+
+    async def doubt(self, seconds: float) -> bool:
+        """Requests go elsewhere for so long, if they can, 0: not any more; whether there are none at it now."""
+        ...
+
+    def excused(self) -> bool:
+        """Whether silence is no sign, however long."""
+        ...
+
+
+async def until_ill(clock: Clock, address: str, patience: Patience, watched: Watched) -> None:
+    """Returns once a container that was healthy is not any more."""
+    bad, wait, doubted = 0, patience.again, False
+    heard = busy = clock.now()  # when it last answered; when it last did, or had something else to do
+    while bad < patience.bad and clock.now() - heard < patience.silence and clock.now() - busy < patience.idle:
         await clock.sleep(wait)
         answer = await _ask(address)
-        wait = patience.every if answer is _Answer.WELL else patience.again
-        bad = bad + 1 if answer is _Answer.BAD else 0
-        heard = heard if answer is _Answer.NONE and not busy() else clock.now()
+        if answer is _Answer.WELL:
+            bad, wait = 0, patience.every
+            if doubted:
+                await watched.doubt(0.0)
+        else:
+            bad, wait = bad + 1 if answer is _Answer.BAD else 0, patience.again
+            idle = await watched.doubt(patience.aside)
+        doubted = answer is not _Answer.WELL
+        if answer is not _Answer.NONE or watched.excused():
+            heard = busy = clock.now()
+        elif not idle:
+            busy = clock.now()
 
 
 class _Answer(Enum):
@@ -69,7 +100,10 @@ async def _ask(address: str) -> _Answer:
         response = await client.whole(address, request, head_seconds=_ANSWER_SECONDS)
     except TimeoutError:
         return _Answer.NONE
-    except (Unreachable, AnswerLost, OSError):
+    except Unreachable as error:
+        # No connection in time is silence: whoever is busy may have as many waiting as it wants to have.
+        return _Answer.NONE if isinstance(error.__cause__, TimeoutError) else _Answer.BAD
+    except (AnswerLost, OSError):
         return _Answer.BAD
     finally:
         client.close()  # no idle connection stays behind: some servers serve one at a time
