@@ -145,6 +145,22 @@ async def test_composite_alarms(api: Api, platform: Platform, clock: ManualClock
     assert [each["AlarmName"] for each in below["MetricAlarms"]] == ["cold", "hot"]
 
 
+@pytest.mark.parametrize("expression", ["SLICE([m], 5)", "SORT([m], [m], ASC)", "SUM(m / m * 1e308)", "NOPE(m)"])
+async def test_an_alarm_that_has_no_value_leaves_the_others_theirs(
+    api: Api, clock: ManualClock, watch: Watch, expression: str
+) -> None:
+    await api.cloudwatch("PutMetricAlarm", **ALARM)
+    metric = {"Namespace": "Tests", "MetricName": "Heat"}
+    one = {"Id": "m", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}, "ReturnData": False}
+    members = ("EvaluationPeriods", "Threshold", "ComparisonOperator")
+    broken = {"AlarmName": "broken", **{member: ALARM[member] for member in members}}
+    await api.cloudwatch("PutMetricAlarm", **broken, Metrics=[one, {"Id": "e", "Expression": expression}])
+    await clock.advance(60)
+    await put(api, clock, 9.0)
+    await watch.round()
+    assert [await state(api), await state(api, "broken")] == ["ALARM", "INSUFFICIENT_DATA"]
+
+
 async def test_an_alarm_put_anew_while_it_is_evaluated_is_not_overwritten(
     api: Api, platform: Platform, clock: ManualClock, watch: Watch
 ) -> None:

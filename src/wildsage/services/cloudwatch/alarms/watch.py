@@ -96,7 +96,7 @@ class Watch:
         except ApiError as error:
             log.warning("alarm %s cannot be evaluated: %s", alarm.key.name, error)
             return
-        except ArithmeticError:
+        except Exception:  # a bug that one alarm brings to light must not end all others, and control with them
             log.exception("alarm %s cannot be evaluated", alarm.key.name)
             return
         if values is None:

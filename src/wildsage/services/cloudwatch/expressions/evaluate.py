@@ -82,4 +82,8 @@ def _called(function: str, arguments: tuple[Node, ...], around: Surroundings) ->
     if len(arguments) not in counts:
         words = " or ".join(map(str, counts))
         raise names.refused(f"Error in expression: {function} takes {words} arguments, not {len(arguments)}.")
-    return apply([evaluate(each, around) for each in arguments], around.span)
+    given = [evaluate(each, around) for each in arguments]
+    try:
+        return apply(given, around.span)
+    except ArithmeticError:
+        raise names.refused(f"Error in expression: {function} of these values is no number.") from None

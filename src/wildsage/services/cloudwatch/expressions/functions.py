@@ -17,6 +17,8 @@ UNKNOWN = frozenset(
     ("ANOMALY_DETECTION_BAND", "DB_PERF_INSIGHTS", "INSIGHT_RULE_METRIC", "LAMBDA", "SEARCH", "SERVICE_QUOTA")
 )
 """Functions of AWS's that are refused by name."""
+_MOST_MOMENTS = 455 * 24 * 60
+"""Of a series without gaps: every minute for as long as metrics are kept."""
 
 _REDUCERS: Mapping[str, Callable[[list[float]], float]] = {
     "AVG": statistics.fmean,
@@ -103,27 +105,39 @@ def _fill(given: Sequence[Value], span: Span) -> Value:
 
 
 def _filled(series: Series, filling: Value, span: Span) -> Series:
-    known = series.values
-    moments = span.moments(series.period)
+    known, moments = series.values, _moments(span, series.period)
     if isinstance(filling, Series):
         values = {at: known.get(at, filling.values.get(at)) for at in moments}
     elif filling == "REPEAT":
         last: float | None = None
         values = {at: (last := known.get(at, last)) for at in moments}
     elif filling == "LINEAR":
-        values = {at: known.get(at, _linear(known, at)) for at in moments}
+        between = _between(series)
+        values = {at: known.get(at, between.get(at)) for at in moments}
     else:
         number = as_number(filling, "FILL")
         values = {at: known.get(at, number) for at in moments}
     return Series({at: value for at, value in values.items() if value is not None}, series.period, series.label)
 
 
-def _linear(known: Mapping[int, float], at: int) -> float | None:
-    before = max((each for each in known if each < at), default=None)
-    after = min((each for each in known if each > at), default=None)
-    if before is None or after is None:
-        return None
-    return known[before] + (known[after] - known[before]) * (at - before) / (after - before)
+def _moments(span: Span, period: int) -> range:
+    """Where a series without gaps has values. Raises ValidationError if they are too many to be counted out."""
+    found = span.moments(period)
+    if len(found) > _MOST_MOMENTS:
+        raise names.refused(
+            f"Error in expression: a time series of {len(found):,} data points is too long. Ask for less time, or for "
+            "longer periods."
+        )
+    return found
+
+
+def _between(series: Series) -> dict[int, float]:
+    """What lies on the straight line from each value to the next, at the moments between them."""
+    return {
+        at: before + (after - before) * (at - then) / (later - then)
+        for (then, before), (later, after) in itertools.pairwise(series.values.items())
+        for at in range(then + series.period, later, series.period)
+    }
 
 
 def _if(given: Sequence[Value], _span: Span) -> Value:
@@ -146,14 +160,18 @@ def _at(value: Value | None, at: int) -> float | None:
 def _slice(given: Sequence[Value], _span: Span) -> Value:
     several = as_array(given[0], "SLICE")
     start = int(as_number(given[1], "SLICE"))
-    return several[start : int(as_number(given[2], "SLICE"))] if len(given) > 2 else several[start]
+    if len(given) > 2:
+        return several[start : int(as_number(given[2], "SLICE"))]
+    if not 0 <= start < len(several):
+        raise names.refused(f"Error in expression: SLICE finds no time series {start} in an array of {len(several)}.")
+    return several[start]
 
 
 def _sort(given: Sequence[Value], _span: Span) -> Value:
     several, by, order = as_array(given[0], "SORT"), given[1], given[2]
-    if by not in _REDUCERS or order not in ("ASC", "DESC"):
+    if not isinstance(by, str) or by not in _REDUCERS or order not in ("ASC", "DESC"):
         raise names.refused("Error in expression: SORT takes AVG, MAX, MIN or SUM, then ASC or DESC.")
-    reduce = _REDUCERS[str(by)]
+    reduce = _REDUCERS[by]
     filled = [each for each in several if each.values]
     ranked = sorted(filled, key=lambda each: reduce(list(each.values.values())), reverse=order == "DESC")
     return ranked[: int(as_number(given[3], "SORT"))] if len(given) > 3 else ranked
@@ -170,7 +188,7 @@ def _picked(name: str, index: int) -> Function:
 
 
 def _constant(given: Sequence[Value], span: Span) -> Value:
-    return Series(dict.fromkeys(span.moments(60), as_number(given[0], "TIME_SERIES")), 60)
+    return Series(dict.fromkeys(_moments(span, 60), as_number(given[0], "TIME_SERIES")), 60)
 
 
 def _logarithm(of: Callable[[float], float]) -> Callable[[float], float | None]:

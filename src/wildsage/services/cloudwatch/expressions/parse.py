@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _LEVELS: Sequence[Sequence[str]] = (
     ("*", "/", "%"),
 )
 _DEEPEST = 50
+_LONGEST = 1000  # tokens: one operation after the other makes a tree as deep as there are of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class _Parser:
                 raise self._wrong(at)
             self._tokens.append((found.lastgroup, found[found.lastgroup], found.start(found.lastgroup)))
             at = found.end()
+        if len(self._tokens) > _LONGEST:
+            raise names.refused(f"Error in expression: it has more than {_LONGEST} names, numbers and signs.")
 
     def level(self, number: int) -> Node:
         """Operations of that level, from left to right."""
@@ -102,6 +106,15 @@ class _Parser:
             raise self._wrong(self._tokens[self._next][2])
 
     def _signed(self) -> Node:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise names.refused("Error in expression: it is nested too deeply.")
+        try:
+            return self._power()
+        finally:
+            self._depth -= 1
+
+    def _power(self) -> Node:
         if self._mark("-") is not None:
             return Call("negative", (self._signed(),))
         if self._mark("+") is not None:
@@ -110,15 +123,6 @@ class _Parser:
         return Call("^", (base, self._signed())) if self._mark("^") is not None else base
 
     def _single(self) -> Node:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise names.refused("Error in expression: it is nested too deeply.")
-        try:
-            return self._one()
-        finally:
-            self._depth -= 1
-
-    def _one(self) -> Node:
         if self._mark("(") is not None:
             inside = self.level(0)
             self._expect(")")
@@ -129,7 +133,7 @@ class _Parser:
             raise self._wrong(len(self._text))
         kind, value, at = self._tokens[self._next]
         self._next += 1
-        if kind == "number":
+        if kind == "number" and math.isfinite(float(value)):
             return Number(float(value))
         if kind == "text":
             return Text(value[1:-1])
