@@ -99,3 +99,10 @@ def test_composite_rules() -> None:
     for text in ("", "ALARM(a", "ALARM(a) OR", "AT_LEAST(1, a)", "ALARM(a) ALARM(b)"):
         with pytest.raises(ApiError, match="AlarmRule"):
             composite.parse(text)
+
+
+def test_a_composite_rule_as_long_as_one_may_be() -> None:
+    rule = composite.parse(" AND ".join(["TRUE"] * 1200))
+    assert composite.children(rule) == set()
+    assert composite.holds(rule, {})
+    assert not composite.holds(composite.parse(" OR ".join(["FALSE"] * 1200)), {})

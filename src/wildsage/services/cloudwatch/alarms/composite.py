@@ -39,18 +39,20 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
-    left: Rule
-    right: Rule
+class Every:
+    """AND."""
+
+    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
-    left: Rule
-    right: Rule
+class Some:
+    """OR."""
+
+    rules: tuple[Rule, ...]
 
 
-Rule = Is | Constant | Not | Both | Either
+Rule = Is | Constant | Not | Every | Some
 
 
 def holds(rule: Rule, states: Mapping[str, str]) -> bool:
@@ -62,10 +64,10 @@ def holds(rule: Rule, states: Mapping[str, str]) -> bool:
             return value
         case Not(inner):
             return not holds(inner, states)
-        case Both(left, right):
-            return holds(left, states) and holds(right, states)
-        case Either(left, right):
-            return holds(left, states) or holds(right, states)
+        case Every(rules):
+            return all(holds(each, states) for each in rules)
+        case Some(rules):
+            return any(holds(each, states) for each in rules)
 
 
 def children(rule: Rule) -> set[str]:
@@ -77,8 +79,8 @@ def children(rule: Rule) -> set[str]:
             return set()
         case Not(inner):
             return children(inner)
-        case Both(left, right) | Either(left, right):
-            return children(left) | children(right)
+        case Every(rules) | Some(rules):
+            return set().union(*map(children, rules))
 
 
 def parse(text: str) -> Rule:
@@ -97,20 +99,20 @@ class _Parser:
         self._at = 0
 
     def either(self, depth: int) -> Rule:
-        left = self._both(depth)
+        rules = [self._both(depth)]
         while self._take("OR"):
-            left = Either(left, self._both(depth))
-        return left
+            rules.append(self._both(depth))
+        return rules[0] if len(rules) == 1 else Some(tuple(rules))
 
     def expect_end(self) -> None:
         if self._text[self._at :].strip():
             raise self._wrong()
 
     def _both(self, depth: int) -> Rule:
-        left = self._single(depth)
+        rules = [self._single(depth)]
         while self._take("AND"):
-            left = Both(left, self._single(depth))
-        return left
+            rules.append(self._single(depth))
+        return rules[0] if len(rules) == 1 else Every(tuple(rules))
 
     def _single(self, depth: int) -> Rule:
         if depth > _DEEPEST:
