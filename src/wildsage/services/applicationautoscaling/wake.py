@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from wildsage.core import arn
 from wildsage.kit.alarms import POLICY_ALARMED
@@ -10,6 +11,8 @@ from wildsage.kit.context import Platform
 from wildsage.kit.kind import DUE
 from wildsage.services.applicationautoscaling.target import TARGET
 from wildsage.store.resources import Key, Missing, Resource
+
+log = logging.getLogger(__name__)
 
 
 class Wake:
@@ -23,7 +26,13 @@ class Wake:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self.wake(await self._alarmed.get())
+            policy_arn = await self._alarmed.get()
+            try:
+                await self.wake(policy_arn)
+            except OSError as error:
+                log.warning(
+                    "the target of %s is not woken, it looks by itself some minutes later: %s", policy_arn, error
+                )
 
     async def wake(self, policy_arn: str) -> None:
         """Has the controller look at once. A policy that is gone has no target: then there is nothing to do."""
