@@ -54,6 +54,19 @@ def position_in_groups(token: str | None) -> tuple[str, float, int] | None:
     raise ValueError("the pagination token is not valid")
 
 
+def moment(token: str | None) -> tuple[int, int] | None:
+    """As ``position``, of a list in the order of time: milliseconds, and the number of the item.
+
+    Raises ValueError for a token that holds anything else.
+    """
+    match decode(token) if token else None:
+        case None:
+            return None
+        case [int() as at, int() as number] if at in _NUMBERS and number in _NUMBERS:
+            return at, number
+    raise ValueError("the pagination token is not valid")
+
+
 def offset(token: str | None) -> int:
     """How many items were shown; 0 without a token. Raises ValueError for a token that holds anything else."""
     match decode(token) if token else 0:

@@ -24,6 +24,14 @@ def test_what_is_no_position_is_said(value: Any) -> None:
         paging.position(paging.encode(value))
 
 
+def test_a_moment_comes_back() -> None:
+    assert paging.moment(paging.encode((1_700_000_000_123, 7))) == (1_700_000_000_123, 7)
+    assert paging.moment(None) is None
+    for value in (*NOBODYS, ["a", 1], [1.5, 1], [-1, 1]):
+        with pytest.raises(ValueError):
+            paging.moment(paging.encode(value))
+
+
 def test_offsets_and_names() -> None:
     assert paging.offset(paging.encode(12)) == 12
     assert paging.offset(None) == 0

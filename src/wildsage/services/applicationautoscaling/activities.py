@@ -65,36 +65,49 @@ def _topic(account: str, region: str) -> str:
 async def describe_scaling_activities(ctx: Context, request: Document) -> Document:
     """The newest first; those that changed nothing only where that is asked for."""
     names.check_namespace(request)
-    wanted, most = request.get("ResourceId"), pages.limit(request)
+    most = pages.limit(request)
     try:
-        place = paging.position(request.get("NextToken"))
+        place = paging.moment(request.get("NextToken"))
     except ValueError:
         raise pages.bad_token() from None
-    found = [] if place is not None else await _under_way(ctx, wanted)
-    after = None if place is None else (int(place[0]), place[1])
-    since = round((ctx.now - _KEPT_SECONDS) * 1000)
-    answer: Document = {"ScalingActivities": found}
-    while True:
+    under_way = [each for each in await _under_way(ctx, request) if place is None or each[0] < place]
+    over = await _over(ctx, request, place, most + 1)
+    found = sorted([*under_way, *over], key=lambda each: each[0], reverse=True)
+    answer: Document = {"ScalingActivities": [activity for _, activity in found[:most]]}
+    if len(found) > most:
+        answer["NextToken"] = paging.encode(found[most - 1][0])
+    return answer
+
+
+_Placed = tuple[tuple[int, int], Document]
+"""An activity behind its place: when it began, in milliseconds, and a number among those that began with it."""
+
+
+async def _under_way(ctx: Context, request: Document) -> list[_Placed]:
+    there = [each for each in await targets.all_in(ctx) if request.get("ResourceId") in (None, each.key.name)]
+    found = [each.state["activity"] for each in there if "activity" in each.state]
+    return [
+        (
+            (round(each["StartTime"] * 1000), uuid.UUID(each["ActivityId"]).int >> 65),
+            {name: value for name, value in each.items() if name not in _OUR_OWN},
+        )
+        for each in found
+    ]
+
+
+async def _over(ctx: Context, request: Document, place: tuple[int, int] | None, most: int) -> list[_Placed]:
+    """At least ``most`` of the history behind ``place``, the newest first, if there are so many."""
+    wanted, since = request.get("ResourceId"), round((ctx.now - _KEPT_SECONDS) * 1000)
+    found: list[_Placed] = []
+    while len(found) < most:
         window = Window(
-            _topic(ctx.account, ctx.region), (wanted,) if wanted else (), since, after=after, backward=True, limit=200
+            _topic(ctx.account, ctx.region), (wanted,) if wanted else (), since, after=place, backward=True, limit=200
         )
         facts = await ctx.platform.facts.read(window)
         for fact in facts:
-            activity = json.loads(fact.body)
-            if "NotScaledReasons" in activity and not request.get("IncludeNotScaledActivities"):
-                continue
-            if len(found) >= most:
-                answer["NextToken"] = paging.encode(after)
-                return answer
-            found.append(activity)
-            after = (fact.at, fact.number)
+            place, activity = (fact.at, fact.number), json.loads(fact.body)
+            if request.get("IncludeNotScaledActivities") or "NotScaledReasons" not in activity:
+                found.append((place, activity))
         if len(facts) < window.limit:
-            return answer
-        after = (facts[-1].at, facts[-1].number)
-
-
-async def _under_way(ctx: Context, wanted: str | None) -> list[Document]:
-    there = [each for each in await targets.all_in(ctx) if wanted in (None, each.key.name)]
-    found = [each.state["activity"] for each in there if "activity" in each.state]
-    shown = [{name: value for name, value in each.items() if name not in _OUR_OWN} for each in found]
-    return sorted(shown, key=lambda each: each["StartTime"], reverse=True)
+            break
+    return found

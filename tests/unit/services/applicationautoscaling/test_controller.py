@@ -12,6 +12,8 @@ from tests.unit.services.conftest import REGION, Api
 from tests.unit.services.sagemaker.fleets import World, serving, variant
 
 from wildsage.core.clock import ManualClock
+from wildsage.core.errors import ApiError
+from wildsage.core.paging import encode
 from wildsage.kit import metrics
 from wildsage.kit.context import Platform
 from wildsage.kit.operation import Service
@@ -106,9 +108,9 @@ class Scene:
         if resource.phase == "Updating":
             await self.platform.resources.edit(self.endpoint, change)
 
-    async def run(self) -> None:
+    async def run(self, steps: int = 100) -> None:
         """Until the controller has nothing to do before some later time."""
-        while True:
+        for _ in range(steps):
             now = self.clock.now()
             claimed = await self.platform.resources.claim([TARGET], now + 3600, now + 60, 1)
             if not claimed:
@@ -264,6 +266,25 @@ async def test_the_alarms_go_with_their_policy(scene: Scene, api: Api) -> None:
     await scene.run()
     assert await alarms() == []
     assert (await scaling("DescribeScalableTargets", ServiceNamespace="sagemaker"))["ScalableTargets"] == []
+
+
+async def test_pages_of_activities_of_which_one_is_under_way(scene: Scene, api: Api) -> None:
+    scaling = getattr(api, "application-autoscaling")
+    for count in (2, 3):
+        await scaling("RegisterScalableTarget", **ABOUT, MinCapacity=count, MaxCapacity=5)
+        await scene.minute(None)
+    await scaling("RegisterScalableTarget", **ABOUT, MinCapacity=4, MaxCapacity=5)
+    await scene.run(steps=1)
+    seen: list[tuple[str, str]] = []
+    page: dict[str, str] = {}
+    for _ in range(3):
+        answer = await scaling("DescribeScalingActivities", ServiceNamespace="sagemaker", MaxResults=1, **page)
+        seen += [(each["Description"][-2:], each["StatusCode"]) for each in answer["ScalingActivities"]]
+        page = {"NextToken": answer.get("NextToken", "")}
+    assert seen == [("4.", "Pending"), ("3.", "Successful"), ("2.", "Successful")]
+    assert page == {"NextToken": ""}
+    with pytest.raises(ApiError, match="NextToken"):
+        await scaling("DescribeScalingActivities", ServiceNamespace="sagemaker", NextToken=encode(["of another", 1]))
 
 
 async def test_an_alarm_wakes_the_target(scene: Scene, api: Api) -> None:

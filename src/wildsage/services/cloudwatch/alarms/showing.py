@@ -98,12 +98,11 @@ async def describe_alarms_for_metric(ctx: Context, request: Document) -> Documen
 async def describe_alarm_history(ctx: Context, request: Document) -> Document:
     """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarmHistory.html"""
     try:
-        after = paging.position(request.get("NextToken"))
+        place = paging.moment(request.get("NextToken"))
     except ValueError:
         raise names.bad_token() from None
     name, limit = request.get("AlarmName"), request.get("MaxRecords") or _PAGE
     found: list[tuple[Fact, dict[str, Any]]] = []
-    place = None if after is None else (int(after[0]), after[1])
     while len(found) <= limit:
         window = Window(
             history_topic(ctx.account, ctx.region),
