@@ -149,7 +149,7 @@ class Intake(_Diversion):
     def _make_room(self) -> None:
         room = min(self._length, max(_FIRST_ROOM, self._at * _TIMES))
         self._sink.room(room - self._room)
-        # Another one, since a BytesIO of this size that grows is moved by the kernel, page by page: up to 0.6 ms for 1 MB.
+        # Another: the kernel moves one of this size that grows page by page, which is up to 0.6 ms for 1 MB.
         kept = io.BytesIO(bytes(room))
         view = kept.getbuffer()
         view[: self._at] = self._view[: self._at]
