@@ -23,6 +23,7 @@ from wildsage.wire.model import Shape
 TOPIC = "audit"
 _GATHER_SECONDS = 1.0
 _LONGEST = 100_000  # characters of requestParameters; CloudTrail cuts at 100 KB as well
+_OMITTED = {"omitted": "requestParameters too large"}
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Audit:
         found = record(exchange)
         text = _encode(found)
         if len(text) > _LONGEST and len(_encode(found["requestParameters"])) > _LONGEST:
-            text = _encode({**found, "requestParameters": {"omitted": "requestParameters too large"}})
+            text = _encode({**found, "requestParameters": _OMITTED})
         self._waiting.append(Fact(exchange.region, at, at, text))
 
     async def run(self) -> None:
@@ -92,7 +93,7 @@ def record(exchange: Exchange) -> dict[str, Any]:
         "awsRegion": exchange.region,
         "sourceIPAddress": "sagemaker.amazonaws.com" if request is None else request.peer.rpartition(":")[0],
         "userAgent": "sagemaker.amazonaws.com" if request is None else request.header("user-agent") or "",
-        "requestParameters": _shown(exchange.op.input, exchange.params),
+        "requestParameters": _parameters(exchange),
         "requestID": exchange.request_id,
         "eventID": str(uuid.uuid4()),
         "readOnly": exchange.op.name.startswith(("Get", "List", "Describe", "Head")),
@@ -105,17 +106,47 @@ def record(exchange: Exchange) -> dict[str, Any]:
     return found
 
 
-def _shown(shape: Shape | None, value: Any) -> Any:
-    """A value without secrets and bytes."""
-    if shape is not None and shape.traits.get("sensitive"):
-        return "HIDDEN_DUE_TO_SECURITY_REASONS"
-    if isinstance(value, Mapping):
-        if shape is not None and shape.kind == "map":
-            return {key: _shown(shape.value, item) for key, item in value.items()}
-        members = {} if shape is None else shape.members
-        return {name[:1].lower() + name[1:]: _shown(members.get(name), item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_shown(shape.member if shape is not None and shape.kind == "list" else None, item) for item in value]
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    return "omitted"
+class _TooLarge(Exception):
+    """More than a record may have."""
+
+
+def _parameters(exchange: Exchange) -> Any:
+    try:
+        return _Shown().value(exchange.op.input, exchange.params)
+    except _TooLarge:
+        return _OMITTED
+
+
+class _Shown:
+    """Values without secrets and bytes, as long as they may fit into a record."""
+
+    def __init__(self) -> None:
+        self._left = _LONGEST
+
+    def value(self, shape: Shape | None, value: Any) -> Any:
+        """What is shown of it; raises _TooLarge."""
+        if shape is not None and shape.traits.get("sensitive"):
+            return "HIDDEN_DUE_TO_SECURITY_REASONS"
+        self._take(len(value) + 3 if isinstance(value, str) else 3)  # quotes or brackets, and a comma
+        if isinstance(value, Mapping):
+            if shape is not None and shape.kind == "map":
+                return {key: self._entry(key, shape.value, item) for key, item in value.items()}
+            members = {} if shape is None else shape.members
+            return {
+                name[:1].lower() + name[1:]: self._entry(name, members.get(name), item) for name, item in value.items()
+            }
+        if isinstance(value, list):
+            element = shape.member if shape is not None and shape.kind == "list" else None
+            return [self.value(element, item) for item in value]
+        if isinstance(value, str | int | float | bool) or value is None:
+            return value
+        return "omitted"
+
+    def _entry(self, name: str, shape: Shape | None, item: Any) -> Any:
+        self._take(len(name) + 3)
+        return self.value(shape, item)
+
+    def _take(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            raise _TooLarge

@@ -7,6 +7,7 @@ SageMaker, Lambda and IAM ("N validation errors detected: Value '…' at '…' f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from wildsage.core.errors import ApiError, ValidationError
@@ -15,6 +16,7 @@ from wildsage.wire.patterns import matches
 
 _NOT_NULL = "Member must not be null"
 _MAX_SHOWN = 4096  # characters of a value in a message
+_MOST_FOUND = 50  # violations in a message
 _MAX_MATCHED = 16 * 1024  # characters; what is longer than its shape allows anyway is not held against the pattern too
 _STRINGS = ("string", "character")
 _NUMBERS = ("integer", "long", "float", "double")
@@ -50,7 +52,7 @@ def validate(operation: Operation, params: Mapping[str, Any]) -> None:
     """Raises ValidationError (or, for S3, ApiError with S3's codes) if ``params`` break the model."""
     if operation.input is None:
         return
-    found = list(_structure(operation.input, params, ""))
+    found = list(islice(_structure(operation.input, params, ""), _MOST_FOUND))
     if not found:
         return
     if operation.service.name == "s3":
@@ -79,8 +81,11 @@ def _value(shape: Shape, value: Any, path: str, top: Shape) -> Iterator[Violatio
     if shape.kind == "structure":
         yield from _structure(shape, value, f"{path}.", top)
         return
-    for constraint in broken(shape, value):
+    constraints = broken(shape, value)
+    for constraint in constraints:
         yield Violation(path, value, constraint, shape, top)
+    if constraints:
+        return  # what a list of too many holds is not worth the time
     if shape.kind == "list":
         yield from _list(shape, value, path, top)
     elif shape.kind == "map":
@@ -181,23 +186,38 @@ def _lower(name: str) -> str:
 
 
 def _quoted(value: Any) -> str:
-    if value is None:
-        return "null"
-    text = _java(value)
-    return f"'{text}'" if len(text) <= _MAX_SHOWN else f"'{text[:_MAX_SHOWN]}...'"
+    return "null" if value is None else f"'{_java(value)}'"
 
 
 def _java(value: Any) -> str:
-    """As Java prints it."""
+    """As Java prints it; what is long is cut."""
+    text = ""
+    for piece in _pieces(value):
+        text += piece[: _MAX_SHOWN + 1]
+        if len(text) > _MAX_SHOWN:
+            return f"{text[:_MAX_SHOWN]}..."
+    return text
+
+
+def _pieces(value: Any) -> Iterator[str]:
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}={_java(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_java(item) for item in value) + "]"
-    if isinstance(value, bytes):
-        return f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
-    return "null" if value is None else str(value)
+        yield "true" if value else "false"
+    elif isinstance(value, Mapping):
+        yield "{"
+        for number, (key, item) in enumerate(value.items()):
+            yield f", {key}=" if number else f"{key}="
+            yield from _pieces(item)
+        yield "}"
+    elif isinstance(value, list):
+        yield "["
+        for number, item in enumerate(value):
+            yield ", " if number else ""
+            yield from _pieces(item)
+        yield "]"
+    elif isinstance(value, bytes):
+        yield f"java.nio.HeapByteBuffer[pos=0 lim={len(value)} cap={len(value)}]"
+    else:
+        yield "null" if value is None else str(value)
 
 
 def _sqs_error(violation: Violation) -> ApiError:
