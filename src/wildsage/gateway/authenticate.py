@@ -12,6 +12,7 @@ from wildsage.core.sessions import ExpiredToken, InvalidToken, Session
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
 from wildsage.wire import sigv4, sigv4_errors
+from wildsage.wire.aside import aside
 from wildsage.wire.http.messages import BytesBody
 from wildsage.wire.sigv4 import Authorization
 from wildsage.wire.sigv4_streaming import open_body
@@ -40,7 +41,7 @@ async def authenticate(parts: Parts, exchange: Exchange) -> None:
             return
         raise sigv4_errors.unsigned_request(sigv4_errors.dialect_of(exchange.http, exchange.service))
     caller, secret, session = await signer(parts, authorization)
-    _check_signature(parts, exchange, authorization, secret)
+    await _check_signature(parts, exchange, authorization, secret)
     exchange.caller, exchange.identity = caller, await identity_of(parts, authorization, caller, session)
 
 
@@ -78,10 +79,11 @@ async def signer(parts: Parts, authorization: Authorization) -> tuple[Caller, st
     return key.caller, key.secret, None
 
 
-def _check_signature(parts: Parts, exchange: Exchange, authorization: Authorization, secret: str) -> None:
+async def _check_signature(parts: Parts, exchange: Exchange, authorization: Authorization, secret: str) -> None:
     request, now = exchange.http, parts.platform.clock.now()
     if isinstance(request.body, BytesBody):
-        payload_hash = sigv4.hash_of(authorization, request, request.body.sent)
+        sent = request.body.sent
+        payload_hash = await aside(len(sent), sigv4.hash_of, authorization, request, sent)
         sigv4.verify(authorization, request, secret, payload_hash, now)
         if authorization.dialect == "s3" and len(payload_hash) != _HASH:
             open_body(authorization, request, secret)  # chunks may arrive all at once

@@ -8,11 +8,12 @@ import zlib
 from wildsage.core.errors import ApiError
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
-from wildsage.wire.http.messages import BodyTooLarge, BytesBody, Request
+from wildsage.wire.aside import aside
+from wildsage.wire.bounds import MOST_UNPACKED, read_bounded
+from wildsage.wire.http.messages import BytesBody, Request
 from wildsage.wire.model import load
 from wildsage.wire.names import identify_service
 from wildsage.wire.protocols import protocol_of
-from wildsage.wire.protocols.base import MAX_BODY
 from wildsage.wire.routing import match
 from wildsage.wire.sigv4 import parse_authorization
 
@@ -26,14 +27,11 @@ def _region_of_host(request: Request) -> str | None:
     return found[1] if found else None
 
 
-async def _hold_body(request: Request) -> None:
-    """Keeps the body in memory: operation, signature and parameters are all read from it."""
-    try:
-        data = await request.body.read(MAX_BODY)
-    except BodyTooLarge as error:
-        raise ApiError("RequestEntityTooLargeException", f"The request body has {error}.", 413) from error
+async def _hold_body(request: Request, service: str, operation: str = "") -> None:
+    """Keeps the body in memory: signature and parameters, and of a form the operation, are all read from it."""
+    data = await read_bounded(request, service, operation)
     if (request.header("content-encoding") or "").lower() == "gzip":
-        request.body = BytesBody(_unpacked(data), sent=data)
+        request.body = BytesBody(await aside(len(data), _unpacked, data), sent=data)
     elif not isinstance(request.body, BytesBody):
         request.body = BytesBody(data)
 
@@ -42,11 +40,12 @@ def _unpacked(data: bytes) -> bytes:
     """Clients compress what some operations send (Smithy, ``requestCompression``: PutMetricData over 10 KiB)."""
     unpacker = zlib.decompressobj(wbits=_GZIP)
     try:
-        found = unpacker.decompress(data, MAX_BODY + 1)
+        found = unpacker.decompress(data, MOST_UNPACKED + 1)
     except zlib.error as error:
         raise ApiError("SerializationException", f"The body is not gzip: {error}") from error
-    if len(found) > MAX_BODY:
-        raise ApiError("RequestEntityTooLargeException", f"The request body unpacks to over {MAX_BODY} bytes.", 413)
+    if len(found) > MOST_UNPACKED:
+        words = f"The request body unpacks to over {MOST_UNPACKED} bytes."
+        raise ApiError("RequestEntityTooLargeException", words, 413)
     if not unpacker.eof:
         raise ApiError("SerializationException", "The compressed body is not whole.")
     return found
@@ -57,8 +56,8 @@ async def identify(parts: Parts, exchange: Exchange) -> None:
     request = exchange.http
     exchange.authorization = authorization = parse_authorization(request)
     streams = (authorization.service if authorization else "s3") == "s3" and not _is_form(request)
-    if not streams:
-        await _hold_body(request)
+    if not streams and authorization is None:
+        await _hold_body(request, "")  # its form may say whose it is
     service = identify_service(request, authorization.service if authorization else None)
     if service is None:
         name = authorization.service[:60] if authorization else ""
@@ -68,7 +67,12 @@ async def identify(parts: Parts, exchange: Exchange) -> None:
     exchange.region = region or parts.platform.settings.region
     exchange.model = model = load(service)
     exchange.protocol = protocol = protocol_of(request, model)
+    held = streams or authorization is None
+    if protocol.name == "query" and not held:
+        await _hold_body(request, service)
     exchange.operation, exchange.labels = await match(model, protocol, request)
+    if protocol.name != "query" and not held:
+        await _hold_body(request, service, exchange.operation.name)
 
 
 def _is_form(request: Request) -> bool:

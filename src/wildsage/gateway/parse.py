@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
+from wildsage.wire.aside import aside
+from wildsage.wire.http.messages import BytesBody
 from wildsage.wire.protocols import protocol_of
 from wildsage.wire.validate import validate as check
 
@@ -17,4 +19,6 @@ async def parse(_parts: Parts, exchange: Exchange) -> None:
 
 async def validate(_parts: Parts, exchange: Exchange) -> None:
     """Raises ValidationException in AWS's words."""
-    check(exchange.op, exchange.params)
+    body = exchange.request.body if exchange.request is not None else None
+    size = len(body.data) if isinstance(body, BytesBody) else 0
+    await aside(size, check, exchange.op, exchange.params)

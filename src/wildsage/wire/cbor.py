@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MAX_DEPTH = 128
+_GROUP = 7  # items that an array or a map is counted for besides itself, for it takes the time of so many numbers
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _INDEFINITE = 31
 _BREAK = 0xFF
@@ -34,9 +36,9 @@ def dumps(value: Any) -> bytes:
     return bytes(out)
 
 
-def loads(data: bytes) -> Any:
-    """One item that fills ``data``; raises BadCbor."""
-    reader = _Reader(data)
+def loads(data: bytes, most: int = sys.maxsize) -> Any:
+    """One item that fills ``data``, with no more than ``most`` within it; raises BadCbor."""
+    reader = _Reader(data, most)
     try:
         value = reader.item(0)
     except (IndexError, struct.error) as error:
@@ -91,19 +93,25 @@ def _write_head(major: int, number: int, out: bytearray) -> None:
 
 
 class _Reader:
-    """``at``: how far it has read."""
+    """``at``: how far it has read; ``left``: how many items more it takes."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, most: int) -> None:
         self.data = data
         self.at = 0
+        self.left = most
 
     def item(self, depth: int) -> Any:
         if depth > MAX_DEPTH:
             raise BadCbor(f"items are nested more than {MAX_DEPTH} deep")
+        self.left -= 1
+        if self.left < 0:
+            raise BadCbor("there are too many items")
         first = self._byte()
         major, info = first >> 5, first & 31
         if major == _SIMPLE:
             return self._simple(info)
+        if major in (_ARRAY, _MAP):
+            self.left -= _GROUP
         if info == _INDEFINITE:
             return self._indefinite(major, depth)
         number = self._number(info)

@@ -49,6 +49,10 @@ _QUERY_ERRORS = {
 }
 
 
+def _place(known: tuple[str, tuple[int, str, Any]]) -> int:
+    return known[1][0]
+
+
 class UnknownService(LookupError):
     """botocore has no model of that name."""
 
@@ -68,10 +72,12 @@ class Shape:
         "_members",
         "_service",
         "_value",
+        "_wires",
         "flattened",
         "kind",
         "location",
         "name",
+        "required",
         "timestamp_format",
         "traits",
         "wire_name",
@@ -83,12 +89,14 @@ class Shape:
         self._member: Shape | None = None
         self._key: Shape | None = None
         self._value: Shape | None = None
+        self._wires: dict[str, tuple[int, str, Shape]] | None = None
         self.name = name
         self.traits = traits
         self.kind: str = traits["type"]
         self.wire_name: str = traits.get("locationName", "")
         self.location: str = traits.get("location", "")
         self.flattened: bool = traits.get("flattened", False)
+        self.required: tuple[str, ...] = tuple(traits.get("required", ()))
         self.timestamp_format: str = traits.get("timestampFormat", "")
 
     def __repr__(self) -> str:
@@ -101,6 +109,19 @@ class Shape:
             refs: Mapping[str, Mapping[str, Any]] = self.traits.get("members", {})
             self._members = {name: self._service.resolve(ref) for name, ref in refs.items()}
         return self._members
+
+    def known(self, found: Mapping[str, Any]) -> Iterator[tuple[str, Shape, Any]]:
+        """Of a structure in a body: its members that ``found`` has under their wire names, in the model's order.
+
+        Takes time for what is there and not for what could be: a million empty structures may come in one body.
+        """
+        if self._wires is None:
+            inside = [(name, shape) for name, shape in self.members.items() if not shape.location]
+            self._wires = {shape.wire_name or name: (at, name, shape) for at, (name, shape) in enumerate(inside)}
+        wires = self._wires
+        for wire, (_, name, shape) in sorted([(wire, wires[wire]) for wire in found.keys() & wires.keys()], key=_place):
+            if found[wire] is not None:
+                yield name, shape, found[wire]
 
     @property
     def member(self) -> Shape:
@@ -122,10 +143,6 @@ class Shape:
         if self._value is None:
             self._value = self._service.resolve(self.traits["value"])
         return self._value
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        return tuple(self.traits.get("required", ()))
 
     @property
     def payload(self) -> str:

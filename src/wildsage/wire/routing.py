@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from wildsage.core.errors import ApiError
+from wildsage.wire.bounds import bound_of
 from wildsage.wire.http.messages import BodyTooLarge, Request
 from wildsage.wire.model import Operation, ServiceModel, load
 from wildsage.wire.names import virtual_bucket
 from wildsage.wire.protocols.base import Protocol
 from wildsage.wire.protocols.bindings import parse_query
-from wildsage.wire.protocols.query import read_fields
+from wildsage.wire.protocols.query import read_action
 from wildsage.wire.timestamps import Malformed
 
 Match = tuple[Operation, Mapping[str, str]]
@@ -48,17 +49,16 @@ def _by_target(service: ServiceModel, request: Request) -> Operation:
 
 async def _by_action(service: ServiceModel, request: Request) -> Operation:
     try:
-        fields = await read_fields(request)
+        name, version = await read_action(service, request)
     except Malformed as error:
         raise ApiError("MalformedInput", str(error)) from error
     except BodyTooLarge as error:
-        raise ApiError("RequestEntityTooLarge", f"The request body has {error}.", 413) from error
-    actions = fields.get("Action")
-    if not actions or not actions[0]:
+        bound = bound_of(service.name)
+        raise bound.refusal("", f"over {bound.most}") from error
+    if not name:
         raise ApiError("MissingAction", "The request is missing an action or a required parameter.")
-    name = actions[0]
     if name not in service.operations:
-        version = fields.get("Version", [service.api_version])[0]
+        version = version or service.api_version
         raise ApiError("InvalidAction", f"Could not find operation {name[:200]} for version {version[:40]}")
     return service.operations[name]
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
+from wildsage.wire.aside import aside
+from wildsage.wire.bounds import Bound, bound_of, check_json
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
-from wildsage.wire.model import Operation, ServiceModel
+from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import events
-from wildsage.wire.protocols.base import MAX_BODY, Params, Protocol, error_members, error_shape, read_body, service_of
+from wildsage.wire.protocols.base import Params, Protocol, error_members, error_shape, read_body, service_of
 from wildsage.wire.protocols.errors import error_of_json, query_error
 from wildsage.wire.protocols.json_values import dumps, from_json, loads, to_json
 
@@ -18,11 +20,11 @@ class JsonProtocol(Protocol):
     name = "json"
 
     async def _read_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
-        data = await request.body.read(MAX_BODY)
+        bound = bound_of(operation.service.name, operation.name)
+        data = await request.body.read(bound.most)
         if operation.input is None:
             return {}
-        read: Params = from_json(operation.input, loads(data) if data.strip() else {})
-        return read
+        return await aside(len(data), _given, operation.input, data, bound)
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         headers: Headers = [("x-amzn-requestid", request_id)]
@@ -66,6 +68,12 @@ class JsonProtocol(Protocol):
 
     def _read_error(self, operation: Operation, response: Response, body: bytes) -> ApiError:
         return error_of_json(operation, response, loads(body) if body else {}, from_json)
+
+
+def _given(shape: Shape, data: bytes, bound: Bound) -> Params:
+    check_json(data, bound)
+    read: Params = from_json(shape, loads(data) if data.strip() else {})
+    return read
 
 
 def _unmodelled(members: Mapping[str, Any], known: Mapping[str, Any]) -> Params:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
+from wildsage.wire.bounds import bound_of
 from wildsage.wire.http.messages import BodyTooLarge, FileBody, Request, Response, read_whole
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.timestamps import Malformed
 
-MAX_BODY = 64 * 1024 * 1024  # bytes of a request or answer that is held in memory; payloads that stream have no limit
+MAX_BODY = 68 * 1024 * 1024  # bytes of a request or answer that is held in memory; payloads that stream have no limit
 Params = dict[str, Any]
 
 
@@ -26,15 +27,14 @@ class Protocol(ABC):
 
     name: str
     malformed_code = "SerializationException"
-    too_large = ("RequestEntityTooLargeException", 413)  # code and status
 
     async def parse_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
         """The input's members; ``path`` is what routing found in the path. Raises ApiError if it cannot be read."""
         try:
             return await self._read_request(operation, request, path)
         except BodyTooLarge as error:
-            code, status = self.too_large
-            raise ApiError(code, f"The request body has {error}.", status) from error
+            bound = bound_of(operation.service.name, operation.name)
+            raise bound.refusal(operation.name, f"over {bound.most}") from error
         except Malformed as error:
             raise ApiError(self.malformed_code, str(error)) from error
         except RecursionError as error:

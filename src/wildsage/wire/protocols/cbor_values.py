@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from wildsage.wire import cbor
@@ -12,10 +13,10 @@ from wildsage.wire.timestamps import Malformed, check_seconds, seconds_of
 _TYPES: dict[str, type | tuple[()]] = {"string": str, "character": str, "blob": bytes, "boolean": bool}
 
 
-def loads(data: bytes) -> Any:
-    """Raises Malformed."""
+def loads(data: bytes, most: int = sys.maxsize) -> Any:
+    """An item of up to ``most`` items; raises Malformed."""
     try:
-        return cbor.loads(data)
+        return cbor.loads(data, most)
     except cbor.BadCbor as error:
         raise Malformed(f"the body is not valid CBOR: {error}") from error
 
@@ -58,12 +59,7 @@ def from_cbor(shape: Shape, value: Any) -> Any:
 def _structure(shape: Shape, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed("Expected structure or null")
-    read: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        item = value.get(member.wire_name or name)
-        if item is not None:
-            read[name] = from_cbor(member, item)
-    return read
+    return {name: from_cbor(member, item) for name, member, item in shape.known(value)}
 
 
 def _scalar(shape: Shape, value: Any) -> Any:

@@ -11,6 +11,7 @@ from wildsage.wire.model import Shape
 from wildsage.wire.protocols.values import check_integer, check_text, decode_blob, encode_blob
 from wildsage.wire.timestamps import UNIX, Malformed, check_seconds, format_timestamp, parse_timestamp, seconds_of
 
+_PLAIN_NUMBERS = frozenset({int, float})
 _SPECIAL_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -109,20 +110,24 @@ def _structure_from_json(shape: Shape, value: Any) -> Any:
         return value
     if not isinstance(value, dict):
         raise Malformed("Expected structure or null")
-    read: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        item = value.get(member.wire_name or name)
-        if item is not None and not member.location:
-            read[name] = _READERS[member.kind](member, item)
-    return read
+    return {name: _READERS[member.kind](member, item) for name, member, item in shape.known(value)}
 
 
 def _list_from_json(shape: Shape, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise Malformed("Expected list or null")
     member = shape.member
+    if member.kind in ("float", "double") and _PLAIN_NUMBERS.issuperset(map(type, value)):
+        return _floats(value)
     reader = _READERS[member.kind]
     return [None if item is None else reader(member, item) for item in value]
+
+
+def _floats(value: list[Any]) -> list[Any]:
+    try:
+        return [*map(float, value)]
+    except OverflowError as error:
+        raise Malformed("a number is too large") from error
 
 
 def _map_from_json(shape: Shape, value: Any) -> dict[str, Any]:

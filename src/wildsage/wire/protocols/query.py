@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
 from wildsage.core.errors import ApiError
+from wildsage.wire.aside import aside
+from wildsage.wire.bounds import bound_of, check_form
 from wildsage.wire.http.messages import BytesBody, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols.base import (
-    MAX_BODY,
     Params,
     Protocol,
     error_members,
@@ -20,7 +21,7 @@ from wildsage.wire.protocols.base import (
     sender_fault,
     service_of,
 )
-from wildsage.wire.protocols.bindings import parse_query
+from wildsage.wire.protocols.bindings import decode, parse_query
 from wildsage.wire.protocols.errors import phrase
 from wildsage.wire.protocols.values import format_scalar, parse_scalar
 from wildsage.wire.protocols.xml_values import children, from_element, loads, local_name
@@ -51,16 +52,10 @@ class QueryProtocol(Protocol):
     malformed_code = "MalformedInput"
 
     async def _read_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
-        fields = await read_fields(request)
+        text = await read_form(operation.service, request)
         if operation.input is None:
             return {}
-        root = _Node()
-        for name, values in fields.items():
-            node = root
-            for part in name.split("."):
-                node = node.children.setdefault(part, _Node())
-            node.text = values[0]
-        return _read_structure(operation.input, root)
+        return await aside(len(text), _given, operation.input, request.query, text)
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         inner = ""
@@ -116,19 +111,41 @@ class QueryProtocol(Protocol):
         return ApiError(code or str(response.status), message or phrase(response.status), response.status, fields)
 
 
-async def read_fields(request: Request) -> dict[str, list[str]]:
-    """The form's fields (of the body, or of the query string where there is no body).
-
-    The body is left readable for whoever comes next. Raises Malformed or BodyTooLarge.
-    """
-    data = await request.body.read(MAX_BODY)
+async def read_form(service: ServiceModel, request: Request) -> str:
+    """The form in a request's body, which is left readable for whoever comes next; raises Malformed or BodyTooLarge."""
+    bound = bound_of(service.name)
+    data = await request.body.read(bound.most)
     request.body = BytesBody(data)
     try:
         text = data.decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise Malformed("the form is not percent-encoded") from error
-    fields = parse_query(request.query)
-    return {**fields, **parse_query(text)} if text else fields
+    check_form(text, bound)
+    return text
+
+
+async def read_action(service: ServiceModel, request: Request) -> tuple[str, str]:
+    """Action and Version of a form, in its body or in the query string; "" for what is not there."""
+    found: dict[str, str] = {}
+    for text in (await read_form(service, request), request.query):
+        for pair in text.split("&"):
+            name, _, value = pair.partition("=")
+            if name in ("Action", "Version"):
+                found.setdefault(name, decode(value))
+    return found.get("Action", ""), found.get("Version", "")
+
+
+def _given(shape: Shape, query: str, form: str) -> Params:
+    root = _Node()
+    for name, values in {**parse_query(query), **parse_query(form)}.items():
+        node = root
+        for part in name.split("."):
+            found = node.children.get(part)
+            if found is None:
+                found = node.children[part] = _Node()
+            node = found
+        node.text = values[0]
+    return _read_structure(shape, root)
 
 
 def _read(shape: Shape, node: _Node) -> Any:

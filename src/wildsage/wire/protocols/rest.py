@@ -6,10 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from wildsage.wire.aside import aside
+from wildsage.wire.bounds import Bound, bound_of
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.model import Operation, Shape
 from wildsage.wire.protocols import bindings, events
-from wildsage.wire.protocols.base import MAX_BODY, Params, Protocol, read_body
+from wildsage.wire.protocols.base import Params, Protocol, read_body
 from wildsage.wire.timestamps import Malformed
 
 _RAW = ("blob", "string")
@@ -19,11 +21,14 @@ class RestProtocol(Protocol):
     """The subclasses say how a body is written and read."""
 
     body_type: str  # the content-type of a structured body
-    most = MAX_BODY  # bytes of a request's body that is not the payload of a stream
 
     @abstractmethod
     def _body(self, operation: Operation, shape: Shape, value: Mapping[str, Any], outgoing: bool) -> bytes:
         """``outgoing``: a response, not a request."""
+
+    @abstractmethod
+    def _check(self, data: bytes, bound: Bound) -> None:
+        """Raises Malformed for a request's body that holds too much."""
 
     @abstractmethod
     def _members(self, shape: Shape, data: bytes) -> Params: ...
@@ -40,19 +45,27 @@ class RestProtocol(Protocol):
         if shape is None:
             return {}
         params = self._bound(shape, request, path)
+        bound = bound_of(operation.service.name, operation.name)
         if shape.payload:
             member = shape.members[shape.payload]
             if member.streaming:
                 params[shape.payload] = request.body
                 return params
-            data = await request.body.read(self.most)
-            if data or (member.kind in _RAW and shape.payload in shape.required):
-                params[shape.payload] = self._payload(member, data)
+            data = await request.body.read(bound.most)
+            if member.kind in _RAW:
+                if data or shape.payload in shape.required:
+                    params[shape.payload] = self._payload(member, data)
+            elif data:
+                params[shape.payload] = await aside(len(data), self._given, member, data, bound)
         elif _has_body(shape):
-            data = await request.body.read(self.most)
+            data = await request.body.read(bound.most)
             if data.strip():
-                params.update(self._members(shape, data))
+                params.update(await aside(len(data), self._given, shape, data, bound))
         return params
+
+    def _given(self, shape: Shape, data: bytes, bound: Bound) -> Params:
+        self._check(data, bound)
+        return self._members(shape, data)
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         headers = self._id_headers(request_id)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
+from wildsage.wire.bounds import Bound, check_json
 from wildsage.wire.http.messages import Headers, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import bindings
@@ -21,6 +22,9 @@ class RestJsonProtocol(RestProtocol):
 
     def _body(self, operation: Operation, shape: Shape, value: Mapping[str, Any], outgoing: bool) -> bytes:
         return dumps(to_json(shape, value))
+
+    def _check(self, data: bytes, bound: Bound) -> None:
+        check_json(data, bound)
 
     def _members(self, shape: Shape, data: bytes) -> Params:
         read: Params = from_json(shape, loads(data))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
+from wildsage.wire.bounds import Bound, check_xml
 from wildsage.wire.http.messages import Headers, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import s3
@@ -28,9 +29,6 @@ class RestXmlProtocol(RestProtocol):
     name = "rest-xml"
     body_type = "application/xml"
     malformed_code = "MalformedXML"
-    too_large = ("MaxMessageLengthExceeded", 400)
-    # A thousand keys to delete, or ten thousand parts to complete, fit with room to spare.
-    most = 4 * 1024 * 1024
 
     def _body(self, operation: Operation, shape: Shape, value: Mapping[str, Any], outgoing: bool) -> bytes:
         root = shape.wire_name or s3.ROOT_ELEMENTS.get(operation.name) or shape.name
@@ -42,6 +40,9 @@ class RestXmlProtocol(RestProtocol):
         if "xmlns=" not in attributes:
             attributes = f' xmlns="{s3.NAMESPACE}"{attributes}'
         return f"{_DECLARATION}<{root}{attributes}>{content}</{root}>".encode()
+
+    def _check(self, data: bytes, bound: Bound) -> None:
+        check_xml(data, bound)
 
     def _members(self, shape: Shape, data: bytes) -> Params:
         root = loads(data)

@@ -7,10 +7,12 @@ from typing import Any
 
 from wildsage.core.errors import ApiError
 from wildsage.wire import cbor
+from wildsage.wire.aside import aside
+from wildsage.wire.bounds import Bound, bound_of
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
-from wildsage.wire.model import Operation, ServiceModel
+from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import events
-from wildsage.wire.protocols.base import MAX_BODY, Params, Protocol, error_members, error_shape, read_body, service_of
+from wildsage.wire.protocols.base import Params, Protocol, error_members, error_shape, read_body, service_of
 from wildsage.wire.protocols.cbor_values import from_cbor, loads, to_cbor
 from wildsage.wire.protocols.errors import error_of_json, query_error
 
@@ -22,11 +24,11 @@ class RpcCborProtocol(Protocol):
     name = "smithy-rpc-v2-cbor"
 
     async def _read_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
-        data = await request.body.read(MAX_BODY)
+        bound = bound_of(operation.service.name, operation.name)
+        data = await request.body.read(bound.most)
         if operation.input is None:
             return {}
-        read: Params = from_cbor(operation.input, loads(data) if data else {})
-        return read
+        return await aside(len(data), _given, operation.input, data, bound)
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         headers: Headers = [_MARK, ("x-amzn-requestid", request_id)]
@@ -63,3 +65,8 @@ class RpcCborProtocol(Protocol):
 
     def _read_error(self, operation: Operation, response: Response, body: bytes) -> ApiError:
         return error_of_json(operation, response, loads(body) if body else {}, from_cbor)
+
+
+def _given(shape: Shape, data: bytes, bound: Bound) -> Params:
+    read: Params = from_cbor(shape, loads(data, bound.values) if data else {})
+    return read
