@@ -15,7 +15,6 @@ import json
 import os
 import pickle
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,8 @@ from sklearn.linear_model import LogisticRegression
 
 import wildsage
 from benchmarks.load import Load, cpu_seconds, median, script, snapshot, start, stop, wrk
+from benchmarks.nginx import configured
+from benchmarks.startup import free_port
 
 BODY = b"5.1,3.5,1.4,0.2"
 CLIENTS, WORKERS = 32, 2
@@ -76,30 +77,15 @@ def invocations():
 """
 
 NGINX = """
-{user}
-worker_processes 1;
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{ worker_connections 2048; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/nginx-body;
-  proxy_temp_path {folder}/nginx-proxy;
-  fastcgi_temp_path {folder}/nginx-fastcgi;
-  uwsgi_temp_path {folder}/nginx-uwsgi;
-  scgi_temp_path {folder}/nginx-scgi;
   upstream gunicorn {{ server unix:{folder}/gunicorn.sock; }}
   server {{
     listen 127.0.0.1:{port};
-    keepalive_requests 1000000;
     location ~ ^/(ping|invocations) {{
       proxy_set_header Host $http_host;
       proxy_redirect off;
       proxy_pass http://gunicorn;
     }}
   }}
-}}
 """
 
 NOTHING = """
@@ -109,11 +95,6 @@ def model_fn(model_dir):
 def transform_fn(model, data, content_type, accept):
     return data, "text/csv"
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def until_ready(url: str) -> None:
@@ -149,17 +130,15 @@ def model_server(folder: Path, name: str, code: str, bind: dict[str, str]) -> su
 
 def peer(folder: Path, packages: Path, port: int) -> list[subprocess.Popen[str]]:
     """Starts nginx and gunicorn."""
-    user = "user root;" if os.geteuid() == 0 else ""  # else its worker may not enter the folder
     (folder / "inference.py").write_text(INFERENCE)
     (folder / "flask_app.py").write_text(FLASK)
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, user=user))
     own = {"PYTHONPATH": f"{packages}:{folder}", "MODEL_DIR": f"{folder}/model", "OMP_NUM_THREADS": "1"}
     environ = {**os.environ, **own}
     options = ["-k", "gevent", "-w", str(WORKERS), "-b", f"unix:{folder}/gunicorn.sock", "--log-level", "error"]
     gunicorn = [sys.executable, "-m", "gunicorn", *options, "flask_app:app"]
     return [
         subprocess.Popen(gunicorn, cwd=folder, env=environ, stderr=subprocess.DEVNULL, text=True),
-        subprocess.Popen(["nginx", "-c", f"{folder}/nginx.conf", "-p", str(folder)], text=True),
+        subprocess.Popen(configured(folder, NGINX.format(folder=folder, port=port)), text=True),
     ]
 
 

@@ -30,8 +30,9 @@ from sklearn.neural_network import MLPClassifier
 
 import wildsage
 from benchmarks.load import cpu_seconds, wrk
-from benchmarks.modelserver import free_port, until_ready
+from benchmarks.modelserver import until_ready
 from benchmarks.report import Finding, spread
+from benchmarks.startup import free_port
 
 CLIENTS = 32
 BAR = 3.0

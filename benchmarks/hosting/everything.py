@@ -21,9 +21,10 @@ import boto3
 
 from benchmarks.hosting.world import CAPTURED_PERCENT, TRIVIAL, WEIGHTS, Hosted, deploy, two_cores
 from benchmarks.load import Load, cpu_seconds, median, script, stop, wrk
-from benchmarks.modelserver import free_port, model_server, until_ready
+from benchmarks.modelserver import model_server, until_ready
 from benchmarks.report import Finding, spread
 from benchmarks.server import Server
+from benchmarks.startup import free_port
 
 BODY = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
 _JSON = "application/json"

@@ -1,13 +1,13 @@
 """The router with large bodies, with streams, and with a second router beside it.
 
-Large bodies: 1 MB each way, directly and through the router; nothing is pinned. Streams: the time from sending a
-request until the first piece of its answer is here, over a kept connection, as a plain answer of the model server
-itself and as events of InvokeEndpointWithResponseStream; the client has one core, the router and the model server the
-other. A virtual core without work is taken off the machine until the hypervisor has woken it, which such requests, a
-pause apart, wait for time and again. So both are measured twice, the second time with a process on each core that runs
-when nothing else would. Routers: the requests a second of two that share a port over those of one, nothing pinned. With
-fewer than four cores the client and the model server take of theirs, so there the bar is held against the routers' CPU
-time.
+Large bodies: 1 MB each way, directly, through the router, and through an nginx that passes everything on and checks
+nothing; nothing is pinned. Streams: the time from sending a request until the first piece of its answer is here, over a
+kept connection, as a plain answer of the model server itself, through that nginx, and as events of
+InvokeEndpointWithResponseStream; the client has one core, all else the other. A virtual core without work is taken off
+the machine until the hypervisor has woken it, which such requests, a pause apart, wait for time and again. So they are
+measured twice, the second time with a process on each core that runs when nothing else would. Routers: the requests a
+second of two that share a port over those of one, nothing pinned. With fewer than four cores the client and the model
+server take of theirs, so there the bar is held against the routers' CPU time.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import asyncio
 import os
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -28,8 +30,11 @@ import uvloop
 
 from benchmarks.hosting.world import two_cores
 from benchmarks.load import cpu_seconds, median, script, signed, snapshot, start, stop, wrk
+from benchmarks.modelserver import until_ready
+from benchmarks.nginx import proxy
 from benchmarks.report import Finding, spread
 from benchmarks.router import BODY
+from benchmarks.startup import free_port
 
 _MB = 1024 * 1024
 _LARGE = b"x" * _MB
@@ -39,7 +44,15 @@ _FIRST = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n"
 _LAST = b"4\r\nlast\r\n0\r\n\r\n"
 _GAP_SECONDS = 0.002
 _CLIENTS = 4
-_WAKE = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)); print(flush=True)\nwhile True: pass"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """URLs of the model server itself, of nginx before it, and of the router before it."""
+
+    direct: str
+    proxied: str
+    routed: str
 
 
 class Model(asyncio.Protocol):
@@ -102,35 +115,43 @@ def _until(sock: socket.socket, mark: bytes, got: bytes) -> bytes:
     return got
 
 
-def _large(direct: str, routed: str, folder: Path, rounds: int, seconds: int) -> Iterator[Finding]:
+def _large(places: Places, folder: Path, rounds: int, seconds: int) -> Iterator[Finding]:
     """Requests of 1 MB a second, both ways in turn."""
-    found: dict[str, list[float]] = {direct: [], routed: []}
-    scripts = {url: script(folder / f"{len(url)}.lua", url, _LARGE, "text/plain") for url in found}
+    urls = {"direct": places.direct, "nginx": places.proxied, "router": places.routed}
+    found: dict[str, list[float]] = {who: [] for who in urls}
+    scripts = {who: script(folder / f"{who}.lua", url, _LARGE, "text/plain") for who, url in urls.items()}
     for _ in range(rounds):
-        for url, lua in scripts.items():
-            found[url].append(wrk(url, lua, _CLIENTS, seconds, None).rate)
-    yield Finding("1 MB each way, direct: requests/s", spread(found[direct]))
-    yield Finding("1 MB each way, routed: requests/s", spread(found[routed]))
-    parts = [after / before for before, after in zip(found[direct], found[routed], strict=True)]
-    yield Finding(
-        "1 MB each way, of the direct throughput", spread(parts, ".2f"), "0.5", statistics.median(parts) >= 0.5
-    )
+        for who, url in urls.items():
+            found[who].append(wrk(url, scripts[who], _CLIENTS, seconds, None).rate)
+    yield Finding("1 MB each way, direct: requests/s", spread(found["direct"]))
+    for who in ("nginx", "router"):
+        parts = [after / before for before, after in zip(found["direct"], found[who], strict=True)]
+        bar = "0.5" if who == "router" else ""
+        met = not bar or statistics.median(parts) >= 0.5
+        yield Finding(f"1 MB each way through {who}: requests/s", spread(found[who]))
+        yield Finding(f"1 MB each way through {who}, of the direct throughput", spread(parts, ".2f"), bar, met)
 
 
-def _first(direct: str, routed: str, places: Mapping[int, int], rounds: int) -> Iterator[Finding]:
-    """``places``: processes by id to cores, meanwhile."""
-    cores = os.sched_getaffinity(0)
-    for pid, core in places.items():
+def _first(places: Places, cores: Mapping[int, int], rounds: int) -> Iterator[Finding]:
+    """``cores``: processes by id to cores, meanwhile."""
+    everywhere = os.sched_getaffinity(0)
+    for pid, core in cores.items():
         os.sched_setaffinity(pid, {core})
     for name, awake in (("cores may halt", False), ("cores awake", True)):
-        with _kept_awake(set(places.values())) if awake else nullcontext():
-            pieces = [(first_piece(direct), first_piece(f"{routed}-response-stream")) for _ in range(rounds)]
-        yield Finding(f"first streamed piece, direct, {name}: ms", spread([one for one, _ in pieces], ".3f"))
-        added = [other - one for one, other in pieces]
-        met = statistics.median(added) <= 0.3
-        yield Finding(f"first streamed piece, {name}: ms later than direct", spread(added, ".3f"), "0.3", met)
-    for pid in places:
-        os.sched_setaffinity(pid, cores)
+        with _kept_awake(set(cores.values())) if awake else nullcontext():
+            times = [
+                [first_piece(url) for url in (places.direct, places.proxied, f"{places.routed}-response-stream")]
+                for _ in range(rounds)
+            ]
+        direct, nginx, router = zip(*times, strict=True)
+        yield Finding(f"first streamed piece, direct, {name}: ms", spread(direct, ".3f"))
+        for who, took in (("nginx", nginx), ("router", router)):
+            added = [other - one for one, other in zip(direct, took, strict=True)]
+            bar = "0.3" if who == "router" else ""
+            met = not bar or statistics.median(added) <= 0.3
+            yield Finding(f"first streamed piece through {who}, {name}: ms added", spread(added, ".3f"), bar, met)
+    for pid in cores:
+        os.sched_setaffinity(pid, everywhere)
 
 
 @contextmanager
@@ -186,15 +207,21 @@ def run(rounds: int, seconds: int) -> Iterator[Finding]:
             data.mkdir()
             (data / "routes.json").write_text(snapshot(f"unix:{path}").to_json())
             router, line = start([sys.executable, "-m", "wildsage.dataplane", "--data", str(data), "--port", "0"])
-            direct = f"http://127.0.0.1:{port}/invocations"
-            routed = f"{line.removeprefix('listening on ')}/endpoints/iris/invocations"
+            at = free_port()
+            nginx = subprocess.Popen(proxy(folder, path, at), text=True)
+            places = Places(
+                f"http://127.0.0.1:{port}/invocations",
+                f"http://127.0.0.1:{at}/invocations",
+                f"{line.removeprefix('listening on ')}/endpoints/iris/invocations",
+            )
             router_core, client_core = two_cores()
-            places = {0: client_core, model.pid: router_core, router.pid: router_core}
+            cores = {0: client_core, **dict.fromkeys((model.pid, nginx.pid, router.pid), router_core)}
             try:
-                yield from _first(direct, routed, places, rounds)
-                yield from _large(direct, routed, folder, rounds, seconds)
+                until_ready(places.proxied)
+                yield from _first(places, cores, rounds)
+                yield from _large(places, folder, rounds, seconds)
             finally:
-                stop([router])
+                stop([router, nginx])
             yield from _several(data, rounds, seconds)
         finally:
             stop([model])

@@ -23,9 +23,10 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.hosting.world import deploy
 from benchmarks.load import Load, median, script, stop, wrk
-from benchmarks.modelserver import INFERENCE, free_port, peer, until_ready
+from benchmarks.modelserver import INFERENCE, peer, until_ready
 from benchmarks.report import Finding, spread
 from benchmarks.server import Server
+from benchmarks.startup import free_port
 
 _CLIENTS, _WORKERS = 32, 2
 _CSV = b"5.1,3.5,1.4,0.2"

@@ -12,31 +12,13 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from benchmarks.nginx import configured
 from benchmarks.s3.signing import Place
 from benchmarks.startup import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 60.0
-_NGINX = """
-daemon off;
-user root;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_requests 100000000;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{ listen 127.0.0.1:{port}; root {root}; }}
-}}
-"""
+_FILES = "sendfile on; tcp_nopush on; server {{ listen 127.0.0.1:{port}; root {root}; }}"
 
 
 def environment(name: str = "peers") -> Path:
@@ -61,9 +43,7 @@ def nginx(root: Path, folder: Path) -> Iterator[str]:
     """The URL of an nginx with one worker that serves ``root``; ``folder`` is scratch space."""
     folder.mkdir(exist_ok=True)
     port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, port=port, root=root))
-    with _running(["nginx", "-p", str(folder), "-c", str(config)], port, {}, folder):
+    with _running(configured(folder, _FILES.format(port=port, root=root)), port, {}, folder):
         yield f"http://127.0.0.1:{port}"
 
 
