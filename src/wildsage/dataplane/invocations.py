@@ -16,7 +16,7 @@ from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
 from wildsage.core.routes import MULTI_MODEL, SERIAL
-from wildsage.dataplane import answers, serverless
+from wildsage.dataplane import answers, members, serverless
 from wildsage.dataplane.callers import INVOKE, Callers, Identity
 from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.gathering import Gathering
@@ -168,11 +168,13 @@ class Invocations:
             raise answers.denied(identity.arn, INVOKE, arn, "identity-based")
         if identity.within is not None and not identity.within.allows(arn, exchange.request.headers):
             raise answers.denied(identity.arn, INVOKE, arn, "session")
+        headers = exchange.request.headers
         if live is None:
+            members.check_all(name, headers, streams)
             raise answers.not_found(name, self._table.account)
+        members.check(name, headers, streams)
         if live.endpoint.asynchronous:
             raise answers.asynchronous(name)
-        headers = exchange.request.headers
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
         chooses = bool(options) and not options.keys() <= answers.CHOOSING_NOTHING
         visit, variant = self._place(live, options, streams) if chooses else (None, _by_weight(live))

@@ -75,6 +75,34 @@ async def test_an_endpoint_that_is_not_there_or_not_ready(plant: Plant) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"CustomAttributes": "x" * 1025}, "Value at 'customAttributes' …: Member must have length less than or equal to"),
+        ({"CustomAttributes": "é"}, "Value at 'customAttributes' …: Member must satisfy regular expression pattern: "),
+        ({"Accept": "x" * 1025}, f"Value '{'x' * 1025}' at 'accept' …: Member must have length less than or equal to"),
+        ({"ContentType": "ü"}, "Value 'ü' at 'contentType' …: Member must satisfy regular expression pattern: "),
+        ({"InferenceId": "i" * 65}, f"Value '{'i' * 65}' at 'inferenceId' …: Member must have length less than or"),
+        ({"TargetVariant": "v" * 64}, f"Value '{'v' * 64}' at 'targetVariant' …: Member must have length less than or"),
+        ({"EndpointName": "bad_name!"}, "Value 'bad_name!' at 'endpointName' …: Member must satisfy regular expression"),
+        ({"EndpointName": "e" * 64}, f"Value '{'e' * 64}' at 'endpointName' …: Member must have length less than or"),
+    ],
+)
+async def test_what_is_longer_than_the_model_allows_or_of_other_letters_is_refused(
+    plant: Plant, said: dict[str, str], message: str
+) -> None:
+    plant.put(endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", echo),))))
+    code, status, words, _ = await refused(plant.invoke(**said))
+    assert (code, status) == ("ValidationError", 400)
+    assert words.startswith("1 validation error detected: " + message.replace("…", "failed to satisfy constraint"))
+
+
+async def test_members_as_long_as_the_model_allows_are_taken(plant: Plant) -> None:
+    plant.put(endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", echo),))))
+    answer = await plant.invoke(CustomAttributes="x" * 1024, Accept="a" * 1024, InferenceId="i " * 31 + "ii")
+    assert b'"x-amzn-sagemaker-inference-id", "i i i' in answer["Body"]
+
+
+@pytest.mark.parametrize(
     ("key", "secret", "code"),
     [("AKIAROOT", "wrong", "InvalidSignatureException"), ("AKIANOBODY", "x", "UnrecognizedClientException")],
 )
