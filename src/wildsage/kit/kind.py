@@ -18,7 +18,7 @@ from wildsage.core.errors import ApiError, ValidationError
 from wildsage.kit.context import Context, Platform
 from wildsage.store.codec import Document
 from wildsage.store.database import Write
-from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource
+from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource, alone
 
 _BY_WORD = ("name", "phase")  # a place in a list that is sorted by anything else begins with a number
 DUE = "due"
@@ -47,7 +47,7 @@ class Kind:
     ``resource_type``: the ARN's resource type. ``noun``: the prefix of its fields (``TrainingJob`` gives
     TrainingJobName, TrainingJobArn and, if ``phased``, TrainingJobStatus). ``summary``: fields of a list item, taken
     from Describe's answer. ``missing``/``exists``: AWS's error for a name not found or taken, given the ARN.
-    ``sorts``: SortBy values → column.
+    ``sorts``: SortBy values → column. ``any_case``: no two names may differ in upper and lower case alone.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Kind:
     list_member: str
     summary: tuple[str, ...]
     phased: bool = True
+    any_case: bool = False
     modified_field: str = "LastModifiedTime"
     hidden: frozenset[str] = frozenset({"Tags"})
     sorts: Mapping[str, str] = field(
@@ -124,7 +125,7 @@ async def create(
         due=ctx.now if due else None,
     )
     try:
-        await ctx.platform.resources.create(resource)
+        await ctx.platform.resources.create(resource, (alone(key),) if kind.any_case else ())
     except AlreadyExists as error:
         raise kind.exists(kind.arn(error.existing.key)) from None
     if due:

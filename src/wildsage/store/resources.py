@@ -20,7 +20,7 @@ from wildsage.store.database import Database, Write, together
 from wildsage.store.resourcepages import Page, Query, page_of
 from wildsage.store.resourcetable import AT, BY_PHASE, WITH_WORK, Key, Resource, at, new_row, read, resources, values
 
-__all__ = ["AlreadyExists", "Key", "Missing", "Page", "Query", "Resource", "Resources", "unless_there"]
+__all__ = ["AlreadyExists", "Key", "Missing", "Page", "Query", "Resource", "Resources", "alone", "unless_there"]
 
 
 class AlreadyExists(Exception):
@@ -91,6 +91,13 @@ _ANY: Final = (
     )
     .limit(1)
 )
+_ALIKE: Final = select(resources).where(
+    resources.c.kind == bindparam("at_kind"),
+    resources.c.account == bindparam("at_account"),
+    resources.c.region == bindparam("at_region"),
+    resources.c.name != bindparam("at_name"),
+    func.lower(resources.c.name) == bindparam("folded"),
+)
 _ALL: Final = select(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 _ALL_WITH_WORK: Final = _with_work(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 
@@ -107,6 +114,18 @@ def unless_there(resource: Resource) -> Write:
     def write(connection: Connection) -> None:
         if connection.execute(_FIND, at(resource.key)).first() is None:
             connection.execute(_INSERT, row)
+
+    return write
+
+
+def alone(key: Key) -> Write:
+    """Raises AlreadyExists if there is another whose name is the same but for upper and lower case."""
+    given = {**at(key), "folded": key.name.lower()}
+
+    def write(connection: Connection) -> None:
+        row = connection.execute(_ALIKE, given).first()
+        if row is not None:
+            raise AlreadyExists(read(row))
 
     return write
 

@@ -41,6 +41,8 @@ def test_the_waiters_of_boto3(account: Account) -> None:
         EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
     assert account.invoke(name, b"hello") == b"hello"
+    with pytest.raises(ClientError, match=f'Cannot create already existing endpoint ".*:endpoint/{name}"'):
+        account.sagemaker.create_endpoint(EndpointName=name.upper(), EndpointConfigName=name)
     account.sagemaker.delete_endpoint(EndpointName=name)
     account.sagemaker.get_waiter("endpoint_deleted").wait(
         EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}

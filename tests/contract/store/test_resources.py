@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from wildsage.store.companions import Companions, creation, removal
 from wildsage.store.database import Database, Write
 from wildsage.store.facts import Fact, Facts, Window
-from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource, Resources
+from wildsage.store.resources import AlreadyExists, Key, Missing, Query, Resource, Resources, alone
 
 
 @pytest.fixture
@@ -207,3 +207,13 @@ async def test_companions_change_in_one_transaction(resources: Resources) -> Non
     assert await resources.get(beside("b", "").key) is not None
     await resources.remove(key("a"), [removal(beside("a", "").key)])
     assert await resources.get(beside("a", "").key) is None
+
+
+async def test_a_name_may_be_kept_from_differing_in_case_alone(resources: Resources) -> None:
+    first = thing("Forest")
+    await resources.create(first, [alone(first.key)])
+    with pytest.raises(AlreadyExists) as caught:
+        await resources.create(thing("FOREST"), [alone(key("FOREST"))])
+    assert caught.value.existing.key == first.key
+    assert await resources.get(key("FOREST")) is None
+    await resources.create(thing("forests"), [alone(key("forests"))])

@@ -77,13 +77,19 @@ async def test_an_endpoint_that_is_not_there_or_not_ready(plant: Plant) -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"CustomAttributes": "x" * 1025}, "Value at 'customAttributes' …: Member must have length less than or equal to"),
+        (
+            {"CustomAttributes": "x" * 1025},
+            "Value at 'customAttributes' …: Member must have length less than or equal to",
+        ),
         ({"CustomAttributes": "é"}, "Value at 'customAttributes' …: Member must satisfy regular expression pattern: "),
         ({"Accept": "x" * 1025}, f"Value '{'x' * 1025}' at 'accept' …: Member must have length less than or equal to"),
         ({"ContentType": "ü"}, "Value 'ü' at 'contentType' …: Member must satisfy regular expression pattern: "),
         ({"InferenceId": "i" * 65}, f"Value '{'i' * 65}' at 'inferenceId' …: Member must have length less than or"),
         ({"TargetVariant": "v" * 64}, f"Value '{'v' * 64}' at 'targetVariant' …: Member must have length less than or"),
-        ({"EndpointName": "bad_name!"}, "Value 'bad_name!' at 'endpointName' …: Member must satisfy regular expression"),
+        (
+            {"EndpointName": "bad_name!"},
+            "Value 'bad_name!' at 'endpointName' …: Member must satisfy regular expression",
+        ),
         ({"EndpointName": "e" * 64}, f"Value '{'e' * 64}' at 'endpointName' …: Member must have length less than or"),
     ],
 )

@@ -17,6 +17,7 @@ ENDPOINT = Kind(
     list_member="Endpoints",
     summary=("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus"),
     hidden=frozenset({"Tags", "DeploymentConfig"}),
+    any_case=True,  # "The name is case-insensitive in CreateEndpoint" (API reference, CreateEndpoint)
 )
 
 
