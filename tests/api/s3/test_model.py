@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.api.s3.harness import S3, close_platform, open_platform
@@ -161,8 +161,6 @@ TestBuckets = Buckets.TestCase
 TestBuckets.settings = settings(
     max_examples=25,
     stateful_step_count=25,
-    deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # shrinking would take minutes
-    suppress_health_check=[HealthCheck.too_slow],
 )

@@ -48,7 +48,7 @@ def same(found: Summary | None, expected: list[float]) -> None:
     assert found.distribution == {value: expected.count(value) for value in set(expected)}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(written, min_size=1, max_size=40), st.lists(st.floats(0, 40 * 86400), max_size=3))
 async def test_nothing_is_lost_by_compacting(
     tmp_path_factory: pytest.TempPathFactory, values: list[Written], later: list[float]

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wildsage.algorithms.formats import contenttype, recordio, records, tables
@@ -48,7 +48,6 @@ def test_what_the_sdk_would_write_is_written() -> None:
     assert written == base64.b64decode(_DENSE)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.binary(max_size=40) | st.just(b"ab\x0a\x23\xd7\xce") | st.just(b"\x0a\x23\xd7\xce" * 2)))
 def test_records_survive_framing(given_records: list[bytes]) -> None:
     """Also those that contain the magic number, which are split there."""
@@ -64,7 +63,6 @@ def test_what_is_no_recordio_is_told(broken: bytes) -> None:
         tables.from_records(io.BytesIO(broken))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_record_or_malformed(data: bytes) -> None:
     try:
@@ -73,7 +71,6 @@ def test_any_bytes_are_a_record_or_malformed(data: bytes) -> None:
         return
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=300), st.text(max_size=20))
 def test_tensors_survive(values: list[float], name: str) -> None:
     found = records.decode(records.encode({name: values}, {"values": 3}))
@@ -109,7 +106,6 @@ def test_a_sparse_key_beyond_its_shape_is_malformed() -> None:
         tensor.dense()
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 40), st.booleans(), st.integers(0, 3))
 def test_matrices_are_read_as_fast_as_slowly(width: int, count: int, labelled: bool, odd: int) -> None:
     """Records that are alike are read at once, others one by one; both find the same."""

@@ -59,7 +59,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 async def test_both_ways_leave_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]]
@@ -117,7 +117,7 @@ async def _put_by_text(database: Database, writes: DirectWrites, new: ObjectVers
             writes.commit()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     writes=st.lists(
         st.tuples(st.sampled_from(["plain", "versioned"]), st.sampled_from(["a", "ü/b", "c"]), st.booleans()),

@@ -7,7 +7,7 @@ import copy
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.triton.test_protocol import document, made
 
@@ -39,7 +39,7 @@ _VERSION = made(
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_requests(data: st.DataObject) -> None:
     """A request in which something is something else."""
     changed: dict[str, Any] = copy.deepcopy(document())
@@ -61,14 +61,14 @@ def test_requests(data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=40), st.none() | st.integers(0, 40))
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 def test_bytes(body: bytes, length: int | None) -> None:
     with contextlib.suppress(BadRequest):
         asked(_VERSION, body, length)
 
 
 @given(st.lists(_TEXT, max_size=14))
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_configurations(words: list[str]) -> None:
     with contextlib.suppress(ConfigError):
         read(" ".join(words), "config.pbtxt", "m")

@@ -41,7 +41,7 @@ EXPRESSIONS = st.lists(ALTERNATIVES, min_size=1, max_size=3).map("|".join)
 TEXTS = st.text(st.sampled_from("ab1-_. c\té"), max_size=12)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 @given(EXPRESSIONS, TEXTS)
 def test_it_finds_what_pythons_matcher_finds(expression: str, text: str) -> None:
     assert search(expression)(text) is (re.search(expression, text, re.ASCII) is not None)

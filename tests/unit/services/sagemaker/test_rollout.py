@@ -271,7 +271,7 @@ POLICIES: st.SearchStrategy[Document] = st.one_of(
 FLEETS = st.lists(st.integers(1, 7), min_size=1, max_size=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(POLICIES, FLEETS, FLEETS, st.integers(0, 60))
 def test_whatever_the_policy_it_ends_and_requests_always_find_an_instance(
     policy: Document, old: list[int], new: list[int], alarm_after: int
