@@ -204,6 +204,8 @@ class Invocation:
     def on_end(self) -> None:
         if self.over or (self._status >= 300 and self._goes_on()):
             return
+        if self.slot is not None:
+            self.slot.failures = 0  # it answers, be it over a kept connection
         now = perf_counter()
         counters = self.variant.counters
         model = now - self.sent_at - self._waited
@@ -279,8 +281,8 @@ class Invocation:
     def _pace(self) -> int:
         """How many bytes the client has not taken yet; if they are many, the container waits."""
         unsent = self._exchange.transport.get_write_buffer_size()
-        if unsent > _UNSENT_MOST and self._drain is None:
-            self._drain = asyncio.get_running_loop().create_task(self._wait_for_client())
+        if unsent > _UNSENT_MOST and self._drain is None and self.connection is not None:
+            self._drain = asyncio.get_running_loop().create_task(self._wait_for_client(self.connection))
         return unsent
 
     def _client_gone(self) -> None:
@@ -306,10 +308,7 @@ class Invocation:
         self._exchange.on_gone = None  # so that reference counting alone frees both
         self._done(self)
 
-    async def _wait_for_client(self) -> None:
-        connection = self.connection
-        if connection is None:
-            return
+    async def _wait_for_client(self, connection: ClientConnection) -> None:
         since = perf_counter()
         connection.transport.pause_reading()
         try:

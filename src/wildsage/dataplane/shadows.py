@@ -150,6 +150,7 @@ class _Copy:
         """Nobody waits for it."""
 
     def on_end(self) -> None:
+        self.slot.failures = 0
         counters = self.variant.counters
         counters.took(round((perf_counter() - self.since) * 1e6), 0)
         if 400 <= self._status < 500:

@@ -169,6 +169,22 @@ async def test_an_instance_that_comes_back_gets_requests_again(plant: Plant) -> 
         assert time.monotonic() < deadline
 
 
+async def test_an_instance_that_answers_over_a_kept_connection_is_not_away(plant: Plant) -> None:
+    both = (await plant.serve("a", named("a")), await plant.serve("b", named("b")))
+    plant.put(endpoint("iris", Variant("A", 1.0, both)))
+    boto = plant.boto()
+    assert {(await plant.invoke(boto))["Body"] for _ in range(4)} == {b"a", b"b"}
+    live = plant.router.table.endpoint("us-east-1", "iris")
+    assert live is not None
+    slot = live.variants[0].slots[0]
+    for _ in range(5):
+        slot.refused(time.perf_counter())  # one more connection, say, while its listener was full
+    deadline = time.monotonic() + 60
+    while (await plant.invoke(boto))["Body"] != b"a":
+        assert time.monotonic() < deadline
+    assert Counter([(await plant.invoke(boto))["Body"] for _ in range(10)]) == {b"a": 5, b"b": 5}
+
+
 class Raw:
     """A container that reads a request and does with the connection what it likes. ``asked``: requests so far."""
 

@@ -156,8 +156,6 @@ class Chain(Invocation):
         took = now - self._said_at - (self._waited - self._waited_before)
         self.variant.counters.contained(self.container, round(took * 1e6))
         if self._status >= 300 or self._last:
-            if self.slot is not None:
-                self.slot.failures = 0  # of a container in the middle: all have answered since
             super().on_end()
         elif self._size > self._handing.limit:
             self._oversize()
