@@ -102,7 +102,8 @@ class Tunnels:
         sent = exchange.detach()
         near = _Side(self._sides)
         near.connection_made(exchange.transport)
-        near.other, side.other = side, near
+        near.join(side)
+        side.join(near)
         if sent:
             far.write(sent)
         exchange.transport.set_protocol(near)
@@ -115,20 +116,35 @@ class _Side(asyncio.Protocol):
     def __init__(self, sides: set[_Side]) -> None:
         self._sides = sides
         self._ended = False
+        self._early: list[bytes] = []
         self.other: _Side | None = None
         self.transport: asyncio.Transport
+
+    def join(self, other: _Side) -> None:
+        """From now on what arrives leaves at ``other``; what has arrived already does so now."""
+        self.other = other
+        other.transport.writelines(self._early)
+        self._early.clear()
+        if self.transport.is_closing():
+            other.transport.close()
+        elif self._ended and not other.transport.is_closing():
+            other.transport.write_eof()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self._sides.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self.other is not None:
+        if self.other is None:
+            self._early.append(data)  # who was called speaks first, and nobody is told yet that there is a tunnel
+        else:
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
         self._ended = True
-        if self.other is None or self.other._ended:
+        if self.other is None:
+            return True
+        if self.other._ended:
             return False
         if not self.other.transport.is_closing():
             self.other.transport.write_eof()

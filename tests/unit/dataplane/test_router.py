@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -234,6 +235,31 @@ async def test_a_proxy_client_reaches_everybody_else(plant: Plant) -> None:
     assert await asyncio.wait_for(reader.read(-1), 5) == b"HELLO"
     writer.close()
     server.close()
+
+
+async def test_who_speaks_first_in_a_tunnel_is_heard(plant: Plant) -> None:
+    def greet(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with sock:
+            sock.sendall(b"220 hello\r\n")
+
+    async def delay() -> None:
+        """What is said meanwhile has arrived before the loop comes to the next of its tasks."""
+        while True:
+            time.sleep(0.02)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        greeting = asyncio.create_task(asyncio.to_thread(greet, listener))
+        reader, writer = await asyncio.open_connection(*plant.router.home())
+        delaying = asyncio.create_task(delay())
+        writer.write(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\nHost: x\r\n\r\n" % listener.getsockname()[1])
+        told = await asyncio.wait_for(reader.read(-1), 60)
+        delaying.cancel()
+        await greeting
+        writer.close()
+    assert told.startswith(b"HTTP/1.1 200 ")
+    assert told.endswith(b"\r\n\r\n220 hello\r\n")
 
 
 async def test_a_tunnel_to_nowhere(plant: Plant) -> None:
