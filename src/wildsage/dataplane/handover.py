@@ -199,6 +199,10 @@ class Receiver:
 
     def _act(self, line: socket.socket, word: bytes, number: bytes, offered: list[socket.socket]) -> None:
         held = self._lines[line]
+        if word == b"o" and not offered:
+            log.warning("this process has no descriptor left for a connection; the router serves it")
+            self._drop(line)
+            return
         for sock in offered:
             held[number] = sock
         if word in (b"o", b"p"):

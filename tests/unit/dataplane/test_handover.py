@@ -55,6 +55,20 @@ async def test_nobody_is_there(tmp_path: Path, pair: tuple[socket.socket, socket
     sender.close()
 
 
+async def test_a_connection_whose_descriptor_does_not_arrive_stays_where_it_is(tmp_path: Path) -> None:
+    """The kernel leaves it out where the receiving process has as many as it may have."""
+    taken: list[socket.socket] = []
+    receiver = Receiver(tmp_path / "door", taken.append)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        line.connect(str(tmp_path / "door"))
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_sendall(line, b"o7")
+        said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(line, 32), SECONDS)
+    assert said == b"", "it is not taken: whoever offered it serves it"
+    receiver.close()
+    assert not taken
+
+
 async def test_who_does_not_answer_gets_nothing(tmp_path: Path, pair: tuple[socket.socket, socket.socket]) -> None:
     """A process that is stopped: its socket is there, and what was sent to it stays in the socket's queue."""
     path, taken = tmp_path / "door", list[socket.socket]()
