@@ -237,7 +237,7 @@ class Table:
         self._gone: dict[str, float] = {}
 
     def put(self, routes: Routes) -> None:
-        """Puts ``routes`` in force. Raises ValueError, and changes nothing, for an older version."""
+        """Puts ``routes`` in force. Raises ValueError, and changes nothing, for an older version or a damaged one."""
         if routes.version < self.version:
             raise ValueError(f"version {routes.version} is older than {self.version}, which is in force")
         master = bytes.fromhex(routes.master)
@@ -247,12 +247,14 @@ class Table:
             for key, endpoint in routes.endpoints.items()
             if endpoint.status in _SERVING and endpoint.variants
         }
+        rules = {principal: rule_of(permission) for principal, permission in routes.permissions.items()}
+        grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
+        # From here on nothing fails.
         known = (*self._leaving, *self._slots.values())
         self._leaving = [slot for slot in known if slot.outstanding and slots.get(slot.instance.address) is not slot]
-        rules = {principal: rule_of(permission) for principal, permission in routes.permissions.items()}
-        self._grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         self.version, self.account, self.master = routes.version, routes.account, master
-        self._keys, self._rules, self._endpoints, self._slots = dict(routes.keys), rules, endpoints, slots
+        self._keys, self._rules, self._grants = dict(routes.keys), rules, grants
+        self._endpoints, self._slots = endpoints, slots
         self._forget_counters()
 
     def _forget_counters(self) -> None:

@@ -40,6 +40,19 @@ def test_only_newer_versions_are_taken() -> None:
     assert table.endpoint("us-east-1", "iris") is None
 
 
+def test_a_damaged_version_changes_nothing() -> None:
+    table = Table()
+    table.put(routes(1, ENDPOINT, permissions={"me": Permission(("*",))}))
+    live = table.endpoint("us-east-1", "iris")
+    assert live is not None
+    live.variants[0].slots[0].outstanding = 1
+    with pytest.raises(ValueError, match="Expecting"):
+        table.put(routes(2, permissions={"me": Permission(conditional=((True, ("*",), "no JSON"),))}))
+    assert table.version == 1
+    assert table.allows("me", ENDPOINT.arn)
+    assert table.underway() == {"unix:/1": 1}
+
+
 @pytest.mark.parametrize(("status", "serves"), [("InService", True), ("Updating", True), ("Creating", False)])
 def test_an_endpoint_serves_by_its_status(status: str, serves: bool) -> None:
     table = Table()
