@@ -239,6 +239,15 @@ def test_too_much_that_waits_is_not_added_to(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_trouble_is_told_once_however_long_it_lasts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spool = Spool(tmp_path, most=100)
+    spool.write([finished(b"x" * 200 + b"\n")])
+    for _ in range(3):
+        assert len(spool.write([finished(b"y\n", 3601), finished(b"z\n")])) == 1
+    assert len(caplog.records) == 1
+    spool.close()
+
+
 def test_a_file_that_was_taken_away_is_begun_anew(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     spool.write([finished(b"1\n")])

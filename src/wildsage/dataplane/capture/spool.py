@@ -56,6 +56,7 @@ class Spool:
         for each in batch:
             parts.setdefault((each.origin, int(each.at) // _HOUR), []).append(each)
         lost: list[Finished] = []
+        trouble: OSError | None = None
         for key, finished in parts.items():
             try:
                 file = self._files.get(key)
@@ -65,12 +66,12 @@ class Spool:
                 if file is None:
                     file = self._open(key, finished[0].at)
                 file.append(finished)
-                self._troubled = False
             except OSError as error:
                 lost += finished
-                if not self._troubled:
-                    log.warning("requests are not captured: %s", error)
-                self._troubled = True
+                trouble = error
+        if trouble is not None and not self._troubled:
+            log.warning("requests are not captured: %s", trouble)
+        self._troubled = trouble is not None
         self._close(monotonic() - _LONGEST_SECONDS)
         return lost
 
