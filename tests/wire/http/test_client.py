@@ -19,6 +19,20 @@ from wildsage.wire.http.server import Handler, Server, start_server
 from wildsage.wire.http.streams import StreamBody
 
 
+async def test_a_pool_keeps_nothing_of_an_address_that_is_gone() -> None:
+    async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")  # without a length its end is the connection's
+        writer.close()
+
+    pool = Pool()
+    client = Client(pool)
+    async with raw(until_closed) as address:
+        assert (await client.whole(address, Request("GET", "/", [("host", "x")], BytesBody()))).body == b"all of it"
+    assert pool._idle == {}
+    client.close()
+
+
 class Pieces:
     """A body of ``count`` pieces that ends with ``error`` if there is one."""
 

@@ -320,12 +320,11 @@ class Pool:
 
     def give(self, connection: ClientConnection) -> None:
         """Takes a connection back after its answer; closes one that cannot be used again."""
-        idle = self._idle.setdefault(connection.address, [])
-        if connection.reusable and len(idle) < self._most_idle:
-            connection.idle_since = self._loop.time()
-            idle.append(connection)
-        else:
+        if not connection.reusable or len(self._idle.get(connection.address, ())) >= self._most_idle:
             connection.transport.abort()
+            return
+        connection.idle_since = self._loop.time()
+        self._idle.setdefault(connection.address, []).append(connection)
 
     def forget(self, connection: ClientConnection) -> None:
         idle = self._idle.get(connection.address)
