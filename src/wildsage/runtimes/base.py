@@ -230,7 +230,8 @@ class Runtime(Protocol):
         """SIGTERM, then SIGKILL after ``grace`` seconds; returns when all processes are gone.
 
         As with AWS the first process alone gets the SIGTERM, so that a handler can finish work that its child processes
-        take part in; when it has ended, whatever is left gets one too.
+        take part in. When it has ended, whatever is left is killed; but where the SIGTERM itself killed it, as it does
+        a shell, whatever is left gets one too, and the grace to finish.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -26,6 +27,23 @@ class Stopping:
         await runtime.stop(handle, 60)
         assert (await runtime.inspect(handle)).exit_code == 0
         assert await text_of(runtime, handle) == "ready\nsaved"
+
+    async def test_what_the_first_process_leaves_behind_has_no_grace(self, runtime: Runtime, launch: Launch) -> None:
+        marker = f"marker-{os.getpid()}-{time.monotonic_ns()}"
+        code = (
+            "import signal, subprocess, sys, time\n"
+            "child = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(600)'\n"
+            f"left = subprocess.Popen([sys.executable, '-c', child, '{marker}'], stdout=-1, start_new_session=True)\n"
+            "left.stdout.readline()\n"
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+            "print('ready', flush=True)\ntime.sleep(600)"
+        )
+        handle = await launch(code)
+        assert await first_line(runtime, handle) == "ready"
+        async with asyncio.timeout(60):
+            await runtime.stop(handle, 3600)
+        assert (await runtime.inspect(handle)).exit_code == 3
+        assert processes_with(marker) == []
 
     async def test_stop_kills_after_the_grace(self, runtime: Runtime, launch: Launch) -> None:
         code = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('ready')\ntime.sleep(600)"

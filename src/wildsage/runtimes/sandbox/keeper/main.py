@@ -207,7 +207,7 @@ class Keeper:
         os._exit(127)
 
     def _on_stop(self, number: int, frame: object) -> None:
-        """SIGTERM to the first process, as AWS does; whoever outlives it gets the signal then."""
+        """SIGTERM to the first process, as AWS does; if it dies of that, whoever is left gets the signal, too."""
         self._stopping = True
         self._signal(self._main or -1, signal.SIGTERM)
 
@@ -238,11 +238,19 @@ class Keeper:
                     self._signal(-1, signal.SIGKILL)
             elif pid == self._main:
                 self._main, status = 0, ended
-                self._signal(-1, signal.SIGTERM if self._stopping else signal.SIGKILL)
+                self._signal(-1, signal.SIGTERM if self._died_of_stop(ended) else signal.SIGKILL)
         if self._owned():
             self._report(os.waitstatus_to_exitcode(status))
         else:
             self._limits.remove()
+
+    def _died_of_stop(self, status: int) -> bool:
+        """Whether the SIGTERM killed the first process, as it does a shell, which has passed nothing on.
+
+        In an engine's container, where it is process 1, the signal would not have; the rest has the grace to finish.
+        One that ended by itself takes all others with it there.
+        """
+        return self._stopping and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM
 
     def _hurries(self) -> bool:
         """Lets the container wait while too much of its log was not taken over; whether to look again soon."""
