@@ -105,6 +105,40 @@ def test_the_image_answers(functions: Functions, image: str) -> None:
     functions.client.delete_function(FunctionName=name)
 
 
+def test_an_image_whose_program_cannot_be_started(functions: Functions, engine: str, image: str) -> None:
+    """AWS answers with a FunctionError; it was an error 500 of the service."""
+
+    def failure(**config: object) -> str:
+        functions.client.update_function_configuration(FunctionName=name, ImageConfig=config)
+        functions.wait(name)
+        called = functions.invoke(name)
+        assert (called.status, called.error) == (200, "Unhandled")
+        assert called.payload["errorType"] == "Runtime.InvalidEntrypoint"
+        assert called.log[-1].startswith("REPORT RequestId: ")
+        assert called.log[-3] == "Runtime.InvalidEntrypoint"
+        assert called.log[-4] == called.payload["errorMessage"]
+        request_id, _, said = str(called.payload["errorMessage"]).partition(" Error: ")
+        assert called.log[-5].startswith(f"START {request_id} ")
+        return said
+
+    name = create(functions, image)
+    assert failure(EntryPoint=["/no/entry.sh"]) == "fork/exec /no/entry.sh: no such file or directory"
+    assert failure(EntryPoint=["/runtime.py"]) == "fork/exec /runtime.py: permission denied"
+    assert failure(EntryPoint=["app.handler"]) == "Couldn't find valid bootstrap(s): [app.handler]"
+    functions.client.update_function_configuration(FunctionName=name, ImageConfig={})
+    functions.wait(name)
+    assert functions.invoke(name).payload["name"] == name
+    functions.client.delete_function(FunctionName=name)
+    bare = f"wildsage-bare-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["docker", "--host", engine, "import", "-", bare], input=small_root(), check=True)
+    try:
+        name = create(functions, bare)
+        assert failure() == "Couldn't find valid bootstrap(s): []"
+        functions.client.delete_function(FunctionName=name)
+    finally:
+        subprocess.run(["docker", "--host", engine, "rmi", "--force", bare], check=True)
+
+
 def test_an_image_that_was_pushed_here(functions: Functions, engine: str, tmp_path: Path) -> None:
     """To the server's own registry; the engine has it no more, and pulls it."""
     server, name = functions.server, f"pushed-{uuid.uuid4().hex[:8]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,8 +12,11 @@ from wildsage.core.functions import LATEST
 from wildsage.services.lambda_.rules import RESULT_BYTES
 
 EXITED = "Runtime.ExitError"
+INVALID_ENTRYPOINT = "Runtime.InvalidEntrypoint"
 OUT_OF_MEMORY = "Runtime.OutOfMemory"
 TIMED_OUT = "Sandbox.Timedout"
+_PROGRAM = re.compile(r"""exec(?:utable file)?:? [`"]([^`"]+)[`"]""")  # in an engine's words
+_CAUSES = ("permission denied", "exec format error", "is a directory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,29 @@ def exited(event: Event, code: int | None, out_of_memory: bool) -> Outcome:
     return fault(kind, f"RequestId: {event.request_id} Error: {words}", True)
 
 
+def not_begun(event: Event, words: str) -> Outcome:
+    """The image's program cannot be started; ``words``: why, as the engine has it.
+
+    Go's words for a path that cannot be executed, and Lambda's own for a name that is found nowhere.
+    """
+    low = words.lower()
+    found = _PROGRAM.search(words)
+    program = found[1] if found else ""
+    cause = next((each for each in _CAUSES if each in low), "no such file or directory")
+    said = f"fork/exec {program}: {cause}"
+    if "/" not in program and cause not in low:
+        said = f"Couldn't find valid bootstrap(s): [{program}]"
+    return fault(INVALID_ENTRYPOINT, f"RequestId: {event.request_id} Error: {said}", True)
+
+
+def init_line(seconds: float) -> str:
+    """What is logged of a start that came to nothing."""
+    return (
+        f"INIT_REPORT Init Duration: {seconds * 1000:.2f} ms\tPhase: init\tStatus: error\t"
+        f"Error Type: {INVALID_ENTRYPOINT}"
+    )
+
+
 _SIGNALS = {6: "aborted", 9: "killed", 11: "segmentation fault", 15: "terminated"}  # as Go's runtime names them
 
 
@@ -83,7 +110,7 @@ def end_lines(event: Event, outcome: Outcome, limit: float, now: float) -> list[
     if outcome.error == TIMED_OUT:
         at = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         lines.append(f"{at} {event.request_id} Task timed out after {limit:.2f} seconds")
-    elif outcome.error in (EXITED, OUT_OF_MEMORY):
+    elif outcome.error in (EXITED, OUT_OF_MEMORY, INVALID_ENTRYPOINT):
         lines += [json.loads(outcome.payload)["errorMessage"], outcome.error]
     return [*lines, f"END RequestId: {event.request_id}"]
 

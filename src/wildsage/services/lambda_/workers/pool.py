@@ -155,7 +155,8 @@ class Workers:
             spec = launch_spec(program, place, software, platform.settings, credentials)
             output = Output(platform, self._runtime, place.stream, caller)
             await worker.launch(spec, output, None if software is None else notice(program, software.versions))
-            await asyncio.to_thread(leftovers.record, directory, program.image, worker.handle)
+            if worker.handle is not None:
+                await asyncio.to_thread(leftovers.record, directory, program.image, worker.handle)
         except BaseException as failed:
             self._end(worker)
             if isinstance(failed, JobFault | RuntimeRefused | OSError):

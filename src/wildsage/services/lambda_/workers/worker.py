@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wildsage.core.clock import Clock
+from wildsage.core.errors import CannotStart
 from wildsage.core.functions import LATEST
 from wildsage.kit.context import Platform
 from wildsage.runtimes.base import Handle, Inspection, LaunchSpec, Phase, Runtime
@@ -59,6 +60,7 @@ class Worker:
         self._clock: Clock = platform.clock
         self._output: Output | None = None
         self._ended: asyncio.Task[Inspection] | None = None
+        self._cannot: CannotStart | None = None
         self._work: _Work | None = None
         self._later: asyncio.Task[None] | None = None
         self._given = asyncio.Event()
@@ -70,12 +72,20 @@ class Worker:
         self._measured = float("-inf")
 
     async def launch(self, spec: LaunchSpec, output: Output, notice: str | None) -> None:
-        """Returns once the process exists. Raises as ``Runtime.launch``."""
+        """Returns once the process exists, or cannot. Raises as ``Runtime.launch``, but for CannotStart.
+
+        That is an answer to the event, as an exit right after the start is.
+        """
         self._output = output
         if notice is not None:
             output.say(notice)
         self._begun = self._clock.monotonic()
-        self.handle = await self._runtime.launch(spec)
+        try:
+            self.handle = await self._runtime.launch(spec)
+        except CannotStart as cannot:
+            self._cannot = cannot
+            self.settled.set()
+            return
         self._ended = asyncio.create_task(self._runtime.wait(self.handle), name=f"end of {spec.name}")
         self._ended.add_done_callback(lambda _: self.settled.set())
 
@@ -85,6 +95,8 @@ class Worker:
 
     async def run(self, event: Event) -> Outcome:
         """What became of it. Raises NotDelivered if it was not even taken, by a worker that has taken others."""
+        if self._cannot is not None and self._output is not None:
+            return self._not_begun(event, str(self._cannot), self._output)
         if self._ended is None or self._output is None:
             raise RuntimeError("the worker was not launched")
         if self._later is not None:
@@ -103,6 +115,18 @@ class Worker:
         finally:
             self._work = None
             self._given.clear()
+
+    def _not_begun(self, event: Event, words: str, output: Output) -> Outcome:
+        outcome, seconds = events.not_begun(event, words), self._clock.monotonic() - self._begun
+        output.begin()
+        output.say(
+            f"[wildsage] The container engine says: {words}",
+            events.init_line(seconds),
+            events.start_line(event),
+            *events.end_lines(event, outcome, self.program.timeout, self._clock.now()),
+            Report(seconds, (self.program.memory, 1)).line(event, outcome),
+        )
+        return replace(outcome, log=output.tail)
 
     async def _outcome(self, work: _Work, ended: asyncio.Task[Inspection]) -> Outcome:
         """The first of: an answer, the end of the process, the end of the time."""
