@@ -93,20 +93,34 @@ async def read_bounded(request: Request, service: str, operation: str = "") -> b
 
 def check_json(text: bytes, bound: Bound) -> None:
     """Raises Malformed for JSON that holds too much; that it is JSON at all is for others to say."""
-    if text.count(b"{") + text.count(b"[") <= MOST_DEPTH and text.count(b",") <= bound.values:
+    if not holds_few(text, bound):
+        raise too_many(bound)
+    if text.count(b"{") + text.count(b"[") <= MOST_DEPTH:
         return
-    text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    if text.count(b'"') > 4 * bound.values:  # two for each value, and two for its name
-        raise too_many(bound)
-    bare = b"".join(text.split(b'"')[::2])  # without strings, which may hold any of the signs
-    groups = bare.count(b"{") + bare.count(b"[")
-    if groups > MOST_GROUPS or groups + bare.count(b",") > bound.values:
-        raise too_many(bound)
-    nested = bare.translate(None, _NO_BRACKETS)
+    nested = _bare(text).translate(None, _NO_BRACKETS)
     for _ in range(MOST_DEPTH):
         nested = nested.replace(b"[]", b"").replace(b"{}", b"")
     if nested:
         raise Malformed(f"The request is nested more than {MOST_DEPTH} deep, or its brackets do not match")
+
+
+def holds_few(text: bytes, bound: Bound) -> bool:
+    """Whether JSON has no more values than it may, of which no more than MOST_GROUPS hold others."""
+    if _counted(text, bound):
+        return True
+    if text.count(b'"') - text.count(b'\\"') > 4 * bound.values:  # two for each value, and two for its name
+        return False
+    return _counted(_bare(text), bound)
+
+
+def _counted(text: bytes, bound: Bound) -> bool:
+    groups = text.count(b"{") + text.count(b"[")
+    return groups <= MOST_GROUPS and groups + text.count(b",") <= bound.values
+
+
+def _bare(text: bytes) -> bytes:
+    """Without strings, which may hold any of the signs."""
+    return b"".join(text.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
 
 
 def check_xml(text: bytes, bound: Bound) -> None:

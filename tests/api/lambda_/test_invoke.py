@@ -183,9 +183,13 @@ def test_events_that_cannot_be(functions: Functions, name: str) -> None:
     with pytest.raises(ClientError, match="Could not parse request body into json") as caught:
         invoke(FunctionName=name, Payload=b"{nonsense")
     assert caught.value.response["Error"]["Code"] == "InvalidRequestContentException"
+    with pytest.raises(ClientError, match="Could not parse request body into json"):
+        invoke(FunctionName=name, Payload=b"[" * 40_000)
+    many = functions.invoke(name, {"do": "sleep", "seconds": 0, "with": [[]] * 60_000})  # is not looked at here
+    assert (many.status, many.error) == (200, None)
     with pytest.raises(ClientError) as caught:
         invoke(FunctionName=name, Payload=json.dumps("x" * (6 * 1024 * 1024)))
-    assert caught.value.response["Error"]["Code"] == "RequestTooLargeException"
+    assert caught.value.response["Error"]["Code"] == "RequestEntityTooLargeException"
     with pytest.raises(ClientError) as caught:
         invoke(FunctionName=f"{name}:1")
     assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"

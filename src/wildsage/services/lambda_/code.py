@@ -116,7 +116,7 @@ async def _content(ctx: Context, given: Document) -> bytes:
         content: bytes = given["ZipFile"]
         if len(content) > rules.ZIP_BYTES:
             words = f"Request must be smaller than {rules.ZIP_BYTES * 4 // 3} bytes for the {ctx.operation} operation"
-            raise error("RequestTooLargeException", words, 413)
+            raise error("RequestEntityTooLargeException", words, 413)
         return content
     if not given.get("S3Bucket") or not given.get("S3Key"):
         raise invalid("Please provide a source for function code.")

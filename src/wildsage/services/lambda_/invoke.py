@@ -9,7 +9,7 @@ from wildsage.core.errors import ApiError
 from wildsage.core.functions import LATEST
 from wildsage.kit.context import Context
 from wildsage.kit.operation import Handler
-from wildsage.services.lambda_ import queued, rules
+from wildsage.services.lambda_ import payloads, queued, rules
 from wildsage.services.lambda_.functions import FAILED, PENDING
 from wildsage.services.lambda_.names import conflict, error, fetch, unsupported
 from wildsage.services.lambda_.workers.events import Event, Outcome
@@ -33,7 +33,7 @@ def invoke_with(workers: Workers) -> Handler:
                 raise unsupported(member, "leave it out.")
         if kind == "DryRun":
             return {"StatusCode": 204, "Payload": b""}
-        event = _event(ctx, request, rules.QUEUED_BYTES if kind == "Event" else rules.EVENT_BYTES)
+        event = await _event(ctx, request, rules.QUEUED_BYTES if kind == "Event" else rules.EVENT_BYTES)
         _check_invocable(function)
         if kind == "Event":
             await queued.add(ctx, function.key, event)
@@ -58,18 +58,18 @@ def _answer(outcome: Outcome, with_log: bool) -> Document:
     return answer
 
 
-def _event(ctx: Context, request: Document, most: int) -> Event:
+async def _event(ctx: Context, request: Document, most: int) -> Event:
     payload: bytes = request.get("Payload") or b"{}"
     if len(payload) > most:
         raise error(
-            "RequestTooLargeException",
+            "RequestEntityTooLargeException",  # the model has RequestTooLargeException, which nobody was ever told
             f"{len(payload)} byte payload is too large for the {request.get('InvocationType') or 'RequestResponse'} "
             f"invocation type (limit {most} bytes)",
             413,
         )
     try:
-        json.loads(payload)
-    except (ValueError, RecursionError) as wrong:
+        await payloads.check(payload)
+    except ValueError as wrong:
         raise error("InvalidRequestContentException", f"Could not parse request body into json: {wrong}", 400) from None
     return Event(ctx.request_id, payload, _client_context(request.get("ClientContext")))
 

@@ -16,6 +16,7 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol
 
+from wildsage.services.lambda_ import payloads
 from wildsage.services.lambda_.rules import RESULT_BYTES
 from wildsage.services.lambda_.workers import events
 from wildsage.services.lambda_.workers.events import Outcome
@@ -125,8 +126,8 @@ async def _failure(request: Request) -> Outcome:
     kind = (request.header(_TYPE) or "Runtime.UnknownReason")[:_LONGEST_TYPE]
     try:
         said = await request.body.read(RESULT_BYTES)
-        json.loads(said)
-    except (BodyTooLarge, ValueError, RecursionError):
+        await payloads.check(said)
+    except (BodyTooLarge, ValueError):
         return events.fault(kind, "The function failed, and what it said of that is no JSON of at most 6 MB.")
     return Outcome(said, kind)
 
