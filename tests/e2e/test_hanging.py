@@ -1,10 +1,11 @@
-"""What hangs and is not dead: an instance of two. Others do its work until it is replaced."""
+"""What hangs and is not dead, an instance of two, a router of two: others do its work until it is replaced."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import deploy
 from tests.e2e.load import Load
-from tests.e2e.test_processes import wait_until
-from tests.e2e.test_routers import ECHO
+from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.test_routers import ECHO, call, replaced
 
 SECONDS = 4.0
 """That a request may take."""
@@ -48,3 +49,14 @@ def test_an_instance_that_hangs_is_passed_over_and_replaced(server: Server) -> N
         load.more()
     # What was inside it, or was sent there before it had not answered: never more than wait at a time.
     assert len(load.failures) <= 2 * load.connections, load.failures
+
+
+def test_a_router_that_hangs_is_replaced(server: Server) -> None:
+    """Nothing that it has taken is answered until then; the other one goes on."""
+    before = server.status["processes"]
+    os.kill(before["router-1"], signal.SIGSTOP)
+    wait_until(partial(gone, before["router-1"]), 60)
+    wait_until(partial(replaced, server, "router-1", before["router-1"]), 60)
+    assert server.status["processes"]["router"] == before["router"]
+    for number in range(10):
+        assert call(server, f"{number}".encode(), "two") == f"{number}".encode()

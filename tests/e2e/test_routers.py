@@ -44,9 +44,10 @@ def server(short_directory: Path) -> Iterator[Server]:
     found.stop()
 
 
-def call(server: Server, body: bytes) -> bytes:
+def call(server: Server, body: bytes, endpoint: str = "echo") -> bytes:
     """Over a connection of its own, so that any of the routers may get it."""
-    answer = server.client("sagemaker-runtime").invoke_endpoint(EndpointName="echo", Body=body, ContentType="text/csv")
+    runtime = server.client("sagemaker-runtime")
+    answer = runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType="text/csv")
     read: bytes = answer["Body"].read()
     return read
 

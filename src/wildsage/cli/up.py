@@ -24,6 +24,7 @@ from wildsage.cli import ask, sdk_defaults, server_file
 from wildsage.cli.children import Child, end_strays, reap, stop
 from wildsage.cli.listeners import listen
 from wildsage.cli.server_file import ServerFile
+from wildsage.cli.vigil import Vigil
 from wildsage.core.addresses import reached_at
 from wildsage.core.errors import SettingsError, WildsageError
 from wildsage.core.functions import function_settings
@@ -149,9 +150,11 @@ class Supervisor:
 
     def watch(self) -> None:
         """Until told to stop; then stops everything."""
+        sockets = [self._settings.data.router_socket(number) for number in range(len(self._routers))]
+        vigil = Vigil(list(zip(self._routers, sockets, strict=True)))
         try:
             while not self._stopping:
-                self._sleep(self._start_due())
+                self._sleep(min(self._start_due(), vigil.look()))
                 if reap(self._children) or self._unwritten:
                     self._write_file()
         finally:

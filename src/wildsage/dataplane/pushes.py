@@ -19,7 +19,9 @@ _MOST_BYTES = 256 * 1024 * 1024
 
 
 class Pushes:
-    """Answers ``PUT /routes`` and, with ``count``, ``GET /counters``. ``changed`` is called after each new version.
+    """Answers ``PUT /routes`` and, with ``count``, ``GET /counters``; ``GET /alive`` with nothing but that.
+
+    ``changed`` is called after each new version.
 
     ``asked``: what else is answered, POST with JSON, by path.
     """
@@ -64,6 +66,8 @@ class Pushes:
             return _json(200, {"version": self._table.version})
         if self._count is not None and (request.method, request.path) == ("GET", "/counters"):
             return _json(200, self._count())
+        if (request.method, request.path) == ("GET", "/alive"):
+            return _json(200, {})
         if request.method == "POST" and (answer := self._asked.get(request.path)) is not None:
             return _json(200, answer(json.loads(await request.body.read(_MOST_BYTES))))
         return _json(404, {"message": "PUT /routes or GET /counters"})

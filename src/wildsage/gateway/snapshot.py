@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,12 +15,13 @@ from wildsage.core.routes import Endpoint, Key, ObjectGrant, Permission, Routes,
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED
 from wildsage.wire.http.client import Client
-from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.client_connection import AnswerLost, Unanswered, Unreachable
 from wildsage.wire.http.messages import BytesBody, Request
 
 log = logging.getLogger(__name__)
 
 _ACKNOWLEDGE_SECONDS = 5.0
+_HANGING_SECONDS = 30.0  # after which it is told again, of what was changed since
 
 
 class Permissions(Protocol):
@@ -47,6 +49,8 @@ class Snapshot:
         self._identity_changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+        self._text = ""
+        self._behind: dict[Path, asyncio.Task[None]] = {}
         platform.hints.listen(IDENTITY_CHANGED, self._on_identity_changed)
 
     def _on_identity_changed(self, _about: str) -> None:
@@ -54,7 +58,7 @@ class Snapshot:
         self._settled.clear()
 
     async def run(self) -> None:
-        """Pushes anew whenever keys or policies change or a process has not answered, until cancelled."""
+        """Pushes anew whenever keys or policies change, until cancelled."""
         try:
             while True:
                 await self._identity_changed.wait()
@@ -67,6 +71,9 @@ class Snapshot:
                     self._settled.set()
         finally:
             self._settled.set()
+            for telling in self._behind.values():
+                telling.cancel()
+            await asyncio.gather(*self._behind.values(), return_exceptions=True)
 
     async def settled(self) -> None:
         """Returns once every change of keys and policies so far is in force in every process, while ``run`` runs.
@@ -83,7 +90,8 @@ class Snapshot:
     async def push(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Puts ``endpoints`` in force: on disk, and acknowledged by every router and the objects process that runs.
 
-        One that hangs keeps nobody waiting for longer than ``patience``; it is told again until it answers.
+        One that hangs keeps nobody waiting for longer than ``patience``, and that once: it is told beside all others
+        until it answers, and what has passed meanwhile is in force without it.
         """
         async with self._turn:
             self._endpoints = endpoints
@@ -99,7 +107,7 @@ class Snapshot:
             routes = Routes(
                 self._version, credentials.account, credentials.master_hex, keys, permissions, self._endpoints, objects
             )
-            text = routes.to_json()
+            text = self._text = routes.to_json()
             unwritten: OSError | None = None
             try:
                 await _to_its_end(asyncio.to_thread(_write, self._platform.settings.data.routes, text))
@@ -116,20 +124,39 @@ class Snapshot:
             self._version = max(newer)
 
     async def _send(self, text: str, path: Path) -> int | None:
-        """None once the process at ``path`` acts on it or none is there; its version if that is newer."""
+        """None once the process at ``path`` acts on it, is not there or hangs; its version if that is newer."""
+        if path in self._behind:
+            return None
+        try:
+            return await self._tell(text, path, self._patience)
+        except TimeoutError:
+            log.warning("%s did not acknowledge snapshot %s in time; others do not wait for it", path, self._version)
+            telling = self._tell_until_it_answers(path)
+            self._behind[path] = asyncio.create_task(telling, name=f"tell {path.name}")
+            return None
+
+    async def _tell_until_it_answers(self, path: Path) -> None:
+        """Who hangs gets what is then the newest, as the first thing it does when it goes on."""
+        told = ""
+        while told != self._text:
+            text = self._text
+            with suppress(TimeoutError):
+                await self._tell(text, path, _HANGING_SECONDS)
+                told = text
+        del self._behind[path]  # at once: whoever pushes next tells it itself
+
+    async def _tell(self, text: str, path: Path, seconds: float) -> int | None:
+        """As ``_send``; raises TimeoutError."""
         headers = [("host", path.stem), ("content-type", "application/json"), ("content-length", str(len(text)))]
         request = Request("PUT", "/routes", headers, BytesBody(text.encode()))
         try:
-            response = await self._client.send(f"unix:{path}", request, self._patience)
+            response = await self._client.send(f"unix:{path}", request, seconds)
+        except Unanswered as error:
+            raise TimeoutError(str(error)) from error  # it is there, and as many wait for it as may
         except Unreachable:
             return None  # a process that starts reads the file
         except AnswerLost:
             log.warning("%s has gone before it acknowledged snapshot %s; it reads the file anew", path, self._version)
-            return None
-        except TimeoutError:
-            log.warning("%s did not acknowledge snapshot %s in time; it will be told again", path, self._version)
-            # Later: who waits for ``settled`` is not to wait for a process that hangs.
-            asyncio.get_running_loop().call_later(self._patience, self._identity_changed.set)
             return None
         if response.status == 409 and isinstance(response.body, bytes):
             return int(json.loads(response.body)["version"])

@@ -14,7 +14,7 @@ from wildsage.gateway.snapshot import Snapshot
 from wildsage.kit.context import Platform
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import Request, Response
-from wildsage.wire.http.server import start_server
+from wildsage.wire.http.server import Handler, start_server
 
 __all__ = ["data", "platform", "services"]
 
@@ -52,31 +52,41 @@ async def test_a_full_disk_does_not_keep_a_router_from_being_told(platform: Plat
     assert [list(from_json(each).keys) for each in got] == [["AKIA"]]
 
 
-async def test_a_router_that_hangs_is_told_again(platform: Platform) -> None:
-    got: list[int] = []
-    first, all_told = asyncio.Event(), asyncio.Event()
+async def test_a_router_that_hangs_holds_up_one_push_and_is_told_the_newest_when_it_goes_on(platform: Platform) -> None:
+    got: dict[int, list[int]] = {0: [], 1: []}
+    go_on, all_told = asyncio.Event(), asyncio.Event()
 
-    async def take(request: Request) -> Response:
-        got.append(from_json(await request.body.read(1 << 20)).version)
-        if len(got) == 1:
-            first.set()
-            await asyncio.sleep(60)
-        if len(got) == 4:
-            all_told.set()
-        return Response(200, [], b"")
+    def taking(number: int, hangs: bool) -> Handler:
+        async def take(request: Request) -> Response:
+            if hangs:
+                await go_on.wait()
+            got[number].append(from_json(await request.body.read(1 << 20)).version)
+            if got[0] and got[1] and got[0][-1] == got[1][-1]:
+                all_told.set()
+            return Response(200, [], b"")
+
+        return take
 
     paths = platform.settings.data
     paths.run.mkdir(exist_ok=True)
-    servers = [await start_server(take, path=paths.router_socket(number)) for number in range(2)]
+    hangs = (False, True)
+    servers = [await start_server(taking(n, hangs[n]), path=paths.router_socket(n)) for n in range(2)]
     client = Client()
-    snapshot = Snapshot(platform, Keys(), client, patience=0.2)
+    snapshot = Snapshot(platform, Keys(), client, patience=2.0)
     running = asyncio.create_task(snapshot.run())
+    loop = asyncio.get_running_loop()
     try:
-        await snapshot.push({})
-        assert first.is_set()
+        began = loop.time()
+        for _ in range(10):
+            await snapshot.push({})
+        took = loop.time() - began
+        assert 2.0 <= took < 15.0  # twenty, if each waited for it
+        assert len(got[0]) == 10 and not got[1]
         await asyncio.wait_for(snapshot.settled(), 60)
+        go_on.set()
         await asyncio.wait_for(all_told.wait(), 60)
-        assert got[2] == got[3] > got[0] == got[1]
+        await snapshot.push({})
+        assert got[0][-1] == got[1][-1] and len(got[1]) <= 4  # each change is pushed to both again
     finally:
         running.cancel()
         client.close()

@@ -30,6 +30,10 @@ class Unreachable(ConnectionError):
     """No connection could be made; nothing was sent."""
 
 
+class Unanswered(Unreachable):
+    """No connection was made in time: there may be somebody who has as many waiting as may wait."""
+
+
 class Untrusted(Unreachable):
     """There is somebody, but no TLS connection that can be trusted: the certificate, or no TLS at all."""
 
@@ -274,7 +278,7 @@ class Pool:
         return None
 
     async def connect(self, address: str) -> ClientConnection:
-        """A new connection; raises Unreachable or Untrusted."""
+        """A new connection; raises Unreachable (Unanswered, Untrusted)."""
         kind, _, place = address.partition(":")
         if kind == "tls" and self._tls is None:
             raise ValueError("this pool was not told whom to trust")
@@ -294,7 +298,9 @@ class Pool:
             raise Untrusted(f"the certificate of {address} is not trusted: {error.verify_message}") from error
         except ssl.SSLError as error:
             raise Untrusted(f"{address} does not speak TLS as we do: {error.reason or error}") from error
-        except (OSError, TimeoutError, UnicodeError) as error:  # the last: a host that cannot be a name
+        except TimeoutError as error:
+            raise Unanswered(f"nothing answers at {address}: {error}") from error
+        except (OSError, UnicodeError) as error:  # the last: a host that cannot be a name
             raise Unreachable(f"nothing answers at {address}: {error}") from error
         peer = connection.transport.get_extra_info("peername")
         if self._shuns is not None and kind != "unix" and (not peer or self._shuns(peer[0])):

@@ -16,7 +16,7 @@ from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
 from wildsage.services.sagemaker.instance.health import Watched
 from wildsage.wire.http.client import Client
-from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.client_connection import AnswerLost, Unanswered, Unreachable
 from wildsage.wire.http.messages import BytesBody, Request
 
 log = logging.getLogger(__name__)
@@ -112,11 +112,11 @@ class Routers:
         request = Request(method, path, headers, BytesBody(body))
         try:
             return (await self._client.whole(f"unix:{socket}", request, self._patience, most=_MOST)).body
-        except (Unreachable, AnswerLost):
-            return b""  # it has ended, and has left what it counted in a file
-        except TimeoutError:
+        except (TimeoutError, Unanswered):
             log.warning("the router at %s did not answer in time", socket.name)
             return None
+        except (Unreachable, AnswerLost):
+            return b""  # it has ended, and has left what it counted in a file
 
 
 @dataclass(frozen=True, slots=True)

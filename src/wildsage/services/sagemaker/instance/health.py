@@ -12,7 +12,7 @@ from typing import Protocol
 
 from wildsage.core.clock import Clock
 from wildsage.wire.http.client import Client
-from wildsage.wire.http.client_connection import AnswerLost, Unreachable
+from wildsage.wire.http.client_connection import AnswerLost, Unanswered, Unreachable
 from wildsage.wire.http.messages import BytesBody, Request
 
 # A quick server is seen at once; a slow one is not worth more than ten questions a second.
@@ -98,12 +98,9 @@ async def _ask(address: str) -> _Answer:
     client = Client()
     try:
         response = await client.whole(address, request, head_seconds=_ANSWER_SECONDS)
-    except TimeoutError:
+    except (TimeoutError, Unanswered):  # the latter of a server that is so busy that nobody more may wait
         return _Answer.NONE
-    except Unreachable as error:
-        # No connection in time is silence: whoever is busy may have as many waiting as it wants to have.
-        return _Answer.NONE if isinstance(error.__cause__, TimeoutError) else _Answer.BAD
-    except (AnswerLost, OSError):
+    except (Unreachable, AnswerLost, OSError):
         return _Answer.BAD
     finally:
         client.close()  # no idle connection stays behind: some servers serve one at a time
