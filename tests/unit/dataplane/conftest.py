@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from wildsage.core.routes import Key, Permission, Routes
 from wildsage.core.settings import DataDir
 from wildsage.dataplane.router import Router
 
-LIMITS = InvocationLimits(seconds=1.0, stream_seconds=2.0, together=40 * 1024 * 1024)
+LIMITS = InvocationLimits(together=40 * 1024 * 1024)
+IMPATIENT = replace(LIMITS, seconds=0.5, stream_seconds=2.5)
+impatient = pytest.mark.parametrize("limits", [IMPATIENT], ids=["impatient"])
+"""Of a test whose model is given up after a short time; all others have time enough on any machine."""
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -25,7 +29,12 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 @pytest.fixture
-async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
+def limits() -> InvocationLimits:
+    return LIMITS
+
+
+@pytest.fixture
+async def plant(tmp_path: Path, limits: InvocationLimits) -> AsyncIterator[Plant]:
     data = DataDir(tmp_path)
     data.run.mkdir()
     keys = {
@@ -33,7 +42,7 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
         "AKIAUSER": Key("user-secret", USER, "AIDAUSER", USER),
     }
     routes = Routes(int(time.time()), ACCOUNT, MASTER.hex(), keys, {ROOT: Permission(("*",))})
-    router = Router(data, socket.create_server(("127.0.0.1", 0)), limits=LIMITS, patience=1.0)
+    router = Router(data, socket.create_server(("127.0.0.1", 0)), limits=limits, patience=1.0)
     await router.start()
     plant = Plant(router, data, routes)
     yield plant

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.unit.dataplane.conftest import impatient
 from tests.unit.dataplane.plant import Plant, endpoint
 
 from wildsage.core.doubts import DOUBT
@@ -238,6 +239,7 @@ async def test_garbage_is_a_model_error(plant: Plant, answer: bytes) -> None:
         assert plant.router.table.underway() == {}
 
 
+@impatient
 async def test_a_connection_that_fails_when_the_invocation_is_over_leaves_nothing_under_way(plant: Plant) -> None:
     path = str(plant.data.root / "full.sock")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
@@ -275,6 +277,7 @@ async def test_a_head_without_end_is_given_up(plant: Plant) -> None:
         assert sent < 5_000_000
 
 
+@impatient
 async def test_an_answer_without_end_is_cut_when_its_time_is_over(plant: Plant) -> None:
     async def endless(request: Request) -> Response:
         async def chunks() -> AsyncIterator[bytes]:
@@ -290,8 +293,9 @@ async def test_an_answer_without_end_is_cut_when_its_time_is_over(plant: Plant) 
     assert plant.router.table.underway() == {}
 
 
+@impatient
 async def test_a_client_that_does_not_read_keeps_the_container_waiting(plant: Plant) -> None:
-    """And its answer is not cut while it is the client that everybody waits for: 1 s is the model's time here."""
+    """And its answer is not cut while it is the client that everybody waits for."""
     total, sent = 40 * 1024 * 1024, 0
     loop = asyncio.get_running_loop()
 

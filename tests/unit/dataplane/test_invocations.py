@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.unit.dataplane.conftest import impatient
 from tests.unit.dataplane.plant import ACCOUNT, MASTER, USER, Plant, echo, endpoint
 
 from wildsage.core import sessions
@@ -227,9 +228,10 @@ async def test_an_endless_error_is_not_quoted(plant: Plant) -> None:
     assert "from primary and could not load the entire response body. See https://" in message
 
 
+@impatient
 async def test_a_container_that_is_too_slow(plant: Plant) -> None:
     async def slow(request: Request) -> Response:
-        await asyncio.sleep(20)
+        await asyncio.sleep(60)
         return Response(200)
 
     plant.put(endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", slow),))))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
+from tests.unit.dataplane.conftest import IMPATIENT, impatient
 from tests.unit.dataplane.plant import Plant, echo, endpoint
 
 from wildsage.core.routes import Instance, Variant
@@ -130,12 +131,13 @@ async def test_a_container_that_breaks_off_is_a_stream_error(plant: Plant) -> No
     assert "closed the connection" in words
 
 
+@impatient
 async def test_a_stream_may_take_longer_than_an_answer_but_not_for_ever(plant: Plant) -> None:
     async def sleep() -> None:
         await asyncio.sleep(60)
 
     async def patient() -> None:
-        await asyncio.sleep(1.0)  # twice what an answer may take here
+        await asyncio.sleep(2 * IMPATIENT.seconds)  # twice what an answer may take here
 
     plant.put(endpoint("iris", Variant("A", 1.0, (await in_pieces(plant, b"one", then=patient),))))
     plant.turns.release()
