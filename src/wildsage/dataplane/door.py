@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
+from wildsage.core.background import Background
 from wildsage.wire.http.server import Server
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Door:
         self._tls = tls
         self._hand_over = hand_over
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._welcoming = Background()
         self._rest: asyncio.TimerHandle | None = None
         listener.setblocking(False)
         self._open()
@@ -48,8 +49,7 @@ class Door:
             self._rest.cancel()
         self._loop.remove_reader(self._listener.fileno())
         self._listener.close()
-        for task in self._tasks:
-            task.cancel()
+        self._welcoming.cancel()
 
     def _open(self) -> None:
         self._loop.add_reader(self._listener.fileno(), self._accept)
@@ -66,9 +66,7 @@ class Door:
                 self._rest = self._loop.call_later(_REST_SECONDS, self._open)
                 return
             sock.setblocking(False)
-            task = self._loop.create_task(self._welcome(sock))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._welcoming.begin(self._welcome(sock))
 
     async def _welcome(self, sock: socket.socket) -> None:
         try:

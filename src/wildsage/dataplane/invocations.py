@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from time import perf_counter
 
 from wildsage.core.arn import build
+from wildsage.core.background import Background
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
@@ -70,13 +70,13 @@ class Invocations:
         self._sessions = Sessions(lambda: table.master, clock.now)
         self.models = Models(table, pool, models)
         self._pool = pool
-        self._handing = KeptConnections(pool, self._spawn, limits.payload, self._hold)
+        self._background = Background()
+        self._handing = KeptConnections(pool, self._background, limits.payload, self._hold)
         self._shadows = Shadows(pool, limits.seconds)
         self._limits = limits
         self._captures = captures
         self._held = 0
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[Invocation] = set()
         self._pace = min(1.0, limits.seconds / 4)
         self._timer = self._loop.call_later(self._pace, self._watch)
@@ -103,8 +103,7 @@ class Invocations:
         self._timer.cancel()
         self._shadows.close()
         self.models.close()
-        for task in self._tasks:
-            task.cancel()
+        self._background.cancel()
 
     def _gather(self, exchange: Exchange, name: str, streams: bool, began: float) -> None:
         """A body that did not arrive at once: read if the caller's key is known, and kept while there is room."""
@@ -119,7 +118,7 @@ class Invocations:
             self._held -= gathering.held
             exchange.respond(*answers.error_answer(error))
         else:
-            self._spawn(self._gathered(exchange, name, streams, began, gathering, coming))
+            self._background.begin(self._gathered(exchange, name, streams, began, gathering, coming))
 
     async def _gathered(
         self,
@@ -232,7 +231,7 @@ class Invocations:
             while (connection := self._pool.take(slot.instance.address)) is not None:
                 if invocation.send(connection):
                     return
-        self._spawn(self._connect(invocation))
+        self._background.begin(self._connect(invocation))
 
     async def _connect(self, invocation: Invocation) -> None:
         """Tries the variant's instances in turn until one can be reached."""
@@ -269,11 +268,6 @@ class Invocations:
             if invocation.deadline < now:
                 invocation.time_out()
         self._timer = self._loop.call_later(self._pace, self._watch)
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _by_weight(live: LiveEndpoint) -> LiveVariant:

@@ -10,6 +10,7 @@ import asyncio
 import random
 from time import perf_counter
 
+from wildsage.core.background import Background
 from wildsage.dataplane.capture.taking import Taken
 from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Slot
 from wildsage.wire.http.client_connection import AnswerLost, ClientConnection, Pool, Unreachable
@@ -27,7 +28,7 @@ class Shadows:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._running: set[_Copy] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting = Background()
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -53,8 +54,7 @@ class Shadows:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._connecting.cancel()
         for copy in list(self._running):
             copy.give_up()
 
@@ -74,9 +74,7 @@ class Shadows:
         while (connection := self._pool.take(copy.slot.instance.address)) is not None:
             if copy.send(connection):
                 return
-        task = self._loop.create_task(self._connect(copy))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._connecting.begin(self._connect(copy))
 
     async def _connect(self, copy: _Copy) -> None:
         try:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
+from wildsage.core.background import Background
 from wildsage.core.metadata import is_metadata
 from wildsage.wire.http import heads
 from wildsage.wire.http.exchange import Exchange
@@ -62,20 +63,17 @@ class Tunnels:
         self._home = home
         self._metadata = metadata
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening = Background()
         self._sides: set[_Side] = set()
 
     def close(self) -> None:
         """Cuts every tunnel."""
-        for task in self._tasks:
-            task.cancel()
+        self._opening.cancel()
         for side in list(self._sides):
             side.transport.abort()
 
     def answer(self, exchange: Exchange) -> None:
-        task = self._loop.create_task(self._open(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._opening.begin(self._open(exchange))
 
     async def _open(self, exchange: Exchange) -> None:
         host, _, text = exchange.request.target.rpartition(":")

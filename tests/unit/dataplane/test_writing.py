@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sqlite3
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from tests.unit.dataplane.plant import ACCOUNT, ROOT
 
+from wildsage.core.background import Background
 from wildsage.core.clock import SystemClock
 from wildsage.core.routes import Key, ObjectGrant, Permission, Routes
 from wildsage.dataplane.callers import Callers
@@ -31,7 +31,7 @@ from wildsage.wire.http.client import Client
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.limits import Limits
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
-from wildsage.wire.http.server import Server, send_response
+from wildsage.wire.http.server import Server
 from wildsage.wire.sigv4 import Credentials, sign
 from wildsage.wire.sigv4_streaming import UNSIGNED_TRAILER
 
@@ -71,14 +71,14 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     known = Known(table, Callers(table, clock), DirectIndex(path), clock)
     objects = LocalObjects(tmp_path / "objects", ".incoming-objects")
     commits = Commits(DirectWrites(path), known.index, tmp_path / "objects", tmp_path / "objects" / ".incoming-objects")
-    tasks: set[asyncio.Task[None]] = set()
+    background = Background()
 
     def forward(exchange: Exchange) -> None:
         found.handed_on.append((exchange.request.headers, exchange.request.body))
         exchange.respond(202, [], b"")
 
-    writing = Writing(known, commits, objects, forward, lambda work: tasks.add(asyncio.ensure_future(work)))
-    lane = Lane(known, writing, tmp_path / "objects", lambda exchange, answer: tasks.add(_sent(exchange, answer)))
+    writing = Writing(known, commits, objects, forward, background)
+    lane = Lane(known, writing, tmp_path / "objects", background)
     server = Server(lambda exchange: None if lane.answer(exchange) else forward(exchange), Limits())
     sock = socket.create_server(("127.0.0.1", 0))
     await server.listen(sock)
@@ -91,10 +91,6 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     objects.close()
     known.index.close()
     await database.close()
-
-
-def _sent(exchange: Exchange, answer: Response) -> asyncio.Task[None]:
-    return asyncio.ensure_future(send_response(exchange, answer))
 
 
 def chunked(data: bytes) -> tuple[bytes, Headers]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
+from wildsage.core.background import Background
 from wildsage.core.errors import ApiError
 from wildsage.core.routes import Endpoint
 from wildsage.dataplane.answers import TARGET_MODEL
@@ -117,8 +118,7 @@ class Models:
         self._table = table
         self._pool = pool
         self._asking = Asking(pool, control)
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def loaded(self, variant: LiveVariant, options: Mapping[str, str]) -> Place | None:
         """Where the TargetModel is loaded. None: it is not, or goes by another name, or is none."""
@@ -133,7 +133,7 @@ class Models:
         place = place or loaded_at(invocation.variant.slots, invocation.target)
         if place is None:
             counters.model_misses += 1
-            self._spawn(self._bring(invocation))
+            self._background.begin(self._bring(invocation))
             return
         counters.model_hits += 1
         invocation.at(place)
@@ -142,7 +142,7 @@ class Models:
         while (connection := self._pool.take(place.address)) is not None:
             if invocation.send(connection):
                 return
-        self._spawn(self._reach_or_bring(invocation, place))
+        self._background.begin(self._reach_or_bring(invocation, place))
 
     def again(self, invocation: ModelInvocation) -> None:
         """Takes it back, to send it once the model is loaded again."""
@@ -150,10 +150,10 @@ class Models:
         if connection is not None:
             self._pool.give(connection)
         invocation.deadline = perf_counter() + invocation.asked.seconds
-        self._spawn(self._bring(invocation))
+        self._background.begin(self._bring(invocation))
 
     def unused(self, endpoint: Endpoint, place: Place) -> None:
-        self._spawn(self._asking.unload(endpoint, place))
+        self._background.begin(self._asking.unload(endpoint, place))
 
     def used(self, question: Mapping[str, Any]) -> object:
         """See ``core.multimodel``."""
@@ -177,8 +177,7 @@ class Models:
 
     def close(self) -> None:
         self._asking.close()
-        for task in self._tasks:
-            task.cancel()
+        self._background.cancel()
 
     # inside
 
@@ -244,11 +243,6 @@ class Models:
             return True
         invocation.away()
         return False
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _over(invocation: ModelInvocation) -> bool:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from wildsage.core.background import Background
 from wildsage.dataplane.objects import scribe as writer
 from wildsage.objects import files
 
@@ -88,7 +89,7 @@ class Filing:
         self._recent = 0
         self._calm = True
         self._database = 0  # how many there were before this one
-        self._repairs: set[asyncio.Task[None]] = set()
+        self._repairs = Background()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
@@ -134,9 +135,8 @@ class Filing:
         self._closing = True
         self._arrived.set()
         await self._idle.wait()
-        for task in (self._task, *self._repairs):
-            task.cancel()
-        await asyncio.gather(self._task, *self._repairs, return_exceptions=True)
+        self._task.cancel()
+        await asyncio.gather(self._task, self._repairs.close(), return_exceptions=True)
         await asyncio.to_thread(self._end_scribe)
 
     async def _run(self) -> None:
@@ -191,9 +191,7 @@ class Filing:
             made = frozenset(left)
             self._note(left, [Filed(kept.pack, made.issuperset(kept.names)) for kept in taken], database)
         else:
-            task = self._loop.create_task(self._repair(left, taken, database))
-            self._repairs.add(task)
-            task.add_done_callback(self._repairs.discard)
+            self._repairs.begin(self._repair(left, taken, database))
 
     def _next(self) -> list[_Kept]:
         """What was kept by the oldest commits that make a batch."""

@@ -11,10 +11,10 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from wildsage.core.background import Background
 from wildsage.core.errors import ApiError
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
@@ -27,6 +27,7 @@ from wildsage.wire import sigv4
 from wildsage.wire.authorization import parse_authorization
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.messages import BytesBody, FileBody, Headers, Response
+from wildsage.wire.http.server import send_response
 from wildsage.wire.sigv4 import Authorization
 
 log = logging.getLogger(__name__)
@@ -46,16 +47,16 @@ _SPECIAL: Final = ("Sealed", "Lock", "Owner")
 class Lane:
     """``answer`` returns False for what is control's; then nothing has happened yet.
 
-    ``send``: sends a file as the answer of an exchange, in the background.
+    ``background``: where files are sent.
     """
 
-    def __init__(self, known: Known, writing: Writing, root: Path, send: Callable[[Exchange, Response], None]) -> None:
+    def __init__(self, known: Known, writing: Writing, root: Path, background: Background) -> None:
         self._known = known
         self._table = known.table
         self._index = known.index
         self._writing = writing
         self._root = f"{root}/"
-        self._send = send
+        self._background = background
 
     def answer(self, exchange: Exchange) -> bool:
         """Answers now or later; False for what is control's."""
@@ -145,7 +146,8 @@ class Lane:
                 return False
         except OSError:
             return False
-        self._send(exchange, Response(status, headers, FileBody(Path(path), offset, length)))
+        response = Response(status, headers, FileBody(Path(path), offset, length))
+        self._background.begin(send_response(exchange, response))
         return True
 
 

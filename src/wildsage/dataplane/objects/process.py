@@ -10,8 +10,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine
 
+from wildsage.core.background import Background
 from wildsage.core.clock import Clock, SystemClock
 from wildsage.core.settings import DataDir
 from wildsage.core.upstream import S3Upstream
@@ -33,8 +33,7 @@ from wildsage.store.directwrites import DirectWrites
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.limits import Limits
-from wildsage.wire.http.messages import Response
-from wildsage.wire.http.server import Handling, Server, believe_router, send_response, unix_listener
+from wildsage.wire.http.server import Handling, Server, believe_router, unix_listener
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +57,12 @@ class ObjectsProcess:
         self._objects = LocalObjects(data.objects, INCOMING)
         self._commits = Commits(self._writes, self._index, data.objects, data.objects / INCOMING)
         self._pushes = Pushes(self.table, data.routes, self._count, self._refresh)
+        self._background = Background()
         self._lane = self._make_lane()
-        self._registry = RegistryLane(forward, self._objects, self._spawn)
+        self._registry = RegistryLane(forward, self._objects, self._background)
         self._server = Server(self._on_request, Limits())
         self._neighbours = Server(self._on_forwarded, Limits())
         self._door: Receiver | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._answered = self._forwarded = 0
 
     async def start(self) -> None:
@@ -87,8 +86,8 @@ class ObjectsProcess:
 
     def _make_lane(self) -> Lane:
         known = Known(self.table, Callers(self.table, self._clock), self._index, self._clock, self._upstream)
-        writing = Writing(known, self._commits, self._objects, self._to_control, self._spawn)
-        return Lane(known, writing, self._data.objects, self._send)
+        writing = Writing(known, self._commits, self._objects, self._to_control, self._background)
+        return Lane(known, writing, self._data.objects, self._background)
 
     def _refresh(self) -> None:
         """A snapshot came: also after a reset, which makes a new database and empties the folder of objects."""
@@ -97,7 +96,7 @@ class ObjectsProcess:
 
     def _take(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        self._spawn(self._serve(sock))
+        self._background.begin(self._serve(sock))
 
     async def _serve(self, sock: socket.socket) -> None:
         try:
@@ -124,11 +123,3 @@ class ObjectsProcess:
     def _count(self) -> object:
         """The answer to ``GET /counters``: requests answered here and handed on since the start."""
         return {"pid": os.getpid(), "answered": self._answered, "forwarded": self._forwarded}
-
-    def _send(self, exchange: Exchange, response: Response) -> None:
-        self._spawn(send_response(exchange, response))
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine
 from typing import Final
 
+from wildsage.core.background import Background
 from wildsage.dataplane.forwarding import Forwarding
 from wildsage.objects.base import NoSpace
 from wildsage.objects.handing import text_of
@@ -28,14 +28,12 @@ _OF_BODY: Final = frozenset({"content-length", "transfer-encoding", "expect"})
 
 
 class RegistryLane:
-    """``answer`` returns False for what is control's alone. ``spawn``: runs a coroutine in the background."""
+    """``answer`` returns False for what is control's alone. ``background``: where its work is done."""
 
-    def __init__(
-        self, forward: Forwarding, objects: LocalObjects, spawn: Callable[[Coroutine[None, None, None]], None]
-    ) -> None:
+    def __init__(self, forward: Forwarding, objects: LocalObjects, background: Background) -> None:
         self._forward = forward
         self._objects = objects
-        self._spawn = spawn
+        self._background = background
 
     def answer(self, exchange: Exchange) -> bool:
         """Takes on what moves a layer."""
@@ -43,10 +41,10 @@ class RegistryLane:
         if not request.target.startswith(_PREFIX) or (request.header("authorization") or "").startswith("AWS"):
             return False
         if request.method == "GET" and "/blobs/sha256" in request.target:
-            self._spawn(guarded(exchange, self._send(exchange)))
+            self._background.begin(guarded(exchange, self._send(exchange)))
             return True
         if request.method in ("PATCH", "PUT") and "/blobs/uploads/" in request.target and _has_body(request):
-            self._spawn(guarded(exchange, self._receive(exchange)))
+            self._background.begin(guarded(exchange, self._receive(exchange)))
             return True
         return False
 

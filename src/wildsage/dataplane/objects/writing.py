@@ -7,10 +7,11 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from wildsage.core.background import Background
 from wildsage.core.errors import ApiError
 from wildsage.core.ids import object_version
 from wildsage.dataplane.objects import asked
@@ -68,7 +69,7 @@ class _Plan:
 class Writing:
     """``answer`` returns False, or raises ApiError, for what is control's; then nothing has happened yet.
 
-    ``forward``: hands an exchange to control. ``spawn``: runs a coroutine in the background.
+    ``forward``: hands an exchange to control. ``background``: where what takes its time is done.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Writing:
         commits: Commits,
         objects: LocalObjects,
         forward: Callable[[Exchange], None],
-        spawn: Callable[[Coroutine[None, None, None]], None],
+        background: Background,
     ) -> None:
         self._known = known
         self._table = known.table
@@ -85,7 +86,7 @@ class Writing:
         self._commits = commits
         self._objects = objects
         self._forward = forward
-        self._spawn = spawn
+        self._background = background
         self._buckets: dict[str, BucketRow] = {}
 
     def bytes_of(self, blob: str) -> bytes | None:
@@ -123,7 +124,7 @@ class Writing:
         declared = sigv4.declared_hash(authorization, request) or sigv4.EMPTY_SHA256
         sigv4.verify(authorization, request, secret, declared, now)
         opening = functools.partial(open_body, authorization, request, secret)
-        self._spawn(guarded(exchange, self._receive(exchange, plan, small, opening)))
+        self._background.begin(guarded(exchange, self._receive(exchange, plan, small, opening)))
         return True
 
     def _bucket(self, name: str) -> BucketRow | None:

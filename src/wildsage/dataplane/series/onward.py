@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
+from wildsage.core.background import Background
 from wildsage.dataplane.series.chain import Chain
 from wildsage.wire.http.client_connection import ClientConnection, Pool, Unreachable
 
-Spawn = Callable[[Coroutine[None, None, None]], None]
-
 
 class KeptConnections:
-    """``spawn``: begins a task; only a new connection needs one. The rest is as ``chain.Handing`` has it."""
+    """Only a new connection needs a task, in ``background``. The rest is as ``chain.Handing`` has it."""
 
-    def __init__(self, pool: Pool, spawn: Spawn, limit: int, hold: Callable[[int], None]) -> None:
+    def __init__(self, pool: Pool, background: Background, limit: int, hold: Callable[[int], None]) -> None:
         self._pool = pool
-        self._spawn = spawn
+        self._background = background
         self.limit = limit
         self.hold = hold
 
@@ -23,7 +22,7 @@ class KeptConnections:
         """``connection`` is free; what its container said goes to the next."""
         self._pool.give(connection)
         if not self._sent(chain):
-            self._spawn(self._connect(chain))
+            self._background.begin(self._connect(chain))
 
     def _sent(self, chain: Chain) -> bool:
         """Whether it went over a kept connection."""

@@ -18,6 +18,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
+from wildsage.core.background import Background
 from wildsage.wire.http.connection import Members, ServerConnection
 from wildsage.wire.http.exchange import Exchange
 from wildsage.wire.http.files import send_file
@@ -44,14 +45,12 @@ class Handling:
         self._handler = handler
         self._cancel_when_gone = cancel_when_gone
         self._behind_router = behind_router
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._work = Background()
 
     def __call__(self, exchange: Exchange) -> None:
         if self._behind_router:
             believe_router(exchange.request)
-        task = asyncio.get_running_loop().create_task(self._serve(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self._work.begin(self._serve(exchange))
         if self._cancel_when_gone:
             exchange.on_gone = task.cancel
         else:
@@ -65,10 +64,7 @@ class Handling:
 
     async def close(self) -> None:
         """Cancels what still runs."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._work.close()
 
 
 async def send_response(exchange: Exchange, response: Response) -> None:
