@@ -25,10 +25,8 @@ _UNSENT_MOST = 256 * 1024  # more than this, and the container waits for the cli
 class Asked:
     """What was asked: ``body`` (until it is sent) and the ``head`` that the container gets.
 
-    ``streams``: the answer shall be events.
-
-    ``seconds``: how long the container may take. ``held``: bytes of the body that count as kept in memory.
-    ``taken``: what is captured of it, if anything.
+    ``streams``: the answer shall be events. ``seconds``: how long the container may take. ``held``: bytes of the body
+    that count as kept in memory. ``taken``: what is captured of it, if anything.
     """
 
     endpoint: Endpoint

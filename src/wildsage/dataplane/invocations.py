@@ -22,6 +22,7 @@ from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.gathering import Gathering
 from wildsage.dataplane.invocation import Asked, Invocation
 from wildsage.dataplane.multimodel.invoking import ModelInvocation, Models
+from wildsage.dataplane.multimodel.places import Place
 from wildsage.dataplane.series.chain import Chain
 from wildsage.dataplane.series.onward import KeptConnections
 from wildsage.dataplane.series.targets import target
@@ -31,7 +32,7 @@ from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Table
 from wildsage.wire.http.bulk import Intake, Pieces
 from wildsage.wire.http.client_connection import Pool, Unreachable
 from wildsage.wire.http.exchange import Exchange
-from wildsage.wire.http.messages import BytesBody, ClientGone
+from wildsage.wire.http.messages import BytesBody, ClientGone, Headers
 
 log = logging.getLogger(__name__)
 
@@ -161,26 +162,10 @@ class Invocations:
         """Begins the invocation. Raises ApiError."""
         if len(body) > self._limits.payload:
             raise answers.oversize()
-        live = self._table.endpoint(identity.region, name)
-        arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
-        if not self._table.allows(identity.principal, arn, exchange.request.headers):
-            raise answers.denied(identity.arn, INVOKE, arn, "identity-based")
-        if identity.within is not None and not identity.within.allows(arn, exchange.request.headers):
-            raise answers.denied(identity.arn, INVOKE, arn, "session")
         headers = exchange.request.headers
-        if live is None:
-            members.check_all(name, headers, streams)
-            raise answers.not_found(name, self._table.account)
-        members.check(name, headers, streams)
-        if live.endpoint.asynchronous:
-            raise answers.asynchronous(name)
+        live = self._permitted(identity, name, headers, streams)
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
-        chooses = bool(options) and not options.keys() <= answers.CHOOSING_NOTHING
-        visit, variant = self._place(live, options, streams) if chooses else (None, _by_weight(live))
-        model, place = "", None
-        if chooses or variant.variant.mode or answers.TARGET_MODEL in options:
-            place = None if chooses else self.models.loaded(variant, options)
-            variant, model = _target(name, variant, options) if place is None else (variant, place.target)
+        visit, variant, model, place = self._choose(live, options, streams)
         if variant.variant.concurrency:
             serverless.admit(variant, len(body))
         taken = None
@@ -198,6 +183,39 @@ class Invocations:
         if live.shadows and visit is None:
             self._shadows.copy(live, head, body, taken)
 
+    def _permitted(self, identity: Identity, name: str, headers: Headers, streams: bool) -> LiveEndpoint:
+        """The endpoint, if the caller may invoke it and the request is one for it. Raises ApiError."""
+        live = self._table.endpoint(identity.region, name)
+        arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
+        if not self._table.allows(identity.principal, arn, headers):
+            raise answers.denied(identity.arn, INVOKE, arn, "identity-based")
+        if identity.within is not None and not identity.within.allows(arn, headers):
+            raise answers.denied(identity.arn, INVOKE, arn, "session")
+        if live is None:
+            members.check_all(name, headers, streams)
+            raise answers.not_found(name, self._table.account)
+        members.check(name, headers, streams)
+        if live.endpoint.asynchronous:
+            raise answers.asynchronous(name)
+        return live
+
+    def _choose(
+        self, live: LiveEndpoint, options: dict[str, str], streams: bool
+    ) -> tuple[Visit | None, LiveVariant, str, Place | None]:
+        """The session and the variant, then the model and where that is loaded, of a multi-model endpoint.
+
+        Raises ApiError for what cannot be had.
+        """
+        chooses = bool(options) and not options.keys() <= answers.CHOOSING_NOTHING
+        visit, variant = self._session(live, options, streams) if chooses else (None, _by_weight(live))
+        if not (chooses or variant.variant.mode or answers.TARGET_MODEL in options):
+            return visit, variant, "", None
+        place = None if chooses else self.models.loaded(variant, options)
+        if place is not None:
+            return visit, variant, place.target, place
+        variant, model = _target(live.endpoint.name, variant, options)
+        return visit, variant, model, None
+
     def _begin(self, exchange: Exchange, asked: Asked, variant: LiveVariant) -> None:
         if variant.variant.mode == SERIAL:
             invocation: Invocation = Chain(exchange, asked, variant, self._sessions, self._done, self._handing)
@@ -206,7 +224,7 @@ class Invocations:
         self._running.add(invocation)
         self._start(invocation)
 
-    def _place(self, live: LiveEndpoint, options: dict[str, str], streams: bool) -> tuple[Visit | None, LiveVariant]:
+    def _session(self, live: LiveEndpoint, options: dict[str, str], streams: bool) -> tuple[Visit | None, LiveVariant]:
         """The session and the variant that are asked for. Raises ValidationError."""
         name = live.endpoint.name
         answers.refuse_options(name, options, streams)
