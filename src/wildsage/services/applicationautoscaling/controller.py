@@ -220,14 +220,19 @@ class ScalingController:
         return _keep(resource, {**resource.state, "held": held}, after=after, beside=beside)
 
     async def _ask(self, resource: Resource, name: str, capacity: int) -> Sequence[Say]:
-        """What one policy says, because of which alarm; alarms that are not there any more are made again."""
+        """What one policy says, because of which alarm; alarms that are not there any more are made again.
+
+        An alarm whose actions are disabled asks for nothing, but is looked at until it is quiet or they are enabled.
+        """
         policy, key, now = resource.spec["Policies"][name], resource.key, self._platform.clock.now()
         there = {each["AlarmName"]: each for each in await world.alarms_of(self._platform, key, policy)}
         past = memory.history(resource.state)
         if policy["PolicyType"] == STEPS:
             found = []
             for alarm in there.values():
-                if alarm["StateValue"] == "ALARM":
+                if _rings(alarm) and not alarm["ActionsEnabled"]:
+                    found.append(Say(name, alarm["AlarmName"], None))
+                elif _rings(alarm):
                     above = alarm["ComparisonOperator"].startswith("Greater")
                     values = await world.values(self._platform, key, alarm)
                     alarmed = steps.Alarmed(alarm["Threshold"], above, values)
@@ -242,6 +247,8 @@ class ScalingController:
         on = next((there[each] for each in policy["AlarmNames"] if each in there and _rings(there[each])), None)
         if on is None:
             return [Say(name, "", None, rule.scales_in)]
+        if not on["ActionsEnabled"]:
+            return [Say(name, on["AlarmName"], None, rule.scales_in)]
         high = alarms.is_high(on["AlarmName"])
         # The threshold is the target for periods of this length; that of the low alarm is a share of it.
         rule = replace(rule, target=on["Threshold"] if high else on["Threshold"] / tracking.IN_SHARE)

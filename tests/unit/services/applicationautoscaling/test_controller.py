@@ -223,6 +223,29 @@ async def test_suspended(scene: Scene, api: Api) -> None:
     assert await scene.minute(500.0) == 5
 
 
+async def test_an_alarm_whose_actions_are_disabled_scales_nothing(scene: Scene, api: Api) -> None:
+    scaling = getattr(api, "application-autoscaling")
+    await scaling("RegisterScalableTarget", **ABOUT, MinCapacity=1, MaxCapacity=5)
+    policy = await scaling("PutScalingPolicy", **ABOUT, **TRACKING)
+    steps = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [{"ScalingAdjustment": 1}]}
+    step = await scaling("PutScalingPolicy", **ABOUT, PolicyName="step", StepScalingPolicyConfiguration=steps)
+    high = next(each["AlarmName"] for each in policy["Alarms"] if "-AlarmHigh-" in each["AlarmName"])
+    (found,) = (await api.cloudwatch("DescribeAlarms", AlarmNames=[high]))["MetricAlarms"]
+    members = ("Namespace", "MetricName", "Dimensions", "Period", "Threshold", "ComparisonOperator", "Statistic")
+    watched = {member: found[member] for member in members}
+    own = {"AlarmName": "own", "EvaluationPeriods": 1, "AlarmActions": [step["PolicyARN"]]}
+    await api.cloudwatch("PutMetricAlarm", **watched, **own)
+    await api.cloudwatch("DisableAlarmActions", AlarmNames=[high, "own"])
+    for _ in range(6):
+        assert await scene.minute(500.0) == 1
+    (found,) = (await api.cloudwatch("DescribeAlarms", AlarmNames=["own"]))["MetricAlarms"]
+    assert found["StateValue"] == "ALARM"
+    await api.cloudwatch("EnableAlarmActions", AlarmNames=["own"])
+    assert await scene.minute(500.0) == 2
+    await api.cloudwatch("EnableAlarmActions", AlarmNames=[high])
+    assert [await scene.minute(500.0) for _ in range(3)][-1] == 5
+
+
 async def test_schedules_and_bounds(scene: Scene, api: Api) -> None:
     scaling = getattr(api, "application-autoscaling")
     await scaling("RegisterScalableTarget", **ABOUT, MinCapacity=1, MaxCapacity=5)
