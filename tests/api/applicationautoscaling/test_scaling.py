@@ -239,6 +239,33 @@ def test_a_scheduled_action(server: Server, endpoint: str, scaling: Any, about: 
         scaling.delete_scheduled_action(**about, ScheduledActionName="soon")
 
 
+def test_an_update_that_changes_the_instances_of_a_target_is_refused(
+    server: Server, endpoint: str, about: dict[str, str]
+) -> None:
+    sagemaker = server.client("sagemaker")
+    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint)["ProductionVariants"]
+    for suffix, change in (("larger", {"InstanceType": "ml.m5.xlarge"}), ("without", {"VariantName": "other"})):
+        name = f"{endpoint}-{suffix}"
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[{**variant, **change}])
+        with pytest.raises(ClientError, match=r'variant\(s\) "one" must be deregistered as scalable') as refused:
+            sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=name)
+        assert refused.value.response["Error"]["Code"] == "ValidationException"
+    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=endpoint)
+    _until(lambda: _settled_at(server, endpoint, 1))
+
+
+def test_targets_go_with_their_endpoint(server: Server, endpoint: str, scaling: Any) -> None:
+    sagemaker, name = server.client("sagemaker"), f"{endpoint}-short"
+    resource = f"endpoint/{name}/variant/one"
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=endpoint)
+    scaling.register_scalable_target(
+        ServiceNamespace="sagemaker", ResourceId=resource, ScalableDimension=DIMENSION, MinCapacity=1, MaxCapacity=2
+    )
+    sagemaker.delete_endpoint(EndpointName=name)
+    found = scaling.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[resource])
+    assert found["ScalableTargets"] == []
+
+
 def test_tags(scaling: Any, about: dict[str, str]) -> None:
     arn = scaling.register_scalable_target(**about, Tags={"team": "a"})["ScalableTargetARN"]
     scaling.tag_resource(ResourceARN=arn, Tags={"stage": "b"})

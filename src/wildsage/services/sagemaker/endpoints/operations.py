@@ -10,7 +10,16 @@ from wildsage.kit.declared import described, listed
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
 from wildsage.services.sagemaker.endpointconfigs.rules import check_model
-from wildsage.services.sagemaker.endpoints import alarms, deployment, fleet, moves, rules, serverless, summaries
+from wildsage.services.sagemaker.endpoints import (
+    alarms,
+    deployment,
+    fleet,
+    moves,
+    rules,
+    scaling,
+    serverless,
+    summaries,
+)
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, State, Variant
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.endpoints.rollout import policy_of
@@ -90,6 +99,7 @@ async def update_endpoint(ctx: Context, request: Document) -> Document:
     rules.check_same_way(arn, state.target, target)
     rules.check_size(target, len(state.instances))
     await _check_deployment(ctx, policy, target)
+    await scaling.check_update(ctx, found.key.name, state.target, target)
 
     def change(endpoint: Resource) -> None:
         rules.check_changeable(endpoint.phase, arn)
@@ -159,4 +169,5 @@ async def delete_endpoint(ctx: Context, request: Document) -> Document:
         endpoint.phase = "Deleting"
 
     await crud.edit(ctx, ENDPOINT, request["EndpointName"], change)
+    await scaling.deregister(ctx, found.key.name, fleet.load(found.state))
     return {}
