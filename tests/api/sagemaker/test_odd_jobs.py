@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import tarfile
@@ -142,6 +143,46 @@ def test_scripts(account: Account, script: str, words: str) -> None:
     else:
         assert account.trained(name)["TrainingJobStatus"] == "Completed"
     assert [path.name for path in (account.server.data / "instances").glob("train-*")] == []
+
+
+ODD_FILES = """
+import os, socket
+os.chdir("/opt/ml/model")
+os.makedirs("sub/deep")
+open("weights", "w").write("w")
+for name, target in (
+    ("inside", "weights"), ("sub/inside", "../weights"), ("sub/out", "../../../../etc/passwd"), ("out", "/etc/passwd"),
+):
+    os.symlink(target, name)
+os.link("weights", "sub/again")
+os.mkfifo(b"pipe\\xff\\n")
+socket.socket(socket.AF_UNIX).bind("socket")
+os.makedirs("/opt/ml/output/data/x")
+os.mkfifo("/opt/ml/output/data/x/pipe")
+"""
+
+
+def test_what_is_no_file_is_named_in_the_log(account: Account) -> None:
+    """It was left out without a word; of links there is where they point, and nothing of what is there."""
+    name = account.train(ODD_FILES)
+    job = account.trained(name)
+    assert job["TrainingJobStatus"] == "Completed", job
+    bucket, _, key = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    content = account.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        found = {each.name: each.linkname for each in tar}
+    links = {"inside": "weights", "sub/inside": "../weights", "sub/out": "../../../../etc/passwd", "out": "/etc/passwd"}
+    again = found.pop("sub/again"), found.pop("weights")
+    assert sorted(again) in (["", "sub/again"], ["", "weights"])
+    assert found == {**links, "sub": "", "sub/deep": ""}
+    assert b"root:" not in gzip.decompress(content)
+    logged = account.logs.filter_log_events(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/", filterPattern="wildsage"
+    )
+    said = "\n".join(event["message"] for event in logged["events"])
+    odd = "/opt/ml/model/pipe??, /opt/ml/model/socket, /opt/ml/output/data/x/pipe"
+    assert f"Left out of the artifact: {odd}. Pipes" in said
+    assert "Links that lead out of their folder: /opt/ml/model/out, /opt/ml/model/sub/out. The artifact" in said
 
 
 def test_output_that_is_no_text(account: Account) -> None:

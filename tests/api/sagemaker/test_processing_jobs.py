@@ -134,6 +134,8 @@ print("done", flush=True)
     }
     assert objects(account, "census/a.csv") == {"": b"1,2\n"}  # the job changed its own copy
     assert "done" in lines(account, name)
+    (said,) = [line for line in lines(account, name) if "Not uploaded" in line]
+    assert "/opt/ml/processing/train/link" in said and "/opt/ml/processing/train/pipe" in said
     assert name in [
         each["ProcessingJobName"] for each in account.sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
     ]

@@ -7,11 +7,13 @@ import errno
 import gzip
 import lzma
 import os
+import posixpath
 import shutil
 import stat
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wildsage.core.errors import ClientFault
@@ -29,13 +31,26 @@ _WORTH_A_LOOK = 1 << 20
 _GZIP = b"\x1f\x8b"
 
 
-def pack(folders: Sequence[Path], archive: Path, stopped: Stopped) -> list[str]:
+@dataclass(slots=True)
+class Packed:
+    """What somebody may miss in an archive, by name.
+
+    ``clashing``: that an earlier folder has too; ``odd``: pipes, sockets and devices; ``outward``: links that lead out
+    of the folder, of which it has nothing but where they point.
+    """
+
+    clashing: list[str] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    outward: list[str] = field(default_factory=list)
+
+
+def pack(folders: Sequence[Path], archive: Path, stopped: Stopped) -> Packed:
     """Everything in ``folders`` as ``archive``, names relative to each; the same files give the same bytes.
 
-    Of what several have under one name the first's is taken; the names that are left out. Folders become one.
+    Of what several have under one name the first's is taken. Folders become one. No link is followed.
     """
     taken: dict[str, bool] = {}  # name → whether it is a folder
-    left_out = []
+    told = Packed()
     with (
         open(archive, "wb") as raw,
         gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=raw, mtime=0) as packed,
@@ -49,12 +64,12 @@ def pack(folders: Sequence[Path], archive: Path, stopped: Stopped) -> list[str]:
                 if number and (name in taken or taken.get(name.rpartition("/")[0]) is False):
                     taken.setdefault(name, False)
                     if not (whole and taken[name]):
-                        left_out.append(name)
+                        told.clashing.append(name)
                     continue
                 if len(folders) > 1:
                     taken[name] = whole
-                _add(tar, path, name)
-    return left_out
+                _add(tar, path, name, told)
+    return told
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -69,10 +84,13 @@ def _entries(folder: Path) -> Iterator[Path]:
                 pending += [Path(each.path) for each in sorted(entries, key=lambda each: each.name, reverse=True)]
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _add(tar: tarfile.TarFile, path: Path, name: str, told: Packed) -> None:
     mode = path.lstat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-        return  # sockets and pipes mean nothing outside the container
+        told.odd.append(name)  # means nothing outside the container
+        return
+    if stat.S_ISLNK(mode) and _leads_out(name, str(path.readlink())):
+        told.outward.append(name)
     info = tar.gettarinfo(path, name)
     info.mtime = 0
     info.uid = info.gid = 0
@@ -82,6 +100,12 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
             tar.addfile(info, file)
     else:
         tar.addfile(info)
+
+
+def _leads_out(name: str, target: str) -> bool:
+    """By its text alone: where the container's own files were, others are now."""
+    ends = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    return ends.startswith("/") or ends.split("/", 1)[0] == ".."
 
 
 def unpack(archive: Path, folder: Path, uri: str, most: int, stopped: Stopped) -> None:

@@ -31,11 +31,14 @@ class Seen:
     changed: int
 
 
-def walk(root: Path, folder: str, stopped: Stopped) -> dict[str, Seen]:
+_ODD = Seen(0, 0, 0)
+
+
+def walk(root: Path, folder: str, stopped: Stopped, odd: list[str] | None = None) -> dict[str, Seen]:
     """The regular files below ``root/folder``, by their paths below it, in order.
 
-    ``root`` itself is trusted. What is gone meanwhile, and what is no regular file, is left out. Raises ClientFault for
-    a folder that is a symbolic link, and for names that cannot be keys.
+    ``root`` itself is trusted. What is gone meanwhile is left out, and so is what is no regular file: its path is put
+    into ``odd``. Raises ClientFault for a folder that is a symbolic link, and for names that cannot be keys.
     """
     found: dict[str, Seen] = {}
     pending = [""]
@@ -53,6 +56,10 @@ def walk(root: Path, folder: str, stopped: Stopped) -> dict[str, Seen]:
             continue
         for name, seen in entries:
             inner = f"{path}/{name}" if path else name
+            if seen is _ODD:
+                if odd is not None:
+                    odd.append(inner)
+                continue
             _check_name(inner, folder)
             if seen is None:
                 pending.append(inner)
@@ -62,7 +69,7 @@ def walk(root: Path, folder: str, stopped: Stopped) -> dict[str, Seen]:
 
 
 def _entries(root: Path, folder: str) -> list[tuple[str, Seen | None]]:
-    """Names in a folder; None for folders."""
+    """Names in a folder; None for folders, _ODD for what is neither folder nor file."""
     found: list[tuple[str, Seen | None]] = []
     with _opened_folder(root, folder) as descriptor, os.scandir(descriptor) as entries:
         for entry in entries:
@@ -74,6 +81,8 @@ def _entries(root: Path, folder: str) -> list[tuple[str, Seen | None]]:
                 found.append((entry.name, None))
             elif stat.S_ISREG(status.st_mode):
                 found.append((entry.name, Seen(status.st_ino, status.st_size, status.st_mtime_ns)))
+            else:
+                found.append((entry.name, _ODD))
     return found
 
 

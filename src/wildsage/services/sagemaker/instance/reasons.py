@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wildsage.runtimes.base import Inspection
 
 REASON_LIMIT = 1024
+_NAMES_SHOWN = 5
 # How a built-in algorithm says that the caller is at fault.
 _CLIENT_ERROR, _CLIENT_ERROR_CODE = "ClientError: ", 2
 
@@ -18,6 +21,13 @@ def limit(reason: str) -> str:
         return reason
     head = 200
     return f"{reason[:head]} … {reason[-(REASON_LIMIT - head - 3) :]}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few, for a line of a log: a name may hold anything, line ends too."""
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return "".join(each if each.isprintable() else "?" for each in shown) + more
 
 
 def of_container(found: Inspection, failure: str, log: list[str], memory: str, kind: str) -> str:

@@ -217,9 +217,8 @@ class ProcessingController:
         uploads = self._uploads.setdefault(resource.uid, Uploads(job))
         message = ""
         try:
-            left_out = await uploads.finish(transfers)
-            if left_out:
-                await self._remarks.say(resource, job, rules.left_out(left_out), once=f"left-out/{resource.uid}")
+            if missing := rules.missing(*await uploads.finish(transfers)):
+                await self._remarks.say(resource, job, missing, once=f"left-out/{resource.uid}")
             message = await in_thread(lambda _: outputs.exit_message(job))
         except JobFault as fault:
             # A job that failed already keeps the reason it failed for.

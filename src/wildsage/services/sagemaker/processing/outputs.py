@@ -86,17 +86,19 @@ class Uploads:
                 self._restless[key] = (seen, since)
         return ready
 
-    async def finish(self, transfers: Transfers) -> list[str]:
-        """Uploads all that is not there yet; the names that several instances have, of which the first's is kept.
+    async def finish(self, transfers: Transfers) -> tuple[list[str], list[str]]:
+        """Uploads all that is not there yet. Raises ClientFault if S3 refuses.
 
-        Raises ClientFault if S3 refuses.
+        Returns the names that several instances have, of which the first's is kept, and those of what is no file.
         """
-        left_out = []
+        left_out, odd = [], []
         for output in outputs(self.job.document):
             taken: set[str] = set()
             clashing: set[str] = set()
             for host in self.job.hosts:
-                found = await in_thread(partial(walk, self.job.folder(host) / "ml", output.folder))
+                strange: list[str] = []
+                found = await in_thread(partial(walk, self.job.folder(host) / "ml", output.folder, odd=strange))
+                odd += [f"{Inside.ML}/{output.folder}/{path}" for path in strange]
                 clashing |= taken & found.keys()
                 new = {path: seen for path, seen in found.items() if path not in taken}
                 taken |= found.keys()
@@ -105,7 +107,7 @@ class Uploads:
             if output.continuous:
                 await self._first_again(transfers, output, clashing)
             left_out += [f"{Inside.ML}/{output.folder}/{path}" for path in sorted(clashing)]
-        return left_out
+        return left_out, odd
 
     def _left(self, output: Output, host: Host, path: str, seen: Seen) -> bool:
         return self._done.get((output.folder, host.name, path)) != seen

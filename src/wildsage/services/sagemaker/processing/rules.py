@@ -194,10 +194,17 @@ def _completed_input(given: Document) -> Document:
     return {"AppManaged": False, **given, "S3Input": {**filled, **given["S3Input"]}}
 
 
-def left_out(names: Sequence[str]) -> str:
-    """What the log says of files that several instances have for one object."""
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return (
-        f"[wildsage] Several instances wrote {shown}; S3 keeps the file of the first of them. Put current_host of "
-        "/opt/ml/config/resourceconfig.json into the names."
-    )
+def missing(clashing: Sequence[str], odd: Sequence[str]) -> str:
+    """What the log says of files that several instances have for one object, and of what is no file; "" if none is."""
+    lines = []
+    if clashing:
+        lines.append(
+            f"[wildsage] Several instances wrote {reasons.some(clashing)}; S3 keeps the file of the first of them. Put "
+            "current_host of /opt/ml/config/resourceconfig.json into the names."
+        )
+    if odd:
+        lines.append(
+            f"[wildsage] Not uploaded: {reasons.some(odd)}. Links, pipes, sockets and devices cannot be objects; write "
+            "files."
+        )
+    return "\n".join(lines)

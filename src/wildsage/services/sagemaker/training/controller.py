@@ -321,12 +321,12 @@ class TrainingController:
         with_model = outcome["secondary"] in _WITH_MODEL
         try:
             await checkpoints.finish(job, transfers)
-            left_out = await outputs.upload(job, transfers, with_model)
+            packed = await outputs.upload(job, transfers, with_model)
         except JobFault as fault:
             # A job that failed already keeps the reason it failed for.
             return self._end(resource, "Failed", outcome["reason"] or str(fault))
-        if left_out:
-            await self._remarks.say(resource, job, rules.left_out(left_out), once=f"left-out/{resource.uid}")
+        if missing := rules.missing(packed):
+            await self._remarks.say(resource, job, missing, once=f"left-out/{resource.uid}")
         status = resource.status
         if with_model:
             status = {**status, "ModelArtifacts": {"S3ModelArtifacts": outputs.model_uri(job)}}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wildsage.core.errors import ApiError, ClientFault
 from wildsage.services.sagemaker.instance import archives, faults
+from wildsage.services.sagemaker.instance.archives import Packed
 from wildsage.services.sagemaker.instance.places import Location, inside, parse
 from wildsage.services.sagemaker.instance.threads import in_thread
 from wildsage.services.sagemaker.instance.transfers import Transfers
@@ -24,15 +25,19 @@ def model_uri(job: Job) -> str:
     return str(_output(job).under("model.tar.gz"))
 
 
-async def upload(job: Job, transfers: Transfers, with_model: bool) -> list[str]:
+async def upload(job: Job, transfers: Transfers, with_model: bool) -> Packed:
     """What all instances left, as one archive (Developer Guide, "How SageMaker Processes Training Output").
 
-    Names that are left out because an instance with a lower number has them too: nobody says which AWS takes. Raises
-    ClientFault if S3 refuses. Of empty folders nothing is uploaded, as in AWS.
+    Returns what is missing there, by path below /opt/ml. Of names that several instances have, that of the lowest
+    number is kept: nobody says which AWS takes. Raises ClientFault if S3 refuses. Of empty folders nothing is uploaded,
+    as in AWS.
     """
+    told = Packed()
     try:
-        left_out = await _upload(job, transfers, "model", "model.tar.gz") if with_model else []
-        return left_out + await _upload(job, transfers, "output/data", "output.tar.gz")
+        if with_model:
+            await _upload(job, transfers, "model", "model.tar.gz", told)
+        await _upload(job, transfers, "output/data", "output.tar.gz", told)
+        return told
     except ApiError as error:
         cure = faults.cure(
             error,
@@ -42,19 +47,21 @@ async def upload(job: Job, transfers: Transfers, with_model: bool) -> list[str]:
         raise ClientFault(f"ClientError: Artifact upload failed:{error.message} ({error.code}).{cure}") from error
 
 
-async def _upload(job: Job, transfers: Transfers, folder: str, name: str) -> list[str]:
+async def _upload(job: Job, transfers: Transfers, folder: str, name: str, told: Packed) -> None:
     archive = job.directory / name
     sources = [inside(job.folder(host) / "ml", folder) for host in job.hosts]
     filled = [source for source in sources if source.is_dir() and any(source.iterdir())]
     if not filled:
-        return []
+        return
     try:
-        left_out = await in_thread(partial(archives.pack, filled, archive))
+        packed = await in_thread(partial(archives.pack, filled, archive))
         await transfers.upload(archive, _output(job).under(name))
     finally:
         # On a full disk, too: nobody could write down that it is full if half an archive stayed there.
         archive.unlink(missing_ok=True)
-    return [f"{folder}/{each}" for each in left_out]
+    told.clashing += [f"{folder}/{each}" for each in packed.clashing]
+    told.odd += [f"{folder}/{each}" for each in packed.odd]
+    told.outward += [f"{folder}/{each}" for each in packed.outward]
 
 
 def failure_text(directory: Path) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from wildsage.core.errors import Unsupported, ValidationError
 from wildsage.images import algorithms, uris
 from wildsage.services.sagemaker.instance import jobs, places, reasons
 from wildsage.services.sagemaker.instance.accepted import ANY, Tree, refuse_beyond
+from wildsage.services.sagemaker.instance.archives import Packed
 from wildsage.services.sagemaker.instance.inputs.channel import FileSystems
 from wildsage.services.sagemaker.training.inputs import channels
 from wildsage.services.sagemaker.training.warm import rules as warm
@@ -19,7 +21,6 @@ DEFAULT_MAX_RUNTIME = 86_400
 PEER_GRACE = 30.0
 """Seconds that the other instances have for their end when one has failed."""
 MOST_INSTANCES = 64
-_NAMES_SHOWN = 5
 _UNSAVED = (
     3600  # seconds that a built-in algorithm without checkpoints may wait (Developer Guide, managed spot training)
 )
@@ -211,12 +212,30 @@ def enter(status: Document, secondary: str, now: float) -> Document:
     return {**status, "SecondaryStatus": secondary, "SecondaryStatusTransitions": transitions}
 
 
-def left_out(names: list[str]) -> str:
-    """What the log says of files that several instances have under one name."""
-    shown = ", ".join(f"/opt/ml/{name}" for name in names[:_NAMES_SHOWN])
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return (
-        f"[wildsage] Several instances wrote {shown}{more}; the artifact holds the file of the first of them. "
-        "Names must not clash (Developer Guide, How Amazon SageMaker Processes Training Output): put SM_CURRENT_HOST "
-        "into them."
-    )
+def missing(packed: Packed) -> str:
+    """What the log says of what the containers wrote and the artifacts do not have; empty if they have it all.
+
+    AWS says nothing of pipes and the like, and of links that an endpoint cannot be created with them.
+    """
+    lines = []
+    if packed.clashing:
+        lines.append(
+            f"[wildsage] Several instances wrote {_shown(packed.clashing)}; the artifact holds the file of the first "
+            "of them. Names must not clash (Developer Guide, How Amazon SageMaker Processes Training Output): put "
+            "SM_CURRENT_HOST into them."
+        )
+    if packed.odd:
+        lines.append(
+            f"[wildsage] Left out of the artifact: {_shown(packed.odd)}. Pipes, sockets and devices mean nothing "
+            "outside of the container; write files."
+        )
+    if packed.outward:
+        lines.append(
+            f"[wildsage] Links that lead out of their folder: {_shown(packed.outward)}. The artifact holds where they "
+            "point and not what is there, and no endpoint can be created from it: copy the files."
+        )
+    return "\n".join(lines)
+
+
+def _shown(names: Sequence[str]) -> str:
+    return reasons.some([f"/opt/ml/{name}" for name in names])
