@@ -70,6 +70,11 @@ def test_a_pushed_image_trains_and_serves(server: Server, pushed: Images) -> Non
     found = served(server, "byoc-pushed")
     assert found["EndpointStatus"] == "InService", found["FailureReason"]
     assert ask(server, "byoc-pushed") == "two"
+    (image,) = found["ProductionVariants"][0]["DeployedImages"]
+    (detail,) = server.client("ecr").describe_images(repositoryName=_REPOSITORY, imageIds=[{"imageTag": "2"}])[
+        "imageDetails"
+    ]
+    assert (image["SpecifiedImage"], image["ResolvedImage"]) == (f"{_URI}:2", f"{_URI}@{detail['imageDigest']}")
     # The engine knows it by the name it was asked for; a second job pulls nothing.
     known = subprocess.run([*pushed.docker, "image", "inspect", f"{_URI}:1"], capture_output=True, check=False)
     assert known.returncode == 0

@@ -17,6 +17,8 @@ HOW_TO_GET = (
     "sudo apt-get install docker.io (or podman, for root), sudo usermod -aG docker $USER, and log in again; "
     "DOCKER_HOST names another."
 )
+_HUB, _LIBRARY = "docker.io/", "library/"
+"""What Podman's names of images from Docker's hub begin with, and people leave out."""
 _PATIENCE = 10.0
 """Seconds in which an engine says whether it has an image. What needs no engine must not hang with one that does."""
 
@@ -134,6 +136,20 @@ class Seeker:
             return None, str(fault).removeprefix("InternalServerError: ")
         except TimeoutError:
             return None, f"{self._engine.address} gave no answer for {_PATIENCE:g} s."
+
+
+def by_digest(uri: str, info: ImageInfo, pull: Pull = NO_PULL) -> str:
+    """``uri`` with the digest that a registry knows the image by, in the place of a tag; empty if no registry does.
+
+    An image that was built here and never pushed has none.
+    """
+    repository = uris.repository_of(uri)
+    of_pull = [pull.reference] if pull.own else []
+    own = [
+        each for each in info.digests if each.partition("@")[0].removeprefix(_HUB).removeprefix(_LIBRARY) == repository
+    ]
+    digests = [digest for each in (uri, *of_pull, *own) if (digest := uris.locate(each).digest)]
+    return f"{repository}@{digests[0]}" if digests else ""
 
 
 def not_here(engine: Engine) -> str:

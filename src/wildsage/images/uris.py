@@ -127,6 +127,12 @@ def locate(uri: str) -> Location:
     return Location(account, region, repository, tag, digest)
 
 
+def repository_of(uri: str) -> str:
+    """``uri`` without its tag or digest."""
+    path, location = uri.partition("@")[0], locate(uri)
+    return path.removesuffix(f":{location.tag}") if location.tag else path
+
+
 def framework_image(uri: str) -> FrameworkImage | None:
     """What ``uri`` asks for if it names an AWS framework image; None if it does not."""
     location = locate(uri)

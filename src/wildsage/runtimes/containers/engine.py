@@ -30,13 +30,14 @@ _ROOTLESS = (
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """An image in the engine. ``size`` in bytes."""
+    """An image in the engine. ``size`` in bytes. ``digests``: ``repository@sha256:…``, of registries that it is in."""
 
     id: str
     architecture: str
     labels: Mapping[str, str]
     tags: tuple[str, ...]
     size: int
+    digests: tuple[str, ...] = ()
 
     @property
     def short_id(self) -> str:
@@ -259,6 +260,7 @@ def _image(found: Mapping[str, Any], labels: Mapping[str, str] | None) -> ImageI
         labels=labels or {},
         tags=tuple(tag for tag in found.get("RepoTags") or () if tag != "<none>:<none>"),
         size=found.get("Size", 0),
+        digests=tuple(each for each in found.get("RepoDigests") or () if not each.startswith("<none>")),
     )
 
 

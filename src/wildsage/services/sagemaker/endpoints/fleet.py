@@ -42,7 +42,7 @@ class Variant:
 
     ``shadow``: it gets copies of requests, and nobody sees its answers. ``images``: what the image of each container
     was in the engine when the first instance was prepared (empty: it runs natively), and is for all that follow,
-    whatever the tag then names; none before.
+    whatever the tag then names; none before. ``resolved``: what registries call them, likewise (empty: nothing).
     """
 
     name: str
@@ -52,6 +52,7 @@ class Variant:
     model: Document
     shadow: bool = False
     images: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
 
     @property
     def containers(self) -> tuple[Container, ...]:
@@ -140,7 +141,7 @@ class Instance:
 
     ``containers``: all of its model's, in order, once they are launched; they live and die together.
     ``deadline``: for its first healthy answer; of a retired one for its last answer, of an ending one for its end.
-    ``images``: see ``Variant``; what was found for this one.
+    ``images``, ``resolved``: see ``Variant``; what was found for this one.
     """
 
     id: str
@@ -152,6 +153,7 @@ class Instance:
     deadline: float = 0.0
     since: float = 0.0
     images: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -258,8 +260,7 @@ def _instance(document: Document) -> Instance:
     containers = document.get("containers", ())
     if document.get("handle"):  # as it was kept when an instance was one container
         containers = [{"handle": document["handle"], "address": document["address"]}]
-    images = tuple(document.get("images", ()))
-    return Instance(**{**known, "containers": tuple(Running(**each) for each in containers), "images": images})
+    return Instance(**{**known, "containers": tuple(Running(**each) for each in containers), **_found(document)})
 
 
 def _fleet(document: Document) -> Fleet:
@@ -267,14 +268,20 @@ def _fleet(document: Document) -> Fleet:
 
 
 def _variant(document: Document) -> Variant:
-    return Variant(**{**document, "images": tuple(document.get("images", ()))})
+    return Variant(**{**document, **_found(document)})
+
+
+def _found(document: Document) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(document.get(name, ())) for name in ("images", "resolved")}
 
 
 def _pinned(fleet: Fleet, instance: Instance) -> Fleet:
     if fleet.number != instance.fleet:
         return fleet
     variants = (
-        replace(each, images=instance.images) if each.name == instance.variant and not each.images else each
+        replace(each, images=instance.images, resolved=instance.resolved)
+        if each.name == instance.variant and not each.images
+        else each
         for each in fleet.variants
     )
     return replace(fleet, variants=tuple(variants))

@@ -141,18 +141,19 @@ class Instances:
     async def fill(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """Images are at hand, models and their code lie in the containers' folders. Raises JobFault, OSError."""
         places = self._places(endpoint, instance, variant)
-        images = []
+        found = []
         for place in places:
             stream = self._stream(endpoint, instance, place.container.hostname)
             once = _unique("notice", instance, place.container.number)
-            images.append(await self._launching.prepare(place, stream, once))
+            found.append(await self._launching.prepare(place, stream, once))
         filling = _all(self._launching.fill(place) for place in places)
         if await _first(filling, self._platform.clock.sleep(variant.download_timeout)) == 1:
             raise ClientFault(
                 f"The model data of production variant {variant.name} was not downloaded and extracted within "
                 f"{variant.download_timeout:g} seconds (ModelDataDownloadTimeoutInSeconds)."
             )
-        return replace(instance, stage=fleet.FILLED, images=tuple(images))
+        images, resolved = tuple(each.image for each in found), tuple(each.resolved for each in found)
+        return replace(instance, stage=fleet.FILLED, images=images, resolved=resolved)
 
     async def launch(self, endpoint: Key, instance: Instance, variant: Variant) -> Instance:
         """The processes exist; a second call finds the first's. Raises JobFault, RuntimeRefused."""

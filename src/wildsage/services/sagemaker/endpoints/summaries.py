@@ -97,9 +97,11 @@ def _stage(state: State) -> Document:
 
 
 def _common(variant: Variant, made: float) -> Document:
+    specified = [each.image for each in variant.containers]
+    resolved = variant.resolved or [""] * len(specified)
     images = [
-        {"SpecifiedImage": each.image, "ResolvedImage": each.image, "ResolutionTime": made}
-        for each in variant.containers
+        {"SpecifiedImage": image, "ResolvedImage": found or image, "ResolutionTime": made}
+        for image, found in zip(specified, resolved, strict=True)
     ]
     kept = {name: variant.document[name] for name in _KEPT if variant.document.get(name)}
     return {"VariantName": variant.name, "DeployedImages": images, **kept}

@@ -12,7 +12,7 @@ from wildsage.images.environments import Environments
 from wildsage.images.native import check_programs, environment_variables, preload, serve_command, train_command
 from wildsage.images.recipes import notice, recipe_for
 from wildsage.images.requirements import Requirements, shareable
-from wildsage.images.seeking import NO_PULL, Pull, Seeker
+from wildsage.images.seeking import NO_PULL, Pull, Seeker, by_digest
 from wildsage.images.uris import Role
 from wildsage.runtimes.containers.engine import ImageInfo
 from wildsage.services.sagemaker.instance.threads import in_thread
@@ -28,6 +28,7 @@ class Software:
     ENTRYPOINT. Empty for processing, where each job names its own.
     ``variables``: what the image itself sets. ``notice``: which version was asked for and which runs, in one sentence
     for the log. ``modules``: what its scripts import, to be kept in memory for them. ``labels``: of an engine's image.
+    ``resolved``: its name with the digest that a registry knows it by, if one does.
     """
 
     command: tuple[str, ...]
@@ -36,6 +37,7 @@ class Software:
     modules: tuple[str, ...] = ()
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    resolved: str = ""
 
     def document(self) -> Document:
         """As it is kept with a job."""
@@ -121,7 +123,8 @@ class Images:
         if found.choice.where is Where.NATIVE:
             return await self._native(image, role, progress)
         info = await self._seeker.have(image, found, progress, pull)
-        return self._of_engine(image, role, info, found.choice.why)
+        software = self._of_engine(image, role, info, found.choice.why)
+        return replace(software, resolved=by_digest(image, info, pull))
 
     async def kept(self, image: str, id: str, role: Role) -> Software:
         """As ``prepare`` once found it in the engine: ``id`` is that of its Software's image. Raises as it does."""

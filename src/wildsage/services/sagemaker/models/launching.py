@@ -28,18 +28,17 @@ class Launching:
         self._runtime = runtime
         self._images = images
 
-    async def prepare(self, place: Placement, stream: LogStream, once: str) -> str:
+    async def prepare(self, place: Placement, stream: LogStream, once: str) -> Software:
         """What stands in for the image is at hand; it may have to be built. Raises JobFault, OSError.
 
-        ``once``: the name under which the log is told a single time which version runs. Returns what its image is in
-        the engine; empty where it runs natively.
+        ``once``: the name under which the log is told a single time which version runs.
         """
         provider = registries.provider_of_container(place.container.definition)
         software = await self._software(place, self._reporter(place, stream), provider)
         launch.check(place, software)
         if text := "\n".join(filter(None, (launch.notice(place, software), unheeded(place.model)))):
             await permitted.announce(self._platform, place.model["ExecutionRoleArn"], stream, text, once=once)
-        return software.image
+        return software
 
     async def fill(self, place: Placement) -> None:
         """The model and its code lie in the container's folder. Begins anew each time. Raises JobFault, OSError."""
