@@ -1,4 +1,4 @@
-"""Old metrics move into longer steps, and old history of alarms goes, once an hour."""
+"""Old metrics move into longer steps, and old history of alarms goes: soon after the start, then once an hour."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from wildsage.store.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+_FIRST_SECONDS = 60.0
+"""Many a server does not live for an hour."""
 _SECONDS = 3600.0
 _HISTORY_SECONDS = 30 * 86400
 
 
 async def run(platform: Platform) -> None:
     """Until cancelled."""
+    wait = _FIRST_SECONDS
     while True:
-        await platform.clock.sleep(_SECONDS)
+        await platform.clock.sleep(wait)
+        wait = _SECONDS
         try:
             await Metrics(platform.database).compact(platform.clock.now())
             await _forget_history(platform)
