@@ -6,7 +6,7 @@ target's activity before it is done; a step that was cut off goes on with that. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from wildsage.core.errors import ApiError
@@ -153,8 +153,10 @@ class ScalingController:
 
     def _run_scheduled(self, resource: Resource, name: str, now: float) -> Step:
         """A scheduled action sets bounds; what follows for the capacity is the next step's."""
-        bounds = resource.spec["ScheduledActions"][name]["ScalableTargetAction"]
-        state = {**resource.state, "runs": {**resource.state.get("runs", {}), name: now}}
+        actions = resource.spec["ScheduledActions"]
+        bounds = actions[name]["ScalableTargetAction"]
+        runs = {each: at for each, at in resource.state.get("runs", {}).items() if each in actions}
+        state = {**resource.state, "runs": {**runs, name: now}}
         if resource.spec["SuspendedState"]["ScheduledScalingSuspended"]:
             return _keep(resource, state)
         status = {**resource.status, **bounds}
@@ -220,40 +222,46 @@ class ScalingController:
         return _keep(resource, {**resource.state, "held": held}, after=after, beside=beside)
 
     async def _ask(self, resource: Resource, name: str, capacity: int) -> Sequence[Say]:
-        """What one policy says, because of which alarm; alarms that are not there any more are made again.
+        """What one policy says, because of which alarm.
 
         An alarm whose actions are disabled asks for nothing, but is looked at until it is quiet or they are enabled.
         """
-        policy, key, now = resource.spec["Policies"][name], resource.key, self._platform.clock.now()
-        there = {each["AlarmName"]: each for each in await world.alarms_of(self._platform, key, policy)}
-        past = memory.history(resource.state)
-        if policy["PolicyType"] == STEPS:
-            found = []
-            for alarm in there.values():
-                if _rings(alarm) and not alarm["ActionsEnabled"]:
-                    found.append(Say(name, alarm["AlarmName"], None))
-                elif _rings(alarm):
-                    above = alarm["ComparisonOperator"].startswith("Greater")
-                    values = await world.values(self._platform, key, alarm)
-                    alarmed = steps.Alarmed(alarm["Threshold"], above, values)
-                    wanted = steps.wanted(policy["Configuration"], alarmed, capacity, past, now)
-                    found.append(Say(name, alarm["AlarmName"], wanted))
-            return found
+        found = await world.alarms_of(self._platform, resource.key, resource.spec["Policies"][name])
+        there = {each["AlarmName"]: each for each in found}
+        if resource.spec["Policies"][name]["PolicyType"] == STEPS:
+            ringing = [each for each in there.values() if _rings(each)]
+            return [await self._ask_steps(resource, name, alarm, capacity) for alarm in ringing]
+        return [await self._ask_tracking(resource, name, there, capacity)]
+
+    async def _ask_steps(self, resource: Resource, name: str, alarm: Document, capacity: int) -> Say:
+        """What a step policy says to one alarm that is in ALARM."""
+        if not alarm["ActionsEnabled"]:
+            return Say(name, alarm["AlarmName"], None)
+        above = alarm["ComparisonOperator"].startswith("Greater")
+        values = await world.values(self._platform, resource.key, alarm)
+        alarmed, past = steps.Alarmed(alarm["Threshold"], above, values), memory.history(resource.state)
+        configuration = resource.spec["Policies"][name]["Configuration"]
+        wanted = steps.wanted(configuration, alarmed, capacity, past, self._platform.clock.now())
+        return Say(name, alarm["AlarmName"], wanted)
+
+    async def _ask_tracking(self, resource: Resource, name: str, there: Mapping[str, Document], capacity: int) -> Say:
+        """What a target tracking policy says; those of its alarms that are not ``there`` any more are made again."""
+        policy, key = resource.spec["Policies"][name], resource.key
         if not there.keys() >= set(policy["AlarmNames"]):
-            wanted_alarms = alarms.documents(targets.variant_of(resource), policy, self._platform.settings.scaling)
-            missing = [each for each in wanted_alarms if each["AlarmName"] not in there]
-            await alarms.put(self._platform, key, missing)
+            own = alarms.documents(targets.variant_of(resource), policy, self._platform.settings.scaling)
+            await alarms.put(self._platform, key, [each for each in own if each["AlarmName"] not in there])
         rule = tracking.read(policy["Configuration"])
         on = next((there[each] for each in policy["AlarmNames"] if each in there and _rings(there[each])), None)
         if on is None:
-            return [Say(name, "", None, rule.scales_in)]
+            return Say(name, "", None, rule.scales_in)
         if not on["ActionsEnabled"]:
-            return [Say(name, on["AlarmName"], None, rule.scales_in)]
+            return Say(name, on["AlarmName"], None, rule.scales_in)
         high = alarms.is_high(on["AlarmName"])
         # The threshold is the target for periods of this length; that of the low alarm is a share of it.
         rule = replace(rule, target=on["Threshold"] if high else on["Threshold"] / tracking.IN_SHARE)
         seen = tracking.Seen(high, not high, await world.values(self._platform, key, on))
-        return [Say(name, on["AlarmName"], tracking.wanted(rule, seen, capacity, past, now), rule.scales_in)]
+        past, now = memory.history(resource.state), self._platform.clock.now()
+        return Say(name, on["AlarmName"], tracking.wanted(rule, seen, capacity, past, now), rule.scales_in)
 
 
 def _rings(alarm: Document) -> bool:

@@ -9,7 +9,7 @@ be compared with the bounds. ``held``: the last reason why an alarm changed noth
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wildsage.store.codec import Document
@@ -42,6 +42,11 @@ def history(state: Document) -> History:
 def bounded(state: Document, why: str) -> Document:
     """The state in which the capacity is to be compared with new bounds."""
     return {**state, "bounds": why} if why else state
+
+
+def orphaned(state: Document, alarms: Iterable[str]) -> Document:
+    """The state in which these alarms are to be taken away as well."""
+    return {**state, "orphans": [*state.get("orphans", ()), *alarms]}
 
 
 def changes(bounds: Mapping[str, int]) -> str:

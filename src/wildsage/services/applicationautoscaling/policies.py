@@ -9,7 +9,7 @@ from wildsage.core.errors import ApiError, Unsupported, ValidationError
 from wildsage.kit.context import Context
 from wildsage.kit.kind import shown
 from wildsage.kit.operation import operation
-from wildsage.services.applicationautoscaling import alarms, names, pages, steps, world
+from wildsage.services.applicationautoscaling import alarms, memory, names, pages, steps, world
 from wildsage.services.applicationautoscaling import target as targets
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
@@ -42,7 +42,7 @@ async def put_scaling_policy(ctx: Context, request: Document) -> Document:
         found.update(_policy(ctx, request, kind, configuration, known))
         target.spec = {**target.spec, "Policies": {**policies, request["PolicyName"]: dict(found)}}
         gone = set(known["AlarmNames"] if known else ()) - set(found["AlarmNames"])
-        target.state = {**target.state, "orphans": [*target.state.get("orphans", ()), *gone]}
+        target.state = memory.orphaned(target.state, gone)
 
     await targets.edit(ctx, variant, change)
     if kind == TRACKING:
@@ -66,7 +66,7 @@ async def _take_back(ctx: Context, request: Document, before: Resource) -> None:
             policies[name] = known
         target.spec = {**target.spec, "Policies": policies}
         gone = set(left) - set(known["AlarmNames"] if known else ())
-        target.state = {**target.state, "orphans": [*target.state.get("orphans", ()), *gone]}
+        target.state = memory.orphaned(target.state, gone)
 
     await targets.edit(ctx, names.variant_of(request), change)
 
@@ -185,7 +185,7 @@ async def delete_scaling_policy(ctx: Context, request: Document) -> Document:
         policies = dict(target.spec["Policies"])
         left[:] = policies.pop(name)["AlarmNames"]
         target.spec = {**target.spec, "Policies": policies}
-        target.state = {**target.state, "orphans": [*target.state.get("orphans", ()), *left]}
+        target.state = memory.orphaned(target.state, left)
 
     found = await targets.edit(ctx, variant, change)
     await alarms.delete(ctx.platform, found.key, left)

@@ -64,11 +64,7 @@ def _check(action: Document, fewest: int) -> None:
     bounds = action.get("ScalableTargetAction") or {}
     if not bounds:
         raise ValidationError("ScalableTargetAction is required, with MinCapacity, MaxCapacity or both.")
-    least, most = bounds.get("MinCapacity"), bounds.get("MaxCapacity")
-    if least is not None and most is not None and least > most:
-        raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
-    if any(each is not None and each < fewest for each in (least, most)):
-        raise ValidationError(f"The capacity of a variant of {world.ENDPOINTS[fewest]} must be at least {fewest}.")
+    targets.check_bounds(bounds, fewest)
     if action.get("StartTime") and action.get("EndTime") and action["EndTime"] <= action["StartTime"]:
         raise ValidationError("EndTime must be later than StartTime.")
 

@@ -6,12 +6,12 @@ scheduled actions change. ``state``: what the controller knows (``memory``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from wildsage.core.errors import ApiError
+from wildsage.core.errors import ApiError, ValidationError
 from wildsage.kit.context import Context
 from wildsage.kit.kind import amend
-from wildsage.services.applicationautoscaling import names
+from wildsage.services.applicationautoscaling import names, world
 from wildsage.services.applicationautoscaling.names import Variant
 from wildsage.store.codec import Document
 from wildsage.store.database import Write
@@ -21,6 +21,21 @@ TARGET = "applicationautoscaling.target"
 DELETE = "delete"
 """The wish of a target that is deregistered: it is no longer seen, and what is left of it goes."""
 SUSPENDABLE = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
+
+
+def check_bounds(bounds: Mapping[str, int], fewest: int) -> None:
+    """Raises ValidationException for MinCapacity and MaxCapacity that a variant of at least ``fewest`` cannot have.
+
+    Zero is for asynchronous endpoints and inference components (SageMaker Developer Guide, "Auto scaling").
+    """
+    least, most = bounds.get("MinCapacity"), bounds.get("MaxCapacity")
+    if least is not None and most is not None and least > most:
+        raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
+    for value in bounds.values():
+        if value < fewest:
+            raise ValidationError(
+                f"The capacity of a variant of {world.ENDPOINTS[fewest]} must be at least {fewest}, not {value}."
+            )
 
 
 def key_of(ctx: Context, variant: Variant) -> Key:

@@ -28,7 +28,7 @@ async def register_scalable_target(ctx: Context, request: Document) -> Document:
     def change(target: Resource) -> None:
         bounds = {name: request[name] for name in ("MinCapacity", "MaxCapacity") if request.get(name) is not None}
         target.status = {**target.status, **bounds}
-        _check_bounds(target.status["MinCapacity"], target.status["MaxCapacity"], fewest)
+        targets.check_bounds(target.status, fewest)
         if request.get("SuspendedState") is not None:
             target.spec = {**target.spec, "SuspendedState": _suspended(request)}
         target.tags = {**target.tags, **(request.get("Tags") or {})}
@@ -49,7 +49,7 @@ async def _register(ctx: Context, variant: Variant, request: Document, fewest: i
         if request.get(member) is None:
             raise ValidationError(f"{member} is required to register a scalable target: {variant.resource_id}.")
         bounds[member] = request[member]
-    _check_bounds(bounds["MinCapacity"], bounds["MaxCapacity"], fewest)
+    targets.check_bounds(bounds, fewest)
     now = shown(ctx.now)
     new = Resource(
         targets.key_of(ctx, variant),
@@ -85,16 +85,6 @@ async def _register_again(ctx: Context, new: Resource) -> Resource:
 def _suspended(request: Document) -> Document:
     given = request.get("SuspendedState") or {}
     return {member: bool(given.get(member)) for member in targets.SUSPENDABLE}
-
-
-def _check_bounds(least: int | None, most: int | None, fewest: int) -> None:
-    """Zero is for asynchronous endpoints and inference components (Developer Guide, "Auto scaling")."""
-    if least is not None and most is not None and least > most:
-        raise ValidationError(f"Maximum capacity cannot be less than minimum capacity: {most} is less than {least}.")
-    if least is not None and least < fewest:
-        raise ValidationError(
-            f"The minimum capacity of a variant of {world.ENDPOINTS[fewest]} must be at least {fewest}, not {least}."
-        )
 
 
 async def _fewest(ctx: Context, variant: Variant) -> int:

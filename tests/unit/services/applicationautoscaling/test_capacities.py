@@ -6,7 +6,7 @@ import pytest
 
 from wildsage.core.errors import ValidationError
 from wildsage.services.applicationautoscaling.scheduledactions import _check
-from wildsage.services.applicationautoscaling.targets import _check_bounds
+from wildsage.services.applicationautoscaling.target import check_bounds
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,6 @@ from wildsage.services.applicationautoscaling.targets import _check_bounds
 )
 def test_too_few(fewest: int, asked: int, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        _check_bounds(asked, 5, fewest)
+        check_bounds({"MinCapacity": asked, "MaxCapacity": 5}, fewest)
     with pytest.raises(ValidationError, match=words):
         _check({"Schedule": "rate(1 hour)", "ScalableTargetAction": {"MinCapacity": asked}}, fewest)
