@@ -44,6 +44,8 @@ class Meters:
                     await read()
                 except OSError as error:
                     log.warning("metrics could not be gathered: %s", error)
+                except Exception:  # a bug of one meter must not end all others, and control with them
+                    log.exception("metrics could not be gathered")
             self._read_at = now
 
     async def run(self) -> None:

@@ -26,6 +26,7 @@ STRANGE = {
     "no object": b"[]",
     "no end of nesting": b"[" * 200_000,
     "no end of pages": b'{"models": [{"modelName": "m"}], "nextPageToken": "again"}',
+    "no letter": rb'{"models": [{"modelName": "m"}], "nextPageToken": "\ud800"}',
 }
 
 

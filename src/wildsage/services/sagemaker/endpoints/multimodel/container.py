@@ -65,7 +65,7 @@ class Container:
             token = page.get("nextPageToken")
             if not token:
                 break
-            path = f"/models?next_page_token={quote(str(token))}"
+            path = f"/models?next_page_token={quote(str(token), errors='replace')}"
         return found
 
     def place_of(self, name: str, told: Answer) -> tuple[str, str]:
