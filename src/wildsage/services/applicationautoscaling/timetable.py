@@ -161,9 +161,10 @@ def _numbers(field: str, within: range, words: Mapping[str, int] | None = None) 
         first, _, last = span.partition("-")
         low = within.start if first == "*" else number(first)
         high = within.stop - 1 if first == "*" or (every and not last) else number(last) if last else low
-        if low > high:
+        step = int(every) if every else 1
+        if low > high or step < 1 or (first == "*" and last):
             raise ValueError(part)
-        found.update(range(low, high + 1, int(every) if every else 1))
+        found.update(range(low, high + 1, step))
     return sorted(found)
 
 

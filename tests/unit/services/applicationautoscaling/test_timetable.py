@@ -61,6 +61,9 @@ def test_from_a_beginning_to_an_end() -> None:
         ("cron(0 25 * * ? *)", None),
         ("cron(0 9 1 * MON *)", None),
         ("cron(0 9 ? * 9 *)", None),
+        ("cron(*/-5 9 * * ? *)", None),
+        ("cron(*/0 9 * * ? *)", None),
+        ("cron(*-5 9 * * ? *)", None),
         ("cron(0 9 * * ? *)", "Middle/Earth"),
     ],
 )
