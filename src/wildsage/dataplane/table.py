@@ -36,6 +36,15 @@ class Latency:
     us: int = 0
     buckets: dict[int, int] = field(default_factory=dict)
 
+    def add(self, us: int) -> None:
+        self.us += us
+        _count(self.buckets, us)
+
+
+def _count(buckets: dict[int, int], us: int) -> None:
+    number = bucket(us)
+    buckets[number] = buckets.get(number, 0) + 1
+
 
 @dataclass(slots=True)
 class Counters:
@@ -76,34 +85,29 @@ class Counters:
         self.errors_5xx += 1
         self.lost += 1
 
-    def waited_for_model(self, microseconds: int) -> None:
-        self.waited_us += microseconds
-        number = bucket(microseconds)
-        self.waited[number] = self.waited.get(number, 0) + 1
+    def waited_for_model(self, waited_us: int) -> None:
+        """A request had to wait until its model was loaded."""
+        self.waited_us += waited_us
+        _count(self.waited, waited_us)
 
     def took(self, model_us: int, overhead_us: int) -> None:
         """One answer of the container was whole."""
         self.model_us += model_us
         self.overhead_us += overhead_us
-        number = bucket(model_us)
-        self.model[number] = self.model.get(number, 0) + 1
-        number = bucket(overhead_us)
-        self.overhead[number] = self.overhead.get(number, 0) + 1
+        _count(self.model, model_us)
+        _count(self.overhead, overhead_us)
 
     def contained(self, hostname: str, took_us: int) -> None:
         """A container of a pipeline gave its whole answer."""
         latency = self.containers.get(hostname)
         if latency is None:
             latency = self.containers[hostname] = Latency()
-        latency.us += took_us
-        number = bucket(took_us)
-        latency.buckets[number] = latency.buckets.get(number, 0) + 1
+        latency.add(took_us)
 
     def set_up(self, setup_us: int) -> None:
         """A worker had to be started for a request."""
         self.setup_us += setup_us
-        number = bucket(setup_us)
-        self.setup[number] = self.setup.get(number, 0) + 1
+        _count(self.setup, setup_us)
 
 
 @dataclass(slots=True)

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wildsage.dataplane.transform.processing import Unfit
-from wildsage.dataplane.transform.records import Record, Splitter, TooLarge
-
-_SHOWN = 200
+from wildsage.dataplane.transform.records import SHOWN, Record, Splitter, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class LineBatches:
         while len(self._buffer) > self._limit:
             cut = self._buffer.rfind(b"\n", 0, self._limit) + 1
             if not cut:
-                raise TooLarge(bytes(self._buffer[:_SHOWN]), self._limit)
+                raise TooLarge(bytes(self._buffer[:SHOWN]), self._limit)
             body = bytes(memoryview(self._buffer)[:cut])
             del self._buffer[:cut]
             yield self._batch(body)
@@ -114,7 +112,7 @@ class RecordBatches:
             if self._prepare is not None:
                 sent = self._prepared(record.data)
             if len(sent) > self._limit:
-                raise TooLarge(record.data[:_SHOWN], self._limit)
+                raise TooLarge(record.data[:SHOWN], self._limit)
             if self._single or self._size + len(sent) > self._limit:
                 yield from self._flush()
             self._sent.append(sent)

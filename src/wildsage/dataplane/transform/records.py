@@ -16,6 +16,9 @@ _LENGTH_BITS = 29
 _WHOLE, _BEGIN, _MIDDLE, _END = range(4)
 _MASK_DELTA = 0xA282EAD8
 
+SHOWN = 200
+"""Bytes of a record that is too large, for words about it."""
+
 
 class Malformed(Exception):
     """The data is not of the kind that SplitType says; the text says why."""
@@ -63,7 +66,7 @@ class Lines:
         for line in lines:
             yield from self._record(line + b"\n")
         if len(self._rest) > self._limit:
-            raise TooLarge(self._rest[:_SHOWN], self._limit)
+            raise TooLarge(self._rest[:SHOWN], self._limit)
 
     def finish(self) -> Iterator[Record]:
         rest, self._rest = self._rest, b""
@@ -71,7 +74,7 @@ class Lines:
 
     def _record(self, line: bytes) -> Iterator[Record]:
         if len(line) > self._limit:
-            raise TooLarge(line[:_SHOWN], self._limit)
+            raise TooLarge(line[:SHOWN], self._limit)
         if line.rstrip(b"\r\n"):
             yield Record(line, line)
 
@@ -86,7 +89,7 @@ class Whole:
     def feed(self, data: bytes) -> Iterator[Record]:
         self._data += data
         if len(self._data) > self._limit:
-            raise TooLarge(bytes(self._data[:_SHOWN]), self._limit)
+            raise TooLarge(bytes(self._data[:SHOWN]), self._limit)
         yield from ()
 
     def finish(self) -> Iterator[Record]:
@@ -111,7 +114,7 @@ class _Framed(ABC):
         while len(self._buffer) - at >= self.head:
             size, whole = self._size(self._buffer, at)
             if size > self._limit:
-                raise TooLarge(bytes(self._buffer[at + self.head : at + self.head + _SHOWN]), self._limit)
+                raise TooLarge(bytes(self._buffer[at + self.head : at + self.head + SHOWN]), self._limit)
             if len(self._buffer) - at < whole:
                 break
             record = self._record(bytes(self._buffer[at : at + whole]), size)
@@ -165,7 +168,7 @@ class RecordIO(_Framed):
             return piece
         self._pieces.append(piece)
         if sum(len(each.data) for each in self._pieces) > self._limit:
-            raise TooLarge(self._pieces[0].data[:_SHOWN], self._limit)
+            raise TooLarge(self._pieces[0].data[:SHOWN], self._limit)
         if kind != _END:
             return None
         pieces, self._pieces = self._pieces, []
@@ -186,9 +189,6 @@ class TFRecord(_Framed):
 
     def _record(self, framed: bytes, size: int) -> Record | None:
         return Record(framed[self.head : self.head + size], framed)
-
-
-_SHOWN = 200
 
 
 def _crc_table() -> tuple[int, ...]:

@@ -89,7 +89,7 @@ def check_model(variant: Document, model: Document) -> None:
     containers = containers_of(model)
     if len(containers) > 1:
         raise ValidationError("Inference pipelines and multi-container endpoints cannot be serverless.")
-    if any(container.definition.get("Mode") == "MultiModel" for container in containers):
+    if any(container.many for container in containers):
         raise ValidationError("Multi-model endpoints cannot be serverless.")
     for member, title in (("VpcConfig", "VPC configuration"), ("EnableNetworkIsolation", "Network isolation")):
         if model.get(member):

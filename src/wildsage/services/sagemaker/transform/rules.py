@@ -118,7 +118,7 @@ def _place(uri: str, name: str) -> places.Location:
 def check_model(model: Document) -> None:
     """Raises ValidationError for a model that no transform job can use."""
     several = containers_of(model)
-    if any(each.definition.get("Mode") == "MultiModel" for each in several):
+    if any(each.many for each in several):
         raise ValidationError(
             "Batch transform does not support multi-model endpoints: give the model Mode SingleModel."
         )
