@@ -267,7 +267,12 @@ def test_targets_go_with_their_endpoint(server: Server, endpoint: str, scaling: 
 
 
 def test_tags(scaling: Any, about: dict[str, str]) -> None:
-    arn = scaling.register_scalable_target(**about, Tags={"team": "a"})["ScalableTargetARN"]
+    with pytest.raises(ClientError, match="you tried to tag already exists"):
+        scaling.register_scalable_target(**about, Tags={"team": "a"})
+    scaling.deregister_scalable_target(**about)
+    arn = scaling.register_scalable_target(**about, MinCapacity=1, MaxCapacity=1, Tags={"team": "a"})[
+        "ScalableTargetARN"
+    ]
     scaling.tag_resource(ResourceARN=arn, Tags={"stage": "b"})
     assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"team": "a", "stage": "b"}
     scaling.untag_resource(ResourceARN=arn, TagKeys=["team"])

@@ -26,12 +26,16 @@ async def register_scalable_target(ctx: Context, request: Document) -> Document:
     fewest = await _fewest(ctx, variant)
 
     def change(target: Resource) -> None:
+        if request.get("Tags"):
+            raise ValidationError(
+                "The scalable target that you tried to tag already exists. To update tags on an existing scalable "
+                "target, use the TagResource API."
+            )
         bounds = {name: request[name] for name in ("MinCapacity", "MaxCapacity") if request.get(name) is not None}
         target.status = {**target.status, **bounds}
         targets.check_bounds(target.status, fewest)
         if request.get("SuspendedState") is not None:
             target.spec = {**target.spec, "SuspendedState": _suspended(request)}
-        target.tags = {**target.tags, **(request.get("Tags") or {})}
         target.state = memory.bounded(target.state, memory.changes(bounds))
 
     try:

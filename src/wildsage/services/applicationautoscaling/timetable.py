@@ -58,13 +58,15 @@ class Cron:
     zone: tzinfo
 
     def following(self, after: float, begin: float) -> float | None:
-        """The first moment later than ``after`` and not before ``begin``."""
-        start = datetime.fromtimestamp(max(after, begin - 1), self.zone)
+        """``begin`` itself ("If you specify a start time, … performs the action at this time"), then as it says."""
+        if after < begin:
+            return begin
+        start = datetime.fromtimestamp(after, self.zone)
         for day in self._days_from(start.date()):
             for hour in self.hours:
                 for minute in self.minutes:
                     moment = datetime(day.year, day.month, day.day, hour, minute, tzinfo=self.zone).timestamp()
-                    if moment > after and moment >= begin:
+                    if moment > after:
                         return moment
         return None
 
@@ -126,7 +128,7 @@ def _cron(fields: Sequence[str], zone: tzinfo, text: str) -> Cron:
             f"A cron expression has six fields: minutes hours day-of-month month day-of-week year, not {text}."
         )
     minutes, hours, monthdays, months, weekdays, years = (each.upper() for each in fields)
-    if "?" not in (monthdays, weekdays) and "*" not in (monthdays, weekdays):
+    if monthdays == weekdays == "?" or not {monthdays, weekdays} & {"?", "*"}:
         raise Unreadable(f"One of day-of-month and day-of-week must be ?: {text}.")
     try:
         found = Cron(

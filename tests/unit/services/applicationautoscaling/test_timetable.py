@@ -47,7 +47,8 @@ def test_from_a_beginning_to_an_end() -> None:
     assert first_after(hourly, begin, begin, end) == at("2026-01-01T07:30")
     assert first_after(hourly, at("2026-01-01T07:30"), begin, end) is None
     daily = parse("cron(0 12 * * ? *)")
-    assert first_after(daily, at("2025-12-01T00:00"), begin, None) == at("2026-01-01T12:00")
+    assert first_after(daily, at("2025-12-01T00:00"), begin, None) == begin
+    assert first_after(daily, begin, begin, None) == at("2026-01-01T12:00")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,7 @@ def test_from_a_beginning_to_an_end() -> None:
         ("cron(0 9 * * *)", None),
         ("cron(0 25 * * ? *)", None),
         ("cron(0 9 1 * MON *)", None),
+        ("cron(0 9 ? * ? *)", None),
         ("cron(0 9 ? * 9 *)", None),
         ("cron(*/-5 9 * * ? *)", None),
         ("cron(*/0 9 * * ? *)", None),
