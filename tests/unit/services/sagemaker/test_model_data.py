@@ -38,6 +38,7 @@ async def create(server: Server, name: str, role: str = "", **container: Any) ->
     [
         {"ModelDataUrl": f"s3://{BUCKET}/nowhere.tar.gz"},
         {"ModelDataUrl": "s3://no-such-bucket/model.tar.gz"},
+        {"ModelDataUrl": f"https://s3-us-west-2.amazonaws.com/{BUCKET}/nowhere.tar.gz"},
         {"ModelDataSource": source(f"s3://{BUCKET}/nowhere/")},
         {"ModelDataSource": source(f"s3://{BUCKET}/nowhere", "S3Object")},
         {"ModelDataUrl": "s3://no-such-bucket/models/", "Mode": "MultiModel"},
@@ -49,6 +50,14 @@ async def test_data_that_is_not_there(server: Server, container: Document) -> No
     assert found.value.code == "ValidationException"
     with pytest.raises(ApiError, match="Could not find model"):
         await server.call("sagemaker", "DescribeModel", ModelName="m")
+
+
+async def test_data_may_be_named_by_its_https_address(server: Server) -> None:
+    await server.put("there.tar.gz", b"bytes")
+    url = f"https://{BUCKET}.s3.us-east-1.amazonaws.com/there.tar.gz"
+    await create(server, "m", ModelDataUrl=url)
+    described = await server.call("sagemaker", "DescribeModel", ModelName="m")
+    assert described["PrimaryContainer"]["ModelDataUrl"] == url
 
 
 async def test_data_that_the_role_may_not_read(server: Server) -> None:

@@ -34,17 +34,19 @@ def parse(uri: str) -> Location:
     return Location(bucket, key)
 
 
-def parse_any(uri: str, named: str) -> Location:
-    """``s3://bucket/key``, or https:// as S3 serves it, by the bucket's name or with it as the first part of the path.
-
-    Raises ValidationError that says how ``named`` should look.
-    """
+def as_s3(uri: str) -> str:
+    """https:// as S3 serves it, by the bucket's name or with it as the first part of the path, as s3://; else as is."""
+    if not uri.startswith("https://"):
+        return uri
     host, _, path = uri.removeprefix("https://").partition("/")
-    if uri.startswith("https://"):
-        bucket, dot, rest = host.partition(".s3")
-        uri = f"{SCHEME}{bucket}/{path}" if dot and rest[:1] in (".", "-") else f"{SCHEME}{path}"
+    bucket, dot, rest = host.partition(".s3")
+    return f"{SCHEME}{bucket}/{path}" if dot and rest[:1] in (".", "-") else f"{SCHEME}{path}"
+
+
+def parse_any(uri: str, named: str) -> Location:
+    """As ``parse``, of what ``as_s3`` makes of it. Raises ValidationError that says how ``named`` should look."""
     try:
-        return parse(uri)
+        return parse(as_s3(uri))
     except ValueError:
         raise ValidationError(
             f"{named} is not an S3 URI: {uri}. Give it the form s3://bucket/key or https://bucket.s3.amazonaws.com/key."

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from wildsage.core.routes import MULTI_MODEL, SERIAL
+from wildsage.services.sagemaker.instance.places import as_s3
 from wildsage.store.codec import Document
 
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
@@ -54,7 +55,8 @@ class Container:
         """Where its model lies."""
         source = (self.definition.get("ModelDataSource") or {}).get("S3DataSource")
         if not source:
-            return Data(self.definition.get("ModelDataUrl") or "", Shape.FOLDER if self.many else Shape.ARCHIVE)
+            url = as_s3(self.definition.get("ModelDataUrl") or "")
+            return Data(url, Shape.FOLDER if self.many else Shape.ARCHIVE)
         if source["CompressionType"] == "Gzip":
             return Data(source["S3Uri"], Shape.ARCHIVE)
         return Data(source["S3Uri"], Shape.FOLDER if source["S3DataType"] == "S3Prefix" else Shape.FILE)
