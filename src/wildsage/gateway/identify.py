@@ -6,10 +6,11 @@ import re
 import zlib
 
 from wildsage.core.errors import ApiError
+from wildsage.gateway.authenticate import signer
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
 from wildsage.wire.aside import aside
-from wildsage.wire.bounds import MOST_UNPACKED, read_bounded
+from wildsage.wire.bounds import MOST_UNPACKED, bound_of, read_bounded
 from wildsage.wire.http.messages import BytesBody, Request
 from wildsage.wire.model import load
 from wildsage.wire.names import identify_service
@@ -17,6 +18,7 @@ from wildsage.wire.protocols import protocol_of
 from wildsage.wire.routing import match
 from wildsage.wire.sigv4 import parse_authorization
 
+_FOR_ANYBODY = 4 * 1024 * 1024  # bytes that are held of a request before its key is known to be one
 _GZIP = 31  # zlib: a gzip header, and the largest window
 _REGION_IN_HOST = re.compile(r"\b([a-z]{2}(?:-[a-z]+)+-\d)\b")
 _LONGEST_HOST = 255  # RFC 1035; a search takes the square of the length
@@ -72,6 +74,8 @@ async def identify(parts: Parts, exchange: Exchange) -> None:
         await _hold_body(request, service)
     exchange.operation, exchange.labels = await match(model, protocol, request)
     if protocol.name != "query" and not held:
+        if authorization is not None and bound_of(service, exchange.operation.name).most > _FOR_ANYBODY:
+            await signer(parts, authorization)
         await _hold_body(request, service, exchange.operation.name)
 
 

@@ -12,6 +12,10 @@ from botocore.exceptions import ClientError
 from tests.conftest import Server
 
 MIB = 1024 * 1024
+UNKNOWN = (
+    "AWS4-HMAC-SHA256 Credential=AKIAUNKNOWN/20260101/us-east-1/SERVICE/aws4_request, SignedHeaders=host, "
+    f"Signature={'0' * 64}"
+)
 AS_IT_IS = Config(parameter_validation=False, disable_request_compression=True, retries={"max_attempts": 1})
 TOO_LARGE: list[tuple[str, str, dict[str, Any], str, int, str]] = [
     (
@@ -76,6 +80,19 @@ def test_the_largest_zip_is_taken(server: Server) -> None:
     assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
+def test_a_large_body_is_not_waited_for_without_a_key(server: Server) -> None:
+    """Whoever has no key does not fill the memory: nothing of the 67 MB is sent, and the answer is there."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
+    connection.putrequest("PUT", "/2015-03-31/functions/f/code")
+    connection.putheader("Content-Length", "70000000")
+    connection.putheader("X-Amz-Date", "20260101T000000Z")
+    connection.putheader("Authorization", UNKNOWN.replace("SERVICE", "lambda"))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("x-amzn-errortype")) == (403, "UnrecognizedClientException")
+    connection.close()
+
+
 def test_a_body_without_length_ends_at_the_bound(server: Server) -> None:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     connection.request(
@@ -84,8 +101,7 @@ def test_a_body_without_length_ends_at_the_bound(server: Server) -> None:
         body=(b"x" * 65536 for _ in range(65)),
         headers={
             "X-Amz-Target": "SageMaker.CreateTrainingJob",
-            "Authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/us-east-1/sagemaker/aws4_request, "
-            "SignedHeaders=host, Signature=" + "0" * 64,
+            "Authorization": UNKNOWN.replace("SERVICE", "sagemaker"),
             "X-Amz-Date": "20260101T000000Z",
         },
         encode_chunked=True,
