@@ -1,4 +1,4 @@
-"""The architecture, checked: who imports whom, and how long things are (the floors: docs/design)."""
+"""The architecture, checked: who imports whom, and how long things are (the floors: docs/design/README.md)."""
 
 from __future__ import annotations
 
