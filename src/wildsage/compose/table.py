@@ -226,7 +226,7 @@ async def complete(foundation: Foundation) -> Control:
     loading = Loading(platform, routers, foundation.client, counting)
     dispatcher = Dispatcher(platform, foundation.client, routers.own)
     routes.listen(dispatcher.take)
-    await routes.publish()  # what a crash left unsaid
+    await routes.publish_all()  # what a crash left unsaid
     foundation.parts.take(services, guards, CrossOrigin(buckets), COMMANDS, Distribution(platform))
     return Control(
         foundation,

@@ -9,22 +9,27 @@ acts on the newest version it has seen.  As JSON:
                         "principal": "arn:aws:iam::…:root"}},
      "permissions": {"arn:aws:iam::…:root": {"allow": ["*"], "deny": []}},
      "objects": {"arn:aws:iam::…:root": {"user_id": "…", "read": {"allow": ["*"], "deny": []}, "write": {…}}},
-     "endpoints": {"us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
+     "endpoints": {
+     "us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
          "status": "InService", "config": "iris-config", "log_group": "/aws/sagemaker/Endpoints/iris",
          "variants": [{"name": "AllTraffic", "weight": 1.0, "routing": "LEAST_OUTSTANDING_REQUESTS", "share": 1.0,
                        "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock", "containers": []}],
                        "capture": null, "mode": ""}],
-         "shadows": []}}}
+         "shadows": []}
+     }}
 
-Secrets are in it: the file's mode is 0600.
+Each endpoint is a line of its own, without spaces, so that what has not changed is neither written nor read anew: with
+1,000 endpoints that would hold a router for 30 ms at each change of one. Secrets are in it: the file's mode is 0600.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+_ENDPOINTS, _BETWEEN, _END = ',"endpoints":{\n', ",\n", "\n}}"
 
 LEAST_OUTSTANDING, RANDOM = "LEAST_OUTSTANDING_REQUESTS", "RANDOM"
 """RoutingStrategy of a variant (API reference, ProductionVariantRoutingConfig)."""
@@ -172,7 +177,64 @@ class Routes:
     objects: Mapping[str, ObjectGrant] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return Writer().write(self)
+
+
+class Writer:
+    """Writes one snapshot after the other as JSON, an endpoint a line; one that is the same object keeps its line."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, tuple[Endpoint, str]] = {}
+
+    def write(self, routes: Routes) -> str:
+        lines = {}
+        for key, endpoint in routes.endpoints.items():
+            known = self._lines.get(key)
+            if known is None or known[0] is not endpoint:
+                known = endpoint, f"{_dumps(key)}:{_dumps(asdict(endpoint))}"
+            lines[key] = known
+        self._lines = lines
+        head = asdict(replace(routes, endpoints={}))
+        del head["endpoints"]
+        return f"{_dumps(head)[:-1]}{_ENDPOINTS}{_BETWEEN.join(line for _, line in lines.values())}{_END}"
+
+
+class Reader:
+    """Reads one snapshot after the other; an endpoint whose line is as it was is the same object."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, Endpoint]] = {}
+
+    def read(self, text: str | bytes) -> Routes:
+        """The inverse of ``Writer.write``, however it is laid out.
+
+        Raises ValueError, naming what is missing, for anything else.
+        """
+        head, separator, rest = (text.decode() if isinstance(text, bytes) else text).partition(_ENDPOINTS)
+        try:
+            if separator and rest.endswith(_END):  # no text in JSON has a line end in it
+                data = json.loads(f"{head}}}")
+                lines = rest.removesuffix(_END).split(_BETWEEN)
+            else:
+                data = json.loads(text)
+                lines = [f"{_dumps(key)}:{_dumps(endpoint)}" for key, endpoint in data["endpoints"].items()]
+            known = {line: self._known.get(line) or _line(line) for line in lines if line}
+            read = Routes(
+                version=int(data["version"]),
+                account=data["account"],
+                master=data["master"],
+                keys={name: Key(**key) for name, key in data["keys"].items()},
+                permissions={name: _permission(rule) for name, rule in data["permissions"].items()},
+                endpoints=dict(known.values()),
+                objects={
+                    name: ObjectGrant(grant["user_id"], _permission(grant["read"]), _permission(grant["write"]))
+                    for name, grant in data.get("objects", {}).items()
+                },
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a routing snapshot: {error!r}") from error
+        self._known = known
+        return read
 
 
 def endpoint_key(region: str, name: str) -> str:
@@ -181,23 +243,17 @@ def endpoint_key(region: str, name: str) -> str:
 
 
 def from_json(text: str | bytes) -> Routes:
-    """The inverse of ``to_json``; raises ValueError, naming what is missing, for anything else."""
-    try:
-        data = json.loads(text)
-        return Routes(
-            version=int(data["version"]),
-            account=data["account"],
-            master=data["master"],
-            keys={name: Key(**key) for name, key in data["keys"].items()},
-            permissions={name: _permission(rule) for name, rule in data["permissions"].items()},
-            endpoints={name: _endpoint(endpoint) for name, endpoint in data["endpoints"].items()},
-            objects={
-                name: ObjectGrant(grant["user_id"], _permission(grant["read"]), _permission(grant["write"]))
-                for name, grant in data.get("objects", {}).items()
-            },
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a routing snapshot: {error!r}") from error
+    """As ``Reader.read``."""
+    return Reader().read(text)
+
+
+def _dumps(data: object) -> str:
+    return json.dumps(data, separators=(",", ":"))
+
+
+def _line(text: str) -> tuple[str, Endpoint]:
+    ((key, endpoint),) = json.loads(f"{{{text}}}").items()
+    return key, _endpoint(endpoint)
 
 
 def _permission(data: Mapping[str, Any]) -> Permission:

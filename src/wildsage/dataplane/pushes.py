@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from wildsage.core.routes import from_json
+from wildsage.core.routes import Reader
 from wildsage.dataplane.table import Table
 from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.http.server import Server, start_server
@@ -39,6 +39,7 @@ class Pushes:
         self._count = count
         self._changed = changed
         self._asked = asked or {}
+        self._reader = Reader()
         self._server: Server | None = None
 
     async def start(self, path: Path) -> None:
@@ -47,7 +48,7 @@ class Pushes:
         self._server = await start_server(self._on_request, path=path)
         if self._stored.exists():
             try:
-                self._table.put(from_json(self._stored.read_bytes()))
+                self._table.put(self._reader.read(self._stored.read_bytes()))
             except ValueError:
                 log.exception("%s cannot be used; waiting for control to push another", self._stored)
 
@@ -58,7 +59,7 @@ class Pushes:
     async def _on_request(self, request: Request) -> Response:
         if (request.method, request.path) == ("PUT", "/routes"):
             try:
-                self._table.put(from_json(await request.body.read(_MOST_BYTES)))
+                self._table.put(self._reader.read(await request.body.read(_MOST_BYTES)))
             except ValueError as error:
                 log.warning("a snapshot was refused: %s", error)
                 return _json(409, {"version": self._table.version, "message": str(error)})

@@ -189,13 +189,14 @@ class LiveEndpoint:
     """An endpoint in service. ``variants``: those with an instance; ``weights`` belong to them, in order.
 
     There are none while its instances are being replaced, as after a restart of the machine. ``shadows``: with the part
-    of the requests that each gets a copy of, from 0 to 1.
+    of the requests that each gets a copy of, from 0 to 1. ``slots``: of all its instances, by address.
     """
 
     endpoint: Endpoint
     variants: list[LiveVariant]
     weights: list[float]
     shadows: list[tuple[LiveVariant, float]]
+    slots: dict[str, Slot]
 
     def pick(self) -> LiveVariant | None:
         """A variant by weight; None where no variant with an instance has any. An only variant needs none."""
@@ -247,7 +248,7 @@ class Table:
         master = bytes.fromhex(routes.master)
         slots: dict[str, Slot] = {}
         endpoints = {
-            key: self._live(key, endpoint, slots, routes.account)
+            key: self._kept(key, endpoint, slots, routes.account) or self._live(key, endpoint, slots, routes.account)
             for key, endpoint in routes.endpoints.items()
             if endpoint.status in _SERVING and endpoint.variants
         }
@@ -321,9 +322,20 @@ class Table:
         """The addresses of all instances that the snapshot in force has."""
         return list(self._slots)
 
+    def _kept(self, key: str, endpoint: Endpoint, slots: dict[str, Slot], account: str) -> LiveEndpoint | None:
+        """What is in force for ``endpoint`` if nothing of it has changed: most of what is put is as it was."""
+        live = self._endpoints.get(key)
+        if live is None or live.endpoint is not endpoint or account != self.account:
+            return None
+        slots.update(live.slots)
+        return live
+
     def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot], account: str) -> LiveEndpoint:
+        own: dict[str, Slot] = {}
+
         def alive(variant: Variant, instances: Sequence[Instance], name: str) -> LiveVariant:
             found = [self._slot(instance, slots) for instance in instances]
+            own.update((slot.instance.address, slot) for slot in found)
             counters = self._counters.setdefault((key, name), Counters())
             return LiveVariant(variant, found, counters, target_of(account, endpoint, variant))
 
@@ -337,7 +349,7 @@ class Table:
         variants = living(endpoint.variants)
         total = sum(variant.weight for variant in endpoint.variants)
         shadows = [(live, copied(live.variant.weight, total)) for live in living(endpoint.shadows)]
-        return LiveEndpoint(endpoint, variants, [live.variant.weight for live in variants], shadows)
+        return LiveEndpoint(endpoint, variants, [live.variant.weight for live in variants], shadows, own)
 
     def _slot(self, instance: Instance, slots: dict[str, Slot]) -> Slot:
         """The slot of an address goes on across versions, so that what is under way stays counted."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from wildsage.core.routes import Endpoint, Key, ObjectGrant, Permission, Routes, from_json
+from wildsage.core.routes import Endpoint, Key, ObjectGrant, Permission, Routes, Writer, from_json
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED
 from wildsage.wire.http.client import Client
@@ -45,6 +45,7 @@ class Snapshot:
         self._client = client
         self._patience = patience
         self._turn = asyncio.Lock()
+        self._writer = Writer()
         self._version, self._endpoints = _stored(platform.settings.data.routes)
         self._identity_changed = asyncio.Event()
         self._settled = asyncio.Event()
@@ -107,7 +108,7 @@ class Snapshot:
             routes = Routes(
                 self._version, credentials.account, credentials.master_hex, keys, permissions, self._endpoints, objects
             )
-            text = self._text = routes.to_json()
+            text = self._text = self._writer.write(routes)
             unwritten: OSError | None = None
             try:
                 await _to_its_end(asyncio.to_thread(_write, self._platform.settings.data.routes, text))

@@ -1,8 +1,22 @@
 import json
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from wildsage.core.routes import Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key, from_json
+from wildsage.core.routes import (
+    Endpoint,
+    Instance,
+    Key,
+    Permission,
+    Reader,
+    Routes,
+    Variant,
+    Writer,
+    endpoint_key,
+    from_json,
+)
 
 ROOT = "arn:aws:iam::000000000000:root"
 ROUTES = Routes(
@@ -28,6 +42,36 @@ ROUTES = Routes(
 
 def test_a_snapshot_survives_json() -> None:
     assert from_json(ROUTES.to_json()) == ROUTES
+
+
+def test_it_is_read_however_it_is_laid_out() -> None:
+    assert from_json(json.dumps(json.loads(ROUTES.to_json()), indent=2)) == ROUTES
+
+
+@given(
+    st.dictionaries(st.text(max_size=20), st.tuples(st.text(max_size=20), st.text(max_size=20)), max_size=5),
+    st.text(max_size=20),
+)
+def test_names_may_hold_whatever_the_layout_is_made_of(names: dict[str, tuple[str, str]], account: str) -> None:
+    (endpoint,) = ROUTES.endpoints.values()
+    strange = {key: replace(endpoint, name=name, config=config) for key, (name, config) in names.items()}
+    marks = {"\n}}": endpoint, ',"endpoints":{\n': endpoint, ",\n": replace(endpoint, config='",\n"')}
+    routes = replace(ROUTES, account=account, endpoints=strange | marks)
+    assert from_json(routes.to_json()) == routes
+    assert json.loads(routes.to_json())["account"] == account
+
+
+def test_what_is_as_it_was_is_the_same_object() -> None:
+    (endpoint,) = ROUTES.endpoints.values()
+    writer, reader = Writer(), Reader()
+    one = reader.read(writer.write(replace(ROUTES, endpoints={"a": endpoint, "b": endpoint, "c": endpoint})))
+    changed = replace(endpoint, status="Updating")
+    two = reader.read(writer.write(replace(ROUTES, version=4, endpoints={"a": endpoint, "b": changed})))
+    assert two.endpoints == {"a": endpoint, "b": changed}
+    assert two.endpoints["a"] is one.endpoints["a"]
+    with pytest.raises(ValueError, match="endpoints"):
+        reader.read("{}")
+    assert reader.read(writer.write(two)).endpoints["b"] is two.endpoints["b"], "a damaged one changes nothing"
 
 
 def test_a_snapshot_without_a_part_is_refused() -> None:

@@ -3,7 +3,17 @@ from dataclasses import replace
 
 import pytest
 
-from wildsage.core.routes import Endpoint, Instance, Permission, Routes, Variant, endpoint_key, from_json
+from wildsage.core.routes import (
+    DIRECT,
+    Container,
+    Endpoint,
+    Instance,
+    Permission,
+    Routes,
+    Variant,
+    endpoint_key,
+    from_json,
+)
 from wildsage.dataplane.table import Table
 
 ENDPOINT = Endpoint(
@@ -71,13 +81,37 @@ def test_requests_under_way_and_counters_outlive_a_version() -> None:
     assert slot is not None
     slot.outstanding += 1
     variant.counters.invocations += 1
-    table.put(routes(2, ENDPOINT))
+    table.put(routes(2, replace(ENDPOINT, config="another")))
     again = table.endpoint("us-east-1", "iris")
     assert again is not None
+    assert again is not live
     assert again.variants[0].pick() is not slot
     assert table.counters()["us-east-1/iris"]["A"].invocations == 1
     table.put(routes(3))
     assert table.counters()["us-east-1/iris"]["A"].invocations == 1
+
+
+def test_an_endpoint_that_has_not_changed_stays_as_it_is() -> None:
+    containers = tuple(Container(name, f"unix:/{name}") for name in ("one", "two"))
+    by_name = Variant("A", 1.0, (Instance("i-3", "unix:/one", containers),), mode=DIRECT)
+    rose = replace(
+        ENDPOINT, name="rose", variants=(by_name,), shadows=(Variant("S", 1.0, (Instance("i-4", "tcp:s"),)),)
+    )
+    table = Table()
+    table.put(routes(1, ENDPOINT, rose))
+    live, places = table.endpoint("us-east-1", "rose"), sorted(table.routed())
+    assert live is not None
+    slot = live.variants[0].containers["two"].pick()
+    assert slot is not None
+    slot.outstanding += 1
+    table.put(routes(2, rose))
+    assert table.endpoint("us-east-1", "rose") is live
+    assert sorted(table.routed()) == [place for place in places if place not in ("unix:/1", "unix:/2")]
+    assert table.slot("unix:/two") is slot
+    assert table.underway() == {"unix:/two": 1}
+    table.put(routes(3))
+    assert table.routed() == []
+    assert table.underway() == {"unix:/two": 1}
 
 
 def test_counters_of_endpoints_that_are_long_gone_are_forgotten() -> None:

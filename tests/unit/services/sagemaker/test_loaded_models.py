@@ -71,7 +71,7 @@ async def test_models_are_counted_beside_containers_that_say_nonsense_or_nothing
     variant = routes.Variant("all", 1.0, instances, mode=routes.MULTI_MODEL)
     endpoint = routes.Endpoint("many", REGION, "arn", "InService", "config", "group", (variant,))
 
-    async def endpoints() -> dict[str, routes.Endpoint]:
+    def endpoints() -> dict[str, routes.Endpoint]:
         return {f"{REGION}/many": endpoint}
 
     async with asyncio.timeout(30):

@@ -34,24 +34,52 @@ async def test_the_store_is_read_in_the_order_in_which_routers_are_told(platform
         told.append(list(endpoints))
 
     publisher = RoutePublisher(platform, push)
-    one = asyncio.create_task(publisher.publish())
+    iris = endpoint("iris")
+    one = asyncio.create_task(publisher.publish(iris.key))
     await asyncio.wait_for(first.wait(), 60)
-    two = asyncio.create_task(publisher.publish())
-    await publisher.endpoints()  # had the second read before its turn, it would have now
-    await platform.resources.create(endpoint("iris"))
+    two = asyncio.create_task(publisher.publish(iris.key))
+    await platform.resources.get(iris.key)  # had the second read before its turn, it would have now
+    await platform.resources.create(iris)
     go_on.set()
     await asyncio.wait_for(asyncio.gather(one, two), 60)
     assert told == [[], ["us-east-1/iris"]]
 
 
+async def test_a_change_of_one_endpoint_leaves_the_others_the_objects_that_they_were(platform: Platform) -> None:
+    told: list[Mapping[str, routes.Endpoint]] = []
+    heard: list[tuple[str, bool]] = []
+
+    async def push(endpoints: Mapping[str, routes.Endpoint]) -> None:
+        told.append(endpoints)
+
+    for name in ("iris", "rose"):
+        await platform.resources.create(endpoint(name))
+    publisher = RoutePublisher(platform, push)
+    publisher.listen(lambda key, found: heard.append((key.name, found is not None)))
+    await publisher.publish_all()
+    iris, rose = endpoint("iris").key, "us-east-1/rose"
+    await platform.resources.edit(iris, lambda found: setattr(found, "phase", "Updating"))
+    await publisher.publish(iris)
+    assert told[1]["us-east-1/iris"].status == "Updating"
+    assert told[1][rose] is told[0][rose]
+    await platform.resources.edit(iris, lambda found: setattr(found, "phase", "Deleting"))
+    await publisher.publish(iris)
+    assert list(told[2]) == [rose]
+    assert heard == [("iris", True), ("rose", True), ("iris", True), ("iris", False)]
+
+
 async def test_an_endpoint_that_is_not_understood_leaves_the_others_their_routes(
     platform: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def push(endpoints: Mapping[str, routes.Endpoint]) -> None: ...
+    told: list[Mapping[str, routes.Endpoint]] = []
+
+    async def push(endpoints: Mapping[str, routes.Endpoint]) -> None:
+        told.append(endpoints)
 
     strange = endpoint("strange")
     strange.state = {"of": "another age"}
     for each in (strange, endpoint("iris")):
         await platform.resources.create(each)
-    assert list(await RoutePublisher(platform, push).endpoints()) == ["us-east-1/iris"]
+    await RoutePublisher(platform, push).publish_all()
+    assert list(told[0]) == ["us-east-1/iris"]
     assert "endpoint strange gets no requests" in caplog.text

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
 
 from wildsage.kit.context import Platform
 from wildsage.kit.meters import MINUTE
@@ -25,7 +24,7 @@ from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.services.sagemaker.endpoints.routers import Underway
 from wildsage.services.sagemaker.instance.together import together
 from wildsage.store.queued import Queued, QueuedRequests
-from wildsage.store.resources import Resource
+from wildsage.store.resources import Key, Resource
 from wildsage.wire.http.client import Client
 
 log = logging.getLogger(__name__)
@@ -66,22 +65,22 @@ class Dispatcher:
         platform.hints.listen(ACCEPTED, self._accepted)
         platform.meters.add(self._read)
 
-    def take(self, endpoints: Sequence[Resource]) -> None:
-        """Endpoints as they are now (``RoutePublisher.listen``): from here on no other instance gets a request."""
-        found: dict[str, Hosts] = {}
-        for each in endpoints:
+    def take(self, key: Key, endpoint: Resource | None) -> None:
+        """An endpoint as it is now (``RoutePublisher.listen``): from here on no other instance of it gets a request."""
+        hosts = None
+        if endpoint is not None:
             try:
-                hosts = hosts_of(each)
+                hosts = hosts_of(endpoint)
             except Exception:  # whatever it is: the other endpoints' instances must be known all the same
-                log.exception("endpoint %s: what is kept of it is not understood", each.key.name)
-                continue
-            if hosts is not None:
-                found[hosts.uid] = hosts
-        for task in [task for task, uid in self._tasks.items() if uid not in found]:
+                log.exception("endpoint %s: what is kept of it is not understood", key.name)
+        kept = None if hosts is None else hosts.uid
+        gone = {uid for uid, line in self._lines.items() if line.hosts.key == key and uid != kept}
+        for task in [task for task, uid in self._tasks.items() if uid in gone]:
             task.cancel()
-        self._lines = {uid: self._lines.get(uid) or Line(hosts) for uid, hosts in found.items()}
-        for uid, hosts in found.items():
-            self._lines[uid].hosts = hosts
+        for uid in gone:
+            del self._lines[uid]
+        if hosts is not None:
+            self._lines.setdefault(hosts.uid, Line(hosts)).hosts = hosts
         self._stir.set()
 
     async def run(self) -> None:

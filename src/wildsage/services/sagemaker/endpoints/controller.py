@@ -47,7 +47,7 @@ class EndpointController:
     async def step(self, resource: Resource) -> Step:
         state = fleet.load(resource.state)
         if resource.wish == DELETE:
-            await self._routes.publish()
+            await self._routes.publish(resource.key)
             await self._dispose_of_all(resource, state)
             return Step(resource.phase, resource.status, resource.state, gone=True, beside=[clearing(resource.uid)])
         if resource.phase == "Failed":
@@ -75,7 +75,7 @@ class EndpointController:
 
     async def _publish(self, resource: Resource, state: State) -> Step:
         """Routers hear of it; a fleet that serves is in service only after they did."""
-        await self._routes.publish()
+        await self._routes.publish(resource.key)
         await self._instances.tell(state)
         state.unpublished = False
         settled = state.settled and state.rollout is None and resource.phase in _OF_INSTANCES

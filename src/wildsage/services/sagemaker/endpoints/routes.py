@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from wildsage.core import routes
 from wildsage.kit.context import Platform
 from wildsage.services.sagemaker.endpoints import capture, fleet, moves
 from wildsage.services.sagemaker.endpoints.fleet import Fleet, Instance, State
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, log_group
-from wildsage.store.resources import Resource
+from wildsage.store.resources import Key, Resource
 
 log = logging.getLogger(__name__)
 
 Push = Callable[[Mapping[str, routes.Endpoint]], Awaitable[None]]
-Listener = Callable[[Sequence[Resource]], None]
-"""Hears of all endpoints but those being deleted, before routers do."""
+Listener = Callable[[Key, Resource | None], None]
+"""Hears of an endpoint as it is now, before routers do; None once it is being deleted."""
 
 
 def endpoint_of(resource: Resource) -> routes.Endpoint:
@@ -78,40 +78,48 @@ def _instance(instance: Instance) -> routes.Instance:
 
 
 class RoutePublisher:
-    """Tells the routers. ``push`` merges the endpoints with the rest, and returns once every router acts on it."""
+    """Tells the routers. ``push`` merges the endpoints with the rest, and returns once every router acts on it.
+
+    What was published is kept, so that a change costs the same however many endpoints there are.
+    """
 
     def __init__(self, platform: Platform, push: Push) -> None:
         self._platform = platform
         self._push = push
         self._turn = asyncio.Lock()
         self._listeners: list[Listener] = []
+        self._endpoints: dict[str, routes.Endpoint] = {}
 
     def listen(self, listener: Listener) -> None:
         """What sends requests to instances besides the routers; it must act on what it hears at once."""
         self._listeners.append(listener)
 
-    async def endpoints(self) -> dict[str, routes.Endpoint]:
-        """All endpoints of the store, by ``core.routes.endpoint_key``; those being deleted are gone already."""
-        return _compiled(await self._there())
+    def endpoints(self) -> Mapping[str, routes.Endpoint]:
+        """Those that were published, by ``core.routes.endpoint_key``; those being deleted are gone already."""
+        return self._endpoints
 
-    async def publish(self) -> None:
-        """What the store says now, or something newer, is in force when this returns."""
+    async def publish_all(self) -> None:
+        """As ``publish``, of all endpoints: for the start."""
+        async with self._turn:
+            for each in await self._platform.resources.all_of(ENDPOINT.name):
+                self._take(each.key, each)
+            await self._push(dict(self._endpoints))
+
+    async def publish(self, key: Key) -> None:
+        """What the store says now of the endpoint, or something newer, is in force when this returns."""
         async with self._turn:  # what was read first is pushed first, or an older state would stay in force
-            there = await self._there()
-            for listener in self._listeners:
-                listener(there)
-            await self._push(_compiled(there))
+            self._take(key, await self._platform.resources.get(key))
+            await self._push(dict(self._endpoints))
 
-    async def _there(self) -> list[Resource]:
-        return [each for each in await self._platform.resources.all_of(ENDPOINT.name) if each.phase != "Deleting"]
-
-
-def _compiled(there: Sequence[Resource]) -> dict[str, routes.Endpoint]:
-    """One that cannot be understood is left out, and the log says so: it must not take the others with it."""
-    found: dict[str, routes.Endpoint] = {}
-    for each in there:
+    def _take(self, key: Key, found: Resource | None) -> None:
+        there = None if found is None or found.phase == "Deleting" else found
+        for listener in self._listeners:
+            listener(key, there)
+        name = routes.endpoint_key(key.region, key.name)
+        self._endpoints.pop(name, None)
+        if there is None:
+            return
         try:
-            found[routes.endpoint_key(each.key.region, each.key.name)] = endpoint_of(each)
+            self._endpoints[name] = endpoint_of(there)
         except Exception:  # whatever it is, it must not take the requests of all other endpoints away
-            log.exception("endpoint %s gets no requests: what is kept of it is not understood", each.key.name)
-    return found
+            log.exception("endpoint %s gets no requests: what is kept of it is not understood", key.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ Counts = Mapping[str, Any]
 Router = Mapping[str, Mapping[str, Counts]]
 """Endpoint key → variant, or ``<variant>/<container>`` where each container is invoked by name → counts."""
 
-Endpoints = Callable[[], Awaitable[Mapping[str, routes.Endpoint]]]
+Endpoints = Callable[[], Mapping[str, routes.Endpoint]]
 
 
 class Traffic:
@@ -77,7 +77,7 @@ class Traffic:
             # The store is new, or was emptied: what routers counted before is not of this store's endpoints.
             await resources.create(Resource(_KEY, {}, status={"routers": found}, created=now))
             return
-        endpoints = await self._endpoints()
+        endpoints = self._endpoints()
         data: list[Datum] = []
 
         def change(kept: Resource) -> Iterable[Write]:

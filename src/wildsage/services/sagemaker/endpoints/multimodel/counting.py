@@ -61,7 +61,7 @@ class Counting:
     async def _counts(self) -> list[tuple[Metric, int]]:
         """Of each instance that answers."""
         asked = []
-        for endpoint in (await self._endpoints()).values():
+        for endpoint in self._endpoints().values():
             for variant in endpoint.variants:
                 dimensions = _dimensions(endpoint.name, variant.name)
                 metric = Metric(
