@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Pushes:
         self,
         table: Table,
         stored: Path,
-        count: Callable[[], object] | None = None,
+        count: Callable[[], Awaitable[bytes]] | None = None,
         changed: Callable[[], None] = lambda: None,
         asked: Mapping[str, Callable[[Mapping[str, Any]], object]] | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class Pushes:
             self._changed()
             return _json(200, {"version": self._table.version})
         if self._count is not None and (request.method, request.path) == ("GET", "/counters"):
-            return _json(200, self._count())
+            return Response(200, [("content-type", "application/json")], await self._count())
         if (request.method, request.path) == ("GET", "/alive"):
             return _json(200, {})
         if request.method == "POST" and (answer := self._asked.get(request.path)) is not None:

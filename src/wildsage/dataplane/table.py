@@ -308,7 +308,7 @@ class Table:
         return busy
 
     def doubt(self, question: Mapping[str, Any]) -> dict[str, int]:
-        """See ``core.doubts``."""
+        """See ``core.instances``."""
         slot = self._slots.get(question["address"])
         if slot is not None:
             slot.doubted_until = self._now() + question["seconds"] if question["seconds"] else 0.0
@@ -318,9 +318,10 @@ class Table:
         """The instance at ``address``, if the snapshot in force has it."""
         return self._slots.get(address)
 
-    def routed(self) -> list[str]:
-        """The addresses of all instances that the snapshot in force has."""
-        return list(self._slots)
+    def left(self, question: Mapping[str, Any]) -> dict[str, bool]:
+        """See ``core.instances``."""
+        underway = self.underway()
+        return {"left": not any(each in self._slots or each in underway for each in question["addresses"])}
 
     def _kept(self, key: str, endpoint: Endpoint, slots: dict[str, Slot], account: str) -> LiveEndpoint | None:
         """What is in force for ``endpoint`` if nothing of it has changed: most of what is put is as it was."""

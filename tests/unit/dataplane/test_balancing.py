@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import impatient
 from tests.unit.dataplane.plant import Plant, endpoint
 
-from wildsage.core.doubts import DOUBT
+from wildsage.core.instances import DOUBT
 from wildsage.core.routes import RANDOM, Endpoint, Instance, Routes, Variant
 from wildsage.dataplane.choice import away_seconds, copied
 from wildsage.dataplane.table import LiveVariant, Table

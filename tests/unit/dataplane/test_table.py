@@ -99,18 +99,21 @@ def test_an_endpoint_that_has_not_changed_stays_as_it_is() -> None:
     )
     table = Table()
     table.put(routes(1, ENDPOINT, rose))
-    live, places = table.endpoint("us-east-1", "rose"), sorted(table.routed())
+    live = table.endpoint("us-east-1", "rose")
     assert live is not None
     slot = live.variants[0].containers["two"].pick()
     assert slot is not None
     slot.outstanding += 1
     table.put(routes(2, rose))
     assert table.endpoint("us-east-1", "rose") is live
-    assert sorted(table.routed()) == [place for place in places if place not in ("unix:/1", "unix:/2")]
+    assert table.left({"addresses": ["unix:/1", "unix:/2"]}) == {"left": True}
+    for place in ("unix:/one", "unix:/two", "tcp:s"):
+        assert table.left({"addresses": ["unix:/1", place]}) == {"left": False}
     assert table.slot("unix:/two") is slot
     assert table.underway() == {"unix:/two": 1}
     table.put(routes(3))
-    assert table.routed() == []
+    assert table.left({"addresses": ["unix:/one", "tcp:s"]}) == {"left": True}
+    assert table.left({"addresses": ["unix:/two"]}) == {"left": False}
     assert table.underway() == {"unix:/two": 1}
 
 

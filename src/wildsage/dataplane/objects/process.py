@@ -7,6 +7,7 @@ that the router keeps.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -120,6 +121,7 @@ class ObjectsProcess:
             self._forwarded += 1
             self._to_control(exchange)
 
-    def _count(self) -> object:
+    async def _count(self) -> bytes:
         """The answer to ``GET /counters``: requests answered here and handed on since the start."""
-        return {"pid": os.getpid(), "answered": self._answered, "forwarded": self._forwarded}
+        told = {"pid": os.getpid(), "answered": self._answered, "forwarded": self._forwarded}
+        return json.dumps(told).encode()

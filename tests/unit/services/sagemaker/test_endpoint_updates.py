@@ -14,6 +14,7 @@ from tests.unit.services.sagemaker.conftest import ACCOUNT, BUCKET, REGION, Serv
 from tests.unit.services.sagemaker.hosting import Hosting, ask
 
 from wildsage.core.errors import ApiError
+from wildsage.core.instances import LEFT
 from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
 from wildsage.store.codec import Document
 from wildsage.wire.http.messages import Request, Response
@@ -68,7 +69,10 @@ async def test_an_instance_ends_only_when_no_router_has_anything_under_way_there
     underway: dict[str, int] = {}
 
     async def router(request: Request) -> Response:
-        told = {"pid": 1, "since": 0.0, "endpoints": {}, "underway": underway, "routed": []}
+        if request.path == LEFT:
+            asked = json.loads(await request.body.read(1 << 20))["addresses"]
+            return Response(200, [], json.dumps({"left": underway.keys().isdisjoint(asked)}).encode())
+        told: dict[str, Any] = {"pid": 1, "since": 0.0, "endpoints": {}}
         return Response(200, [], json.dumps(told).encode())
 
     listening = await start_server(router, path=server.data.router_socket())

@@ -6,11 +6,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from wildsage.core.doubts import DOUBT
+from wildsage.core.instances import DOUBT, LEFT
 from wildsage.core.settings import DataDir
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.wire.http.client import Client
@@ -32,7 +31,6 @@ class Plant:
         self.impatient = Routers(data, self._client, patience=1.0)
 
     async def add(self, underway: Mapping[str, int], routed: Sequence[str] = (), hangs: bool = False) -> None:
-        told: dict[str, Any] = {"underway": underway, "routed": routed}
 
         async def answer(request: Request) -> Response:
             if hangs:
@@ -41,7 +39,11 @@ class Plant:
                 address = json.loads(await request.body.read(1 << 20))["address"]
                 self.doubts.append(address)
                 return Response(200, [], json.dumps({"underway": underway.get(address, 0)}).encode())
-            return Response(200, [], json.dumps(told).encode())
+            if request.path == LEFT:
+                asked = json.loads(await request.body.read(1 << 20))["addresses"]
+                left = {*underway, *routed}.isdisjoint(asked)
+                return Response(200, [], json.dumps({"left": left}).encode())
+            return Response(200, [], json.dumps({"underway": underway}).encode())
 
         self._servers.append(await start_server(answer, path=self._data.router_socket(len(self._servers))))
 
@@ -62,8 +64,10 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
 
 
 async def test_an_instance_is_done_with_when_all_that_run_say_so(plant: Plant) -> None:
-    await plant.add({f"unix:/{number}": 1 for number in range(20_000)})  # far more than arrives at once
+    await plant.add({f"unix:/{number}": 1 for number in range(20_000)})
     await plant.add({"unix:/other": 2}, ["unix:/routed"])
+    told = await plant.routers.told()  # far more than arrives at once
+    assert [len(each["underway"]) for each in told.answers] == [20_000, 1]
     found = [await plant.routers.done_with([f"unix:/{name}"]) for name in ("7", "other", "routed", "no")]
     assert found == [False, False, False, True]
 

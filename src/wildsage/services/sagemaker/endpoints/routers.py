@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wildsage.core.doubts import DOUBT
+from wildsage.core.instances import DOUBT, LEFT
 from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
 from wildsage.services.sagemaker.instance.health import Watched
@@ -74,12 +74,11 @@ class Routers:
         """
         if any(map(self.own.at, addresses)):
             return False
-        told = await self.told()
-        used = {address for each in told.answers for address in (*each["underway"], *each["routed"])}
-        return told.whole and used.isdisjoint(addresses)
+        found = await self._tell(LEFT, {"addresses": list(addresses)})
+        return None not in found and all(json.loads(answer)["left"] for answer in found if answer)
 
     async def doubt(self, address: str, seconds: float) -> bool:
-        """Requests go elsewhere for so long, if they can (``core.doubts``); whether nothing is under way there.
+        """Requests go elsewhere for so long, if they can (``core.instances``); whether nothing is under way there.
 
         At a router that does not answer something may be.
         """
