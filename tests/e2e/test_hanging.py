@@ -73,8 +73,8 @@ def test_an_instance_that_hangs_is_passed_over_and_replaced(server: Server) -> N
         freeze(one)
         wait_until(lambda: len(set(instances.glob("host-*")) - {one, other}) == 1, 60)
         load.more()
-    # What was inside it, or was sent there before it had not answered: never more than wait at a time.
-    assert len(load.failures) <= 2 * load.connections, load.failures
+    # What was inside it, or was sent there before it had not answered: two or three times what waits at a time.
+    assert len(load.failures) <= 3 * load.connections, load.failures
 
 
 def test_an_instance_that_lost_its_network_is_passed_over_and_replaced(server: Server, images: Images) -> None:
@@ -94,7 +94,7 @@ def test_an_instance_that_lost_its_network_is_passed_over_and_replaced(server: S
         subprocess.run([*images.docker, "network", "disconnect", "--force", one, one], check=True)
         wait_until(lambda: len(set(containers()) - {one, other}) == 1)
         load.more()
-    assert len(load.failures) <= 2 * load.connections, load.failures
+    assert len(load.failures) <= 3 * load.connections, load.failures
     server.client("sagemaker").delete_endpoint(EndpointName="cut-off")
     wait_until(lambda: not containers())
 

@@ -158,6 +158,7 @@ class Supervisor:
                 if reap(self._children) or self._unwritten:
                     self._write_file()
         finally:
+            vigil.close()
             self.stop()
 
     def stop(self) -> None:

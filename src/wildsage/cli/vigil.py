@@ -13,7 +13,7 @@ from socket import socket
 from wildsage.cli import ask
 from wildsage.cli.children import Child
 
-EVERY = 5.0
+EVERY = 5.0  # seconds
 _UNANSWERED = 3
 """Looks at a question that find no answer, until its process counts as hanging.
 
@@ -43,9 +43,9 @@ class _Watched:
             )
             print(f"wildsage: {words}", file=sys.stderr, flush=True)
             self.child.signal(signal.SIGKILL)
-            self._forget()
+            self.forget()
             return
-        self._forget()
+        self.forget()
         if self.child.pid:
             self._ask()
 
@@ -63,27 +63,33 @@ class _Watched:
             self.asked = ask.connect(self.address, 0)
             ask.send(self.asked, _ALIVE)
         except ask.NoAnswer:
-            self._forget()  # it does not listen yet
+            self.forget()  # it does not listen yet
         self.pid = self.child.pid
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         if self.asked is not None:
             self.asked.close()
         self.asked, self.unanswered = None, 0
 
 
 class Vigil:
-    """``watched``: processes, each with the socket where it answers."""
+    """``watched``: processes, each with the socket where it answers. ``every``: seconds from one look to the next."""
 
-    def __init__(self, watched: Sequence[tuple[Child, Path]]) -> None:
+    def __init__(self, watched: Sequence[tuple[Child, Path]], every: float = EVERY) -> None:
         self._watched = [_Watched(child, address) for child, address in watched]
-        self._due = time.monotonic() + EVERY
+        self._every = every
+        self._due = time.monotonic() + every
 
     def look(self) -> float:
         """Looks at all of them if it is time to; the seconds until it is next."""
         now = time.monotonic()
         if now >= self._due:
-            self._due = now + EVERY
+            self._due = now + self._every
             for each in self._watched:
                 each.look()
         return self._due - now
+
+    def close(self) -> None:
+        """Waits for no answer any more."""
+        for each in self._watched:
+            each.forget()
