@@ -12,7 +12,7 @@ from tests.unit.services.sagemaker.fleets import World, route, serving, variant
 from wildsage.core.errors import ValidationError
 from wildsage.services.sagemaker.endpoints import deployment, fleet, moves
 from wildsage.services.sagemaker.endpoints.fleet import Fleet
-from wildsage.services.sagemaker.endpoints.rollout import End
+from wildsage.services.sagemaker.endpoints.rollout import End, Facts, Rollout, advance
 from wildsage.services.sagemaker.endpoints.summaries import described
 from wildsage.store.codec import Document
 
@@ -292,6 +292,20 @@ def test_whatever_the_policy_it_ends_and_requests_always_find_an_instance(
     }
     assert [len(world.state.serving_at((number, f"v{index}"))) for index in range(len(counts))] == counts
     assert world.end is (End.UNDONE if world.reason else End.DONE)
+
+
+@pytest.mark.parametrize("policy", [{}, green("CANARY", CanarySize=size(10)), rolling(size(50), back=size(50))])
+@pytest.mark.parametrize(("old", "new"), [(0, 0), (0, 3), (3, 0)])
+@pytest.mark.parametrize("alarm_after", [0, 1, 2, 3, 20])
+def test_an_endpoint_that_is_scaled_to_zero_is_updated(policy: Document, old: int, new: int, alarm_after: int) -> None:
+    before, after = ({(number, "a"): count} if count else {} for number, count in ((1, old), (2, new)))
+    rollout, end, steps = Rollout(policy, 0.0, 0.0), None, 0
+    while end is None:
+        alarms = ("errors",) if steps >= alarm_after else ()
+        rollout, end, _ = advance(rollout, before, after, Facts(True, True, alarms), 0.0)
+        steps += 1
+        assert steps < 30
+    assert end is (End.UNDONE if rollout.reason else End.DONE)
 
 
 @pytest.mark.parametrize(

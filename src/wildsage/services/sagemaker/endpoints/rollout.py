@@ -21,7 +21,7 @@ Place = tuple[int, str]
 """Number of a fleet, name of one of its variants."""
 
 Counts = Mapping[Place, int]
-"""How many instances; at least one each."""
+"""How many instances; at least one each. Of an asynchronous endpoint that is scaled to zero it is empty."""
 
 ALARM_SECONDS = 2.0
 """How often alarms are looked at."""
@@ -149,7 +149,7 @@ def share_of(policy: Policy, new: Counts, batch: int) -> float:
     if batch <= 0:
         return 0.0
     if policy.rolling:
-        return min(min(1.0, batch * policy.step.of(count) / count) for count in new.values())
+        return min((min(1.0, batch * policy.step.of(count) / count) for count in new.values()), default=1.0)
     if not policy.repeated:
         return policy.step.part(new) if batch == 1 else 1.0
     part = batch * policy.step.part(new)
@@ -175,8 +175,8 @@ def _plan_back(rollout: Rollout, policy: Policy, old: Counts, new: Counts) -> Pl
     there = _part(old, rollout.rest)
     wanted = {place: min(old[place], there[place] + rollout.batch * policy.back.of(old[place])) for place in old}
     had = {place: min(old[place], there[place] + (rollout.batch - 1) * policy.back.of(old[place])) for place in old}
-    capacity = min((wanted if rollout.on else had)[place] / old[place] for place in old)
-    left = 1 - min(had[place] / old[place] for place in old)
+    capacity = min(((wanted if rollout.on else had)[place] / old[place] for place in old), default=1.0)
+    left = 1 - min((had[place] / old[place] for place in old), default=1.0)
     return Plan({**wanted, **_part(new, left)}, min(rollout.share, 1 - capacity), frozenset(old))
 
 
