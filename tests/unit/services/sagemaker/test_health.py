@@ -98,20 +98,30 @@ async def test_silence_is_an_illness_in_the_end(model: Model) -> None:
     model.statuses = [200, 0]
     async with asyncio.timeout(60):
         await until_healthy(SystemClock(), model.address)
-        await until_ill(SystemClock(), model.address, PATIENCE, Senders())
+        await until_ill(SystemClock(), model.address, replace(PATIENCE, bad=1), Senders())
     assert model.asked == 3  # two seconds each time
 
 
 async def test_silence_of_one_that_has_nothing_to_do_is_an_illness_soon(model: Model) -> None:
     model.statuses = [0]
     async with asyncio.timeout(60):
-        await until_ill(SystemClock(), model.address, replace(PATIENCE, silence=3600), Senders(idle=True))
-    assert model.asked == 1
+        await until_ill(SystemClock(), model.address, replace(PATIENCE, bad=2, silence=3600), Senders(idle=True))
+    assert model.asked == 2
+
+
+async def test_one_silence_is_no_illness_however_long_ago_it_was_heard(model: Model) -> None:
+    """So it is after the machine was suspended."""
+    model.statuses = [0, 200]
+    impatient = replace(PATIENCE, silence=0.1, idle=0.1)
+    watching = asyncio.create_task(until_ill(SystemClock(), model.address, impatient, Senders(idle=True)))
+    await model.often(3)
+    assert not watching.done()
+    watching.cancel()
 
 
 async def test_silence_is_no_sign_while_it_is_excused(model: Model) -> None:
     model.statuses = [0]
-    impatient = replace(PATIENCE, silence=0.1, idle=0.1)
+    impatient = replace(PATIENCE, bad=1, silence=0.1, idle=0.1)
     watching = asyncio.create_task(until_ill(SystemClock(), model.address, impatient, Senders(True, True)))
     await model.often(2)
     assert not watching.done()

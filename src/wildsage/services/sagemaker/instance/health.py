@@ -36,9 +36,9 @@ class Patience:
     """How a serving container is watched. Seconds; SageMaker asks every five, and says no more than that.
 
     ``every``: between two questions; ``again``: after an answer that was not well. ``bad``: how many bad answers in a
-    row make it ill. ``silence``: for how long it may give none: a server with one worker gives none while a request is
-    worked on (``patience_with``). ``idle``: the same of one that has no request to work on. ``aside``: how long
-    requests go elsewhere after an answer that was not well; longer than it takes to ask again.
+    row make it ill. ``silence``: for how long it may give none to as many: a server with one worker gives none while a
+    request is worked on (``patience_with``). ``idle``: the same of one that has no request to work on. ``aside``: how
+    long requests go elsewhere after an answer that was not well; longer than it takes to ask again.
     """
 
     every: float = 5.0
@@ -68,23 +68,29 @@ class Watched(Protocol):
 
 async def until_ill(clock: Clock, address: str, patience: Patience, watched: Watched) -> None:
     """Returns once a container that was healthy is not any more."""
-    bad, wait, doubted = 0, patience.again, False
+    bad, silent, wait = 0, 0, patience.again
     heard = busy = clock.now()  # when it last answered; when it last did, or had something else to do
-    while bad < patience.bad and clock.now() - heard < patience.silence and clock.now() - busy < patience.idle:
+    while True:
         await clock.sleep(wait)
         answer = await _ask(address)
-        if answer is _Answer.WELL:
-            bad, wait = 0, patience.every
-            if doubted:
-                await watched.doubt(0.0)
-        else:
-            bad, wait = bad + 1 if answer is _Answer.BAD else 0, patience.again
+        if answer is not _Answer.WELL:
+            wait = patience.again
             idle = await watched.doubt(patience.aside)
-        doubted = answer is not _Answer.WELL
+        else:
+            wait = patience.every
+            if bad or silent:
+                await watched.doubt(0.0)
+        bad = bad + 1 if answer is _Answer.BAD else 0
+        silent = silent + 1 if answer is _Answer.NONE else 0
+        now = clock.now()
         if answer is not _Answer.NONE or watched.excused():
-            heard = busy = clock.now()
+            heard = busy = now
         elif not idle:
-            busy = clock.now()
+            busy = now
+        # Some questions, too: after the machine was suspended much time has passed since the last.
+        quiet = silent >= patience.bad and (now - heard >= patience.silence or now - busy >= patience.idle)
+        if quiet or bad >= patience.bad:
+            return
 
 
 class _Answer(Enum):
