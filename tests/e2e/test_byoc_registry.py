@@ -13,7 +13,7 @@ from tests.byoc_images import Images
 from tests.conftest import Server, wildsage
 from tests.e2e.containers import INSTANCE, ask, begin, end, endpoint, model, served, trained
 from tests.e2e.jobs import log_of
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 _REPOSITORY = "byoc/pushed"
 _URI = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/{_REPOSITORY}"

@@ -16,8 +16,9 @@ import pytest
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, await_endpoint, deploy
-from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.killing import gone
 from tests.e2e.test_routers import ECHO, replaced
+from tests.waiting import wait_until
 
 REQUESTS, THREADS, KILLS = 2000, 8, 3
 PATIENCE = 120.0

@@ -8,7 +8,7 @@ import sys
 
 from tests.conftest import Server, clean_environment
 from tests.e2e.jobs import described, log_of, train
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 INSIDE = """
 import os, boto3

@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import await_endpoint, deploy, described, invoke, invoke_when_ready, log_of, train
-from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.killing import kill
+from tests.waiting import wait_until
 
 ECHO = """
 import json
@@ -46,11 +47,6 @@ def started(data: Path) -> Iterator[Server]:
     found = start_server(data)
     yield found
     found.stop()
-
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: gone(pid))
 
 
 def processes_of(mark: str) -> list[int]:

@@ -12,7 +12,7 @@ from tests.conftest import Server, start_server
 from tests.container_engine import Dockerd
 from tests.e2e.containers import begin, over
 from tests.e2e.jobs import described, log_of
-from tests.e2e.test_processes import end_control
+from tests.e2e.killing import end_control
 
 # Says what it reaches of the server that started it, then goes on until it is told to end.
 _PROGRAM = """

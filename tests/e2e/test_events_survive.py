@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.api.s3.test_notifications import Listening
 from tests.api.sns.test_delivery import Endpoint, subscribe
 from tests.conftest import Server, start_server
-from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.killing import gone
+from tests.waiting import wait_until
 
 KILLS = 3
 SECONDS = 90.0

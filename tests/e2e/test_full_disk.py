@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conftest import Server
 from tests.e2e.jobs import BUCKET, IMAGE, described, train, upload
 from tests.e2e.small_disk import played, small_disk
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 MEGABYTES = 48
 FILLING = """

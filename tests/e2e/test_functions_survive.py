@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.api.lambda_.functions import Functions
 from tests.conftest import Server, start_server
+from tests.e2e.killing import gone
 from tests.e2e.test_events_survive import kill_control
-from tests.e2e.test_processes import gone, wait_until
+from tests.waiting import wait_until
 
 TEXT = """
 import time

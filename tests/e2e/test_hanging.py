@@ -15,9 +15,10 @@ from tests.byoc_images import Images
 from tests.conftest import Server, start_server
 from tests.e2e.containers import endpoint, model, served
 from tests.e2e.jobs import deploy
+from tests.e2e.killing import gone
 from tests.e2e.load import Load
-from tests.e2e.test_processes import gone, wait_until
 from tests.e2e.test_routers import ECHO, call, replaced
+from tests.waiting import wait_until
 
 SERVE = """#!/usr/bin/env python3
 import http.server, signal, sys

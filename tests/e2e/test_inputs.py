@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, described, log_of, train, upload
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 SYSTEM = "fs-0123456789abcdef0"
 MIB = 1 << 20

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 
 from tests.conftest import Server, wildsage
 from tests.e2e.jobs import BUCKET, described, log_of, train
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 RESUMES = """
 import os, time

@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import Server, clean_environment
 from tests.e2e.load import Load, signed_headers
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 from wildsage.core.routes import Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key
 
 ACCOUNT = "000000000000"

@@ -13,29 +13,21 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Iterator, Sized
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
-from tests.e2e.test_processes import gone
+from tests.e2e.killing import gone
+from tests.waiting import wait_until
 from wildsage.store.packs import pack, unpack
 
 SECONDS = 120.0  # what is overwritten stays for 30
 BUCKET = "killed"
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
 
 
 def more_than(found: Sized, count: int) -> bool:

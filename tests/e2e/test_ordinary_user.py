@@ -14,7 +14,7 @@ from tests.conftest import Server, start_server
 from tests.contract.runtimes.ordinary import NOBODY, PYTHON, a_home, as_user, group_of, python_path
 from tests.e2e.containers import ask, begin, end, endpoint, model, over, served
 from tests.e2e.jobs import BUCKET, described, log_of
-from tests.e2e.test_processes import end_control
+from tests.e2e.killing import end_control
 
 # Both leave files that nobody but root may read.
 _TRAIN = """#!/usr/bin/env python3

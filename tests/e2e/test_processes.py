@@ -5,50 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import Server, clean_environment, start_server, wildsage
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """The first true answer of ``condition``."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)  # more often would take the processor from what is waited for
-    return found
-
-
-def gone(pid: int) -> bool:
-    """Whether all its threads have ended: the first may be a zombie while others still hold sockets that answer."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], 0)[0])
-    finally:
-        os.close(descriptor)
-
-
-def end_control(server: Server) -> None:
-    """``kill -9`` of the control process; it takes no request any more, and the next one is not there yet."""
-    pid: int = server.status["processes"]["control"]
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: gone(pid))
+from tests.e2e.killing import gone
+from tests.waiting import wait_until
 
 
 @pytest.fixture

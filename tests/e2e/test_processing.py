@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, IMAGE
 from tests.e2e.test_inputs import kill_control
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 _PATIENCE = 120.0
 _KILLS = 4

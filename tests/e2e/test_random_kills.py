@@ -16,8 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, await_endpoint, deploy, described, invoke, log_of, train
-from tests.e2e.test_durability import ECHO, kill, processes_of
-from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.killing import gone, kill
+from tests.e2e.test_durability import ECHO, processes_of
+from tests.waiting import wait_until
 
 KILLS = 5
 LINES = """

@@ -18,7 +18,7 @@ from tests.api.ecr.pushing import new_repository, password_of
 from tests.api.ecr.test_access import PULL, allow, user_that
 from tests.conftest import Server, clean_environment
 from tests.container_engine import answers, dockerd
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 from wildsage.core.errors import ClientFault
 from wildsage.runtimes.containers.engine import Engine
 

@@ -19,8 +19,8 @@ import pytest
 from tests.api.ecr.pushing import Registry, config_bytes, digest, image, new_repository, registry_of
 from tests.conftest import Server, start_server
 from tests.e2e.test_objects_process import objects_pid
-from tests.e2e.test_processes import wait_until
 from tests.e2e.test_s3_crash import kill_all
+from tests.waiting import wait_until
 
 SEED = 20_261_122
 KILLS = 3

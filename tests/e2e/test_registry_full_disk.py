@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tests.api.ecr.pushing import digest, new_repository, registry_of
 from tests.e2e.small_disk import fill, played, small_disk
-from tests.e2e.test_processes import wait_until
 from tests.e2e.test_registry_crash import first_names
 from tests.e2e.test_s3_full_disk import MEGABYTES, MIB, PIECE
+from tests.waiting import wait_until
 
 
 def play(data: Path) -> dict[str, object]:

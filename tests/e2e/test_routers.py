@@ -17,7 +17,8 @@ from botocore.config import Config
 
 from tests.conftest import Server, start_server, wildsage
 from tests.e2e.jobs import archive, await_endpoint, deploy, upload
-from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.killing import gone
+from tests.waiting import wait_until
 
 ECHO = """
 def model_fn(folder):

@@ -19,7 +19,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
-from tests.e2e.test_processes import gone, wait_until
+from tests.e2e.killing import gone
+from tests.waiting import wait_until
 
 BUCKET = "crash"
 CLIENTS = 6

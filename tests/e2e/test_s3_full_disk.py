@@ -11,8 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tests.e2e.small_disk import fill, played, small_disk
-from tests.e2e.test_processes import wait_until
 from tests.e2e.test_s3_crash import in_index, on_disk
+from tests.waiting import wait_until
 
 MIB = 1024 * 1024
 MEGABYTES = 96

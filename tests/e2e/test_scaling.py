@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import deploy
+from tests.e2e.killing import end_control
 from tests.e2e.load import Load
-from tests.e2e.test_processes import end_control
 
 SCRIPT = """
 def model_fn(folder): return 1

@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import IMAGE, archive, await_endpoint, invoke, upload
-from tests.e2e.test_processes import end_control, wait_until
+from tests.e2e.killing import end_control
+from tests.waiting import wait_until
 
 IDLE = 1.0
 

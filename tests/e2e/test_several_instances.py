@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, described, log_of, train, upload
-from tests.e2e.test_processes import end_control, wait_until
+from tests.e2e.killing import end_control
+from tests.waiting import wait_until
 
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}
 _PATIENCE = 120.0

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import IMAGE, archive, await_endpoint, upload
 from tests.e2e.load import Load
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 WEIGHTS = {"a": 1.0, "b": 2.5, "c": 6.5, "none": 0.0}
 ROUTERS = ("router", "router-1")

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, IMAGE, archive, upload
 from tests.e2e.test_inputs import kill_control
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 _PATIENCE = 120.0
 _OBJECTS, _LINES = 6, 200

@@ -13,8 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import IMAGE, archive, await_endpoint, kill_instance, upload
+from tests.e2e.killing import end_control
 from tests.e2e.load import Load
-from tests.e2e.test_processes import end_control, wait_until
+from tests.waiting import wait_until
 
 # Multiplies by FACTOR, after SECONDS.
 SCRIPT = """

@@ -12,9 +12,10 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import described, log_of, train
-from tests.e2e.test_durability import kill, processes_of
-from tests.e2e.test_processes import wait_until
+from tests.e2e.killing import kill
+from tests.e2e.test_durability import processes_of
 from tests.e2e.test_random_kills import answered
+from tests.waiting import wait_until
 
 JOBS = 3
 COUNTS = """

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.conftest import Server
 from tests.e2e.jobs import deploy
+from tests.waiting import wait_until
 
-_PATIENCE = 120.0
 SCRIPT = """
 def model_fn(folder): return 1
 def input_fn(body, content_type): return body
@@ -45,18 +45,10 @@ def about(server: Server, endpoint: str, scaling: Any) -> Iterator[dict[str, str
         "ScalableDimension": DIMENSION,
     }
     scaling.register_scalable_target(**named, MinCapacity=1, MaxCapacity=1)
-    _until(lambda: _settled_at(server, endpoint, 1) and _idle(scaling, named))
+    wait_until(lambda: _settled_at(server, endpoint, 1) and _idle(scaling, named))
     scaling.register_scalable_target(**named, MaxCapacity=3)
     yield named
     scaling.deregister_scalable_target(**named)
-
-
-def _until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + _PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
 
 
 def _activities(scaling: Any, about: dict[str, str], **more: Any) -> list[dict[str, Any]]:
@@ -72,7 +64,7 @@ def _ended(scaling: Any, about: dict[str, str], cause: str) -> dict[str, Any]:
         found = _activities(scaling, about)
         return found[0] if found and (found[0]["Cause"], found[0]["StatusCode"]) == (cause, "Successful") else None
 
-    ended: dict[str, Any] = _until(newest)
+    ended: dict[str, Any] = wait_until(newest)
     return ended
 
 
@@ -157,7 +149,7 @@ def test_a_target_tracking_policy_and_its_alarms(
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 10.0
     assert policy["Alarms"] == changed["Alarms"]
     left = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
-    _until(lambda: len(cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]) == 1)
+    wait_until(lambda: len(cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]) == 1)
     assert left[0]["Threshold"] == 10.0
     scaling.delete_scaling_policy(**about, PolicyName="follow")
     assert cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] == []
@@ -214,7 +206,7 @@ def test_an_alarm_runs_a_step_policy(server: Server, endpoint: str, scaling: Any
         items = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action")["AlarmHistoryItems"]
         return any(f"Successfully executed action {policy['PolicyARN']}" in item["HistorySummary"] for item in items)
 
-    _until(told)
+    wait_until(told)
     cloudwatch.delete_alarms(AlarmNames=[name])
 
 
@@ -227,10 +219,10 @@ def test_a_scheduled_action(server: Server, endpoint: str, scaling: Any, about: 
     ]
     assert found["Schedule"] == action["Schedule"]
     assert found["ScheduledActionARN"].endswith(":scheduledActionName/soon")
-    _until(
+    wait_until(
         lambda: any("scheduled action name soon was triggered" in each["Cause"] for each in _activities(scaling, about))
     )
-    _until(lambda: _desired(server, endpoint) == 2)
+    wait_until(lambda: _desired(server, endpoint) == 2)
     asked = {"ServiceNamespace": "sagemaker", "ResourceIds": [about["ResourceId"]]}
     (target,) = scaling.describe_scalable_targets(**asked)["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 2)
@@ -251,7 +243,7 @@ def test_an_update_that_changes_the_instances_of_a_target_is_refused(
             sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=name)
         assert refused.value.response["Error"]["Code"] == "ValidationException"
     sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=endpoint)
-    _until(lambda: _settled_at(server, endpoint, 1))
+    wait_until(lambda: _settled_at(server, endpoint, 1))
 
 
 def test_targets_go_with_their_endpoint(server: Server, endpoint: str, scaling: Any) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.conftest import Server
-
-_PATIENCE = 60.0
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -23,13 +21,6 @@ def cloudwatch(server: Server) -> Any:
 @pytest.fixture
 def name() -> str:
     return f"alarm-{uuid.uuid4().hex[:8]}"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def alarm(name: str, **more: Any) -> dict[str, Any]:
@@ -63,14 +54,14 @@ def test_an_alarm_tells_a_topic(server: Server, cloudwatch: Any, name: str) -> N
     # The minute before this one is over, so the alarm sees it as soon as it is there.
     datum = {"MetricName": "Heat", "Timestamp": time.time() - 60, "Value": 9.0}
     cloudwatch.put_metric_data(Namespace=name, MetricData=[datum])
-    until(lambda: cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM")
+    wait_until(lambda: cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == "ALARM")
     received: list[Any] = []
 
     def arrived() -> bool:
         received.extend(sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", []))
         return bool(received)
 
-    until(arrived)
+    wait_until(arrived)
     envelope = json.loads(received[0]["Body"])
     assert envelope["Subject"] == f'ALARM: "{name}" in us-east-1'
     message = json.loads(envelope["Message"])
@@ -80,7 +71,7 @@ def test_an_alarm_tells_a_topic(server: Server, cloudwatch: Any, name: str) -> N
         items = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action")["AlarmHistoryItems"]
         return [item["HistorySummary"] for item in items] == [f"Successfully executed action {topic}"]
 
-    until(told)
+    wait_until(told)
     pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
         AlarmName=name, PaginationConfig={"PageSize": 1}
     )
@@ -108,7 +99,7 @@ def test_alarms_are_found(cloudwatch: Any, name: str) -> None:
     assert cloudwatch.describe_alarms_for_metric(**metric)["MetricAlarms"] == []
     cloudwatch.set_alarm_state(AlarmName=f"{name}-1", StateValue="ALARM", StateReason="a test")
     alarmed = {"AlarmNamePrefix": name, "StateValue": "ALARM", "AlarmTypes": ["CompositeAlarm"]}
-    until(lambda: len(cloudwatch.describe_alarms(**alarmed)["CompositeAlarms"]) == 1)
+    wait_until(lambda: len(cloudwatch.describe_alarms(**alarmed)["CompositeAlarms"]) == 1)
     cloudwatch.delete_alarms(AlarmNames=found)
 
 

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.dataplane.plant import Plant, echo, endpoint
-from tests.unit.dataplane.test_shadows import until
+from tests.waiting import until
 
 from wildsage.core.captures import OPEN, READY, Origin, origin_of, path_of
 from wildsage.core.routes import Capture, Variant, endpoint_key

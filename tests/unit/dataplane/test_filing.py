@@ -6,11 +6,12 @@ import asyncio
 import os
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from wildsage.dataplane.objects import filing as filing_module
 from wildsage.dataplane.objects.filing import Filed, Filing
@@ -31,12 +32,6 @@ class Index:
         if self.away:
             raise self.error
         return set(names) - self.gone
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not condition():  # noqa: ASYNC110 - nobody would set an event
-            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

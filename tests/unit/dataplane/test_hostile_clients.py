@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any
 
 from tests.unit.dataplane.plant import Plant, echo, endpoint
+from tests.waiting import until
 
 from wildsage.core.routes import Variant
 
@@ -31,13 +30,6 @@ async def begin(plant: Plant, length: int, key: str = "AKIAROOT") -> tuple[async
 async def status(reader: asyncio.StreamReader) -> bytes:
     line = await asyncio.wait_for(reader.readline(), 60)
     return line.split()[1]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.005)
 
 
 async def test_a_body_of_nobody_is_not_waited_for(plant: Plant) -> None:

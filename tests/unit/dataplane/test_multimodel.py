@@ -14,8 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import impatient
 from tests.unit.dataplane.plant import USER, Plant, endpoint
-from tests.unit.dataplane.test_hostile_clients import until
 from tests.unit.dataplane.test_large_bodies import written
+from tests.waiting import until
 
 from wildsage.core.routes import MULTI_MODEL, Instance, Permission, Variant
 from wildsage.dataplane.multimodel.places import CROWDED, Place, another, loaded_at, preferred

@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import LIMITS
 from tests.unit.dataplane.plant import USER, Plant, echo, endpoint
-from tests.unit.dataplane.test_hostile_clients import until
+from tests.waiting import until
 
 from wildsage.core.invocations import InvocationLimits
 from wildsage.core.routes import Capture, Container, Instance, Permission, Variant, from_json

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from tests.unit.dataplane.plant import Plant, echo, endpoint
+from tests.waiting import until
 
 from wildsage.core.routes import Endpoint, Instance, Variant
 from wildsage.dataplane.shadows import Shadows
 from wildsage.dataplane.table import Counters
 from wildsage.wire.http.client_connection import Pool
 from wildsage.wire.http.messages import Request, Response
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Waits for it, for a minute at most."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.005)
 
 
 async def shadowed(plant: Plant, shadow: Instance, weight: float = 1.0) -> Endpoint:

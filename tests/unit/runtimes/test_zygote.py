@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.test_processes import wait_until
+from tests.waiting import wait_until
 
 from wildsage.runtimes.base import Inspection, LaunchSpec, Phase
 from wildsage.runtimes.sandbox.runtime import Sandbox

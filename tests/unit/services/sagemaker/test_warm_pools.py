@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 import pytest
-from tests.e2e.test_processes import gone
+from tests.e2e.killing import gone
 from tests.unit.services.sagemaker.conftest import ACCOUNT, REGION, Server, Training
 from tests.unit.services.sagemaker.test_spot import lines, says, until
 from tests.unit.services.sagemaker.test_training import left_behind
