@@ -48,7 +48,7 @@ async def _run(parts: Parts, request: Request) -> Document:
         raise AccessDenied(f"{caller.arn} is not the root user of the account, who alone may run commands.")
     try:
         params = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         params = None
     if not isinstance(params, dict):
         raise ApiError("SerializationException", "The body of a command is a JSON object.")

@@ -35,7 +35,7 @@ async def put_dashboard(ctx: Context, request: Document) -> Document:
         raise _wrong(f"The value {name} for field DashboardName contains invalid characters or is too long.")
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _wrong("The field DashboardBody must be a valid JSON object") from None
     if not isinstance(document, dict) or not isinstance(document.get("widgets"), list):
         raise _wrong('The dashboard body is invalid, there are validation errors: Should have property "widgets"')

@@ -18,6 +18,7 @@ from wildsage.services.iam.entities import (
     no_such_entity,
     page_of,
     policy_text,
+    size_of,
 )
 from wildsage.services.iam.policies import exists
 from wildsage.store.codec import Document
@@ -75,13 +76,23 @@ class _Attachments:
         return page_of(request, "AttachedPolicies", attached)
 
     async def put(self, ctx: Context, request: Document) -> Document:
-        check_document(request["PolicyDocument"])
+        document = request["PolicyDocument"]
+        self._check_size(request, document)
+        check_document(document)
 
         def change(resource: Resource) -> None:
-            resource.state["Inline"][request["PolicyName"]] = request["PolicyDocument"]
+            together = {**resource.state["Inline"], request["PolicyName"]: document}
+            self._check_size(request, *together.values())
+            resource.state["Inline"] = together
 
         await self._edit(ctx, request, change)
         return {}
+
+    def _check_size(self, request: Document, *documents: str) -> None:
+        most, noun = self._bearer.inline, self._bearer.noun.lower()
+        if sum(map(size_of, documents)) > most:
+            name = request[self._bearer.name_member]
+            raise ApiError("LimitExceeded", f"Maximum policy size of {most} bytes exceeded for {noun} {name}", 409)
 
     def _no_inline(self, request: Document) -> ApiError:
         return no_such_entity(

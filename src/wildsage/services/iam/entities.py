@@ -24,12 +24,14 @@ ACCESS_KEY = "iam-access-key"
 class Bearer:
     """A kind of entity that policies are attached to.
 
-    ``noun``: Role or User, as operations and members spell it. ``prefix``: of its unique ids.
+    ``noun``: Role or User, as operations and members spell it. ``prefix``: of its unique ids. ``inline``: characters
+    that its inline policies may have together (IAM User Guide, "IAM and AWS STS quotas").
     """
 
     kind: str
     noun: str
     prefix: str
+    inline: int
 
     @property
     def name_member(self) -> str:
@@ -40,7 +42,7 @@ class Bearer:
         return f"{self.noun}Id"
 
 
-BEARERS = (Bearer(ROLE, "Role", "AROA"), Bearer(USER, "User", "AIDA"))
+BEARERS = (Bearer(ROLE, "Role", "AROA", 10_240), Bearer(USER, "User", "AIDA", 2048))
 ROLES, USERS = BEARERS
 
 
@@ -68,6 +70,17 @@ def bearer_arn(ctx: Context, bearer: Bearer, resource: Resource) -> str:
 def policy_text(document: str) -> str:
     """A policy document as the API answers it: percent-encoded (RFC 3986)."""
     return quote(document, safe="-_.~")
+
+
+def size_of(document: str) -> int:
+    """Characters of a policy as quotas count them: without white space."""
+    return len("".join(document.split()))
+
+
+def check_quota(quota: str, most: int, document: str) -> None:
+    """Raises LimitExceeded for a policy of over ``most`` characters."""
+    if size_of(document) > most:
+        raise ApiError("LimitExceeded", f"Cannot exceed quota for {quota}: {most}", 409)
 
 
 def check_document(document: str, use: Use = Use.IDENTITY) -> None:

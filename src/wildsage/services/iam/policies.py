@@ -16,6 +16,7 @@ from wildsage.services.iam.entities import (
     POLICY,
     all_of,
     check_document,
+    check_quota,
     delete_conflict,
     edit,
     entity_arn,
@@ -29,6 +30,7 @@ from wildsage.services.iam.entities import (
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
 
+_MOST = 6144  # characters; IAM quotas, "Managed policy"
 _VERSIONS = 5  # IAM quotas, "Versions per managed policy"
 
 
@@ -119,6 +121,7 @@ def _version(policy: Resource, version: dict[str, Any]) -> Document:
 
 @operation("CreatePolicy")
 async def create_policy(ctx: Context, request: Document) -> Document:
+    check_quota("PolicySize", _MOST, request["PolicyDocument"])
     check_document(request["PolicyDocument"])
     name, path = request["PolicyName"], request.get("Path", "/")
     spec = {"Path": path}
@@ -180,6 +183,7 @@ async def delete_policy(ctx: Context, request: Document) -> Document:
 
 @operation("CreatePolicyVersion")
 async def create_policy_version(ctx: Context, request: Document) -> Document:
+    check_quota("PolicySize", _MOST, request["PolicyDocument"])
     check_document(request["PolicyDocument"])
     found = await _find(ctx, request["PolicyArn"])
     now = ctx.now

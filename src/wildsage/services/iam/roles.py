@@ -12,6 +12,7 @@ from wildsage.services.iam.entities import (
     all_of,
     bearer_arn,
     check_document,
+    check_quota,
     delete_conflict,
     edit,
     fetch,
@@ -23,6 +24,8 @@ from wildsage.services.iam.entities import (
 )
 from wildsage.store.codec import Document
 from wildsage.store.resources import Resource
+
+_TRUST, _MOST_TRUST = "ACLSizePerRole", 2048  # characters; IAM quotas, "Role trust policy length"
 
 
 def missing(name: str) -> str:
@@ -54,6 +57,7 @@ def describe(ctx: Context, role: Resource) -> Document:
 
 @operation("CreateRole")
 async def create_role(ctx: Context, request: Document) -> Document:
+    check_quota(_TRUST, _MOST_TRUST, request["AssumeRolePolicyDocument"])
     check_document(request["AssumeRolePolicyDocument"], Use.TRUST)
     name = request["RoleName"]
     spec = {"Path": "/", **{key: value for key, value in request.items() if key not in ("RoleName", "Tags")}}
@@ -104,6 +108,7 @@ async def update_role_description(ctx: Context, request: Document) -> Document:
 
 @operation("UpdateAssumeRolePolicy")
 async def update_assume_role_policy(ctx: Context, request: Document) -> Document:
+    check_quota(_TRUST, _MOST_TRUST, request["PolicyDocument"])
     check_document(request["PolicyDocument"], Use.TRUST)
 
     def change(role: Resource) -> None:

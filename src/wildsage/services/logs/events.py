@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
+
 from wildsage.core import paging
 from wildsage.kit.context import Context
 from wildsage.kit.logstreams import topic
@@ -21,6 +24,7 @@ _EVENT_OVERHEAD = 26
 _ANSWER_BYTES = 1_000_000
 # FilterLogEvents answers with what it has once it has looked at this many events.
 _SCAN_LIMIT = 100_000
+_WORTH_AN_EVENT = 256  # characters that take the time of one more
 
 
 @operation("PutLogEvents")
@@ -137,10 +141,11 @@ async def filter_log_events(ctx: Context, request: Document) -> Document:
             )
         )
         ended = len(page) < _SCAN
+        wanted = await asyncio.to_thread(_matching, page, matches)
         for fact in page:
-            looked += 1
+            looked += 1 + len(fact.body) // _WORTH_AN_EVENT
             after = (fact.at, fact.number)
-            if matches(fact.body):
+            if after in wanted:
                 found.append(fact)
                 if len(found) == limit:
                     ended = ended and fact is page[-1]
@@ -149,6 +154,11 @@ async def filter_log_events(ctx: Context, request: Document) -> Document:
     if not ended and after is not None:
         answer["nextToken"] = paging.encode(after)
     return answer
+
+
+def _matching(page: Sequence[Fact], matches: Callable[[str], bool]) -> set[tuple[int, int]]:
+    """In a thread: a regular expression takes a third of a second for a million characters."""
+    return {(fact.at, fact.number) for fact in page if matches(fact.body)}
 
 
 def _filtered(fact: Fact) -> Document:

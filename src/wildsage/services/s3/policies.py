@@ -12,6 +12,7 @@ from wildsage.core.errors import ApiError
 
 # A statement for everyone is not public if one of these must have a fixed value
 # (User Guide, "Blocking public access to your Amazon S3 storage", The meaning of "public").
+_MOST: Final = 20 * 1024  # bytes; User Guide, "Adding a bucket policy"
 _NARROWING: Final = frozenset(
     {"aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce", "aws:sourceowner", "aws:sourceaccount", "aws:sourceip"}
     | {"aws:principalorgid", "aws:principalorgpaths", "aws:principalaccount", "aws:principalarn", "aws:userid"}
@@ -20,7 +21,9 @@ _NARROWING: Final = frozenset(
 
 
 def check(document: str) -> None:
-    """Raises MalformedPolicy."""
+    """Raises MalformedPolicy, or PolicyTooLarge."""
+    if len("".join(document.split())) > _MOST:
+        raise ApiError("PolicyTooLarge", "Policy exceeds the maximum allowed document size.", 400)
     try:
         compile_policy(document, Use.RESOURCE)
     except PolicyError as error:

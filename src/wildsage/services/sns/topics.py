@@ -20,6 +20,7 @@ from wildsage.store.resources import AlreadyExists, Missing, Query, Resource
 _PAGE = 100
 _BOOLEANS = ("FifoTopic", "ContentBasedDeduplication")
 _FIXED = ("FifoTopic",)
+_MOST_POLICY = 30 * 1024  # characters
 _TEXTS = ("DisplayName", "Policy", "DeliveryPolicy", "KmsMasterKeyId", "FifoThroughputScope")
 _MOST_TAGS = 50
 
@@ -42,6 +43,8 @@ def _check(given: Mapping[str, str], name: str) -> dict[str, str]:
         if attribute == "DeliveryPolicy":
             retries.effective(value)
         if attribute == "Policy" and value:
+            if len(value) > _MOST_POLICY:
+                raise names.invalid(f"Policy Reason: it is longer than {_MOST_POLICY} characters")
             try:
                 compile_policy(value, Use.RESOURCE)
             except PolicyError as error:

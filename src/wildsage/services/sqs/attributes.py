@@ -38,6 +38,7 @@ _FIFO_DEFAULTS = {
     "DeduplicationScope": "queue",
     "FifoThroughputLimit": "perQueue",
 }
+_MOST_POLICY = 8192  # bytes; Developer Guide, "Special information for Amazon SQS policies"
 _TEXTS = ("Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId")
 COUNTED = (
     "ApproximateNumberOfMessages",
@@ -83,6 +84,8 @@ def _check_value(attribute: str, value: str) -> None:
         if value not in _WORDS[attribute]:
             raise bad_value(attribute)
     elif attribute == "Policy" and value:
+        if len(value) > _MOST_POLICY:
+            raise ApiError("OverLimit", "Submitted policy is over max allowed size.", 403)
         try:
             compile_policy(value, Use.RESOURCE)
         except PolicyError as error:

@@ -78,6 +78,6 @@ def submit_directory(job: Document) -> str:
     text = (job.get("HyperParameters") or {}).get("sagemaker_submit_directory", "")
     try:
         value = json.loads(text) if text else ""
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     return value if isinstance(value, str) and value.startswith("s3://") else ""
