@@ -207,6 +207,11 @@ def test_reset_empties_an_ephemeral_server(short_directory: Path) -> None:
         s3.create_bucket(Bucket="gone")
         s3.put_object(Bucket="gone", Key="a", Body=b"text")
         request = urllib.request.Request(f"{server.url}/_wildsage/reset", method="POST")
+        of_a_page = urllib.request.Request(request.full_url, headers={"Origin": "https://example.com"}, method="POST")
+        with pytest.raises(urllib.error.HTTPError, match="403") as caught:
+            urllib.request.urlopen(of_a_page, timeout=30)
+        caught.value.close()
+        assert [each["Name"] for each in s3.list_buckets()["Buckets"]] == ["gone"]
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200
         assert s3.list_buckets()["Buckets"] == []

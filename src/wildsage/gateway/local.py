@@ -42,6 +42,8 @@ async def answer_local(parts: Parts, request: Request, reset: Reset | None) -> R
     if path == "/_wildsage/reset" and request.method == "POST":
         if reset is None:
             return _json(403, {"message": "Only a server started with --ephemeral can be reset."})
+        if request.header("origin") is not None:
+            return _json(403, {"message": "A page in a browser, whosever it is, cannot reset the server."})
         await reset()
         return _json(200, {"status": "empty"})
     return _json(404, {"message": f"There is nothing at {path[:200]}."})
