@@ -5,7 +5,7 @@ message that is sent cannot be taken back, though, and a process that is stopped
 waiting.  So a connection is offered first; it changes hands when the other side has answered and was told to go on:
 
     router → objects   o<number> and the descriptor
-    objects → router   t<number>                       it would take it
+    objects → router   t<number> or r<number>          it would take it, or has no descriptor left for it
     router → objects   y<number> or n<number>          it is yours, or the answer came too late
 
 ``p<number>`` asks only for an answer.
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _BACKLOG = 16
 _MESSAGE_BYTES = 32
 _ASK_SECONDS = 0.5
+_REST_SECONDS = 0.2
 
 
 class Sender:
@@ -108,7 +109,10 @@ class Sender:
                 self.close()
                 return
             self._hear()
-            self._settle(message[1:])
+            if message[:1] == b"t":
+                self._settle(message[1:])
+            elif (offer := self._offers.get(int(message[1:]))) is not None and not offer.done():
+                offer.set_result(False)
 
     def _settle(self, number: bytes) -> None:
         offer = self._offers.get(int(number))
@@ -158,6 +162,8 @@ class Receiver:
         self._take = take
         self._loop = asyncio.get_running_loop()
         self._lines: dict[socket.socket, dict[bytes, socket.socket]] = {}
+        self._lacked = False
+        self._rest: asyncio.TimerHandle | None = None
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         fresh = path.with_name(f".{path.name}")
         fresh.unlink(missing_ok=True)
@@ -166,9 +172,14 @@ class Receiver:
         self._listener.listen(_BACKLOG)
         fresh.rename(path)
         self._listener.setblocking(False)
+        self._open()
+
+    def _open(self) -> None:
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
         self._loop.remove_reader(self._listener.fileno())
         self._listener.close()
         for line in list(self._lines):
@@ -179,6 +190,8 @@ class Receiver:
             line, _ = self._listener.accept()
         except OSError as error:
             log.warning("the router cannot reach this process: %s", error)
+            self._loop.remove_reader(self._listener.fileno())
+            self._rest = self._loop.call_later(_REST_SECONDS, self._open)
             return
         line.setblocking(False)
         self._lines[line] = {}
@@ -199,15 +212,16 @@ class Receiver:
 
     def _act(self, line: socket.socket, word: bytes, number: bytes, offered: list[socket.socket]) -> None:
         held = self._lines[line]
-        if word == b"o" and not offered:
-            log.warning("this process has no descriptor left for a connection; the router serves it")
-            self._drop(line)
-            return
         for sock in offered:
             held[number] = sock
         if word in (b"o", b"p"):
+            # What the kernel leaves out where a process has as many descriptors as it may have is nobody's to take.
+            lacks = word == b"o" and not offered
+            if lacks and not self._lacked:
+                log.warning("there is no descriptor left for what the router hands over; it serves that itself")
+            self._lacked = lacks
             try:
-                line.send(b"t" + number)
+                line.send((b"r" if lacks else b"t") + number)
             except OSError:
                 self._drop(line)
         elif number in held:
