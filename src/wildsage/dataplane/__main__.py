@@ -6,11 +6,8 @@ Prints ``listening on http://HOST:PORT`` once it takes requests; SIGTERM and SIG
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
 import logging
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -20,6 +17,7 @@ import uvloop
 from wildsage.core.invocations import invocation_limits
 from wildsage.core.settings import DEFAULT_PORT, DataDir, metadata_allowed
 from wildsage.dataplane.router import Router
+from wildsage.dataplane.running import raise_descriptors, settle, told_to_stop
 
 
 def main() -> int:
@@ -48,19 +46,14 @@ def _options() -> argparse.Namespace:
 
 
 async def _run(data: DataDir, listener: socket.socket, number: int, lifeline: int | None) -> None:
+    raise_descriptors()
     data.run.mkdir(parents=True, exist_ok=True)
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    if lifeline is not None:
-        asyncio.get_running_loop().add_reader(lifeline, stop.set)
+    stop = told_to_stop(lifeline)
     router = Router(data, listener, number, invocation_limits(os.environ), metadata=metadata_allowed(os.environ))
     await router.start()
     host, port = router.home()
     print(f"listening on http://{host}:{port}", flush=True)
-    gc.collect()
-    gc.freeze()  # what was imported lives for ever: collections need not look at it
-    gc.set_threshold(50_000, 20, 100)  # requests leave no cycles behind
+    settle()
     await stop.wait()
     await router.close()
 

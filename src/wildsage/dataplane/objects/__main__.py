@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from wildsage.core.addresses import reached_at
 from wildsage.core.settings import DataDir
 from wildsage.core.upstream import s3_upstream
 from wildsage.dataplane.objects.process import ObjectsProcess
+from wildsage.dataplane.running import raise_descriptors, settle, told_to_stop
 
 
 def main() -> int:
@@ -37,16 +35,11 @@ def _options() -> argparse.Namespace:
 
 
 async def _run(data: DataDir, router: str, lifeline: int | None) -> None:
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    if lifeline is not None:
-        asyncio.get_running_loop().add_reader(lifeline, stop.set)
+    raise_descriptors()
+    stop = told_to_stop(lifeline)
     process = ObjectsProcess(data, router, upstream=s3_upstream(os.environ))
     await process.start()
-    gc.collect()
-    gc.freeze()  # what was imported lives for ever: collections need not look at it
-    gc.set_threshold(50_000, 20, 100)  # requests leave no cycles behind
+    settle()
     await stop.wait()
     await process.close()
 
