@@ -12,12 +12,11 @@ import gzip
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-import botocore  # the package's location only: its loaders and parsers cost more than the whole of this module
+from wildsage.wire.shipped import BOTOCORE
 
-_DATA = Path(botocore.__file__).parent / "data"
+_DATA = BOTOCORE / "data"
 # Only its text goes: taking the key away too would cost six times as long.
 _DOCUMENTATION = re.compile(rb'"documentation":\s*"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_TRAITS = frozenset({"shape", "documentation"})

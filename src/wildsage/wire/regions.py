@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
-import botocore  # the package's location only
+from wildsage.wire.shipped import BOTOCORE
 
-_PACKAGE = Path(botocore.__file__).parent
-ROOTS_OF_TRUST = _PACKAGE / "cacert.pem"
+ROOTS_OF_TRUST = BOTOCORE / "cacert.pem"
 
 
 def regions() -> Mapping[str, list[str]]:
     """The regions below each domain (``amazonaws.com``, ``amazonaws.com.cn``, …)."""
-    partitions = json.loads((_PACKAGE / "data" / "partitions.json").read_bytes())["partitions"]
+    partitions = json.loads((BOTOCORE / "data" / "partitions.json").read_bytes())["partitions"]
     found: dict[str, list[str]] = {}
     for partition in partitions:
         names = [name for name in partition["regions"] if not name.endswith("-global")]
