@@ -132,7 +132,7 @@ class Key:
 
 
 TARGET_KEYS = frozenset({"sagemaker:targetcontainerhostname", "sagemaker:targetmodel"})
-"""Condition keys of InvokeEndpoint that a router knows (Service Authorization Reference, Amazon SageMaker)."""
+"""Condition keys of InvokeEndpoint alone that a router knows (Service Authorization Reference, Amazon SageMaker)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Permission:
     ``deny`` wins. A principal without a Permission may invoke nothing. ``within``: what the principal's permissions
     boundary allows, beyond which ``allow`` does not count; None where it has no boundary.
     ``conditional``: more of ``allow`` (True) and ``deny`` (False), each with the Condition element (JSON) under which
-    it counts; its keys are TARGET_KEYS.
+    it counts; its keys are TARGET_KEYS or those of ``access.asking``.
     """
 
     allow: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from wildsage.access.asking import ASKING_KEYS
 from wildsage.access.plain import conditionally, plainly
 from wildsage.access.policies import compile_policy
 from wildsage.core import sessions
@@ -19,6 +20,7 @@ from wildsage.wire.sigv4 import Authorization
 
 INVOKE = "sagemaker:InvokeEndpoint"
 _SIGNING_NAME = "sagemaker"
+_KNOWN_KEYS = TARGET_KEYS | ASKING_KEYS
 _MOST_SESSIONS = 4096
 
 
@@ -108,8 +110,8 @@ def _within(session: Session) -> Rule | None:
     if not session.policies:
         return None
     policies = tuple(map(compile_policy, session.policies))
-    conditional = conditionally(policies, INVOKE, TARGET_KEYS)
-    return rule_of(Permission(*plainly(policies, INVOKE, TARGET_KEYS), conditional=conditional))
+    conditional = conditionally(policies, INVOKE, _KNOWN_KEYS)
+    return rule_of(Permission(*plainly(policies, INVOKE, _KNOWN_KEYS), conditional=conditional))
 
 
 def _authorization(request: Request) -> Authorization:

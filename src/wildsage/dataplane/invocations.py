@@ -32,7 +32,7 @@ from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Table
 from wildsage.wire.http.bulk import Intake, Pieces
 from wildsage.wire.http.client_connection import Pool, Unreachable
 from wildsage.wire.http.exchange import Exchange
-from wildsage.wire.http.messages import BytesBody, ClientGone, Headers
+from wildsage.wire.http.messages import BytesBody, ClientGone, Request
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Invocations:
     ) -> None:
         """``models``: the address where control is asked to load models."""
         self._table = table
+        self._clock = clock
         self._callers = Callers(table, clock)
         self._sessions = Sessions(lambda: table.master, clock.now)
         self.models = Models(table, pool, models)
@@ -163,7 +164,7 @@ class Invocations:
         if len(body) > self._limits.payload:
             raise answers.oversize()
         headers = exchange.request.headers
-        live = self._permitted(identity, name, headers, streams)
+        live = self._permitted(identity, name, exchange.request, streams)
         options = {header: value for header, value in headers if header.startswith("x-amzn-sagemaker-")}
         visit, variant, model, place = self._choose(live, options, streams)
         if variant.variant.concurrency:
@@ -183,18 +184,19 @@ class Invocations:
         if live.shadows and visit is None:
             self._shadows.copy(live, head, body, taken)
 
-    def _permitted(self, identity: Identity, name: str, headers: Headers, streams: bool) -> LiveEndpoint:
+    def _permitted(self, identity: Identity, name: str, request: Request, streams: bool) -> LiveEndpoint:
         """The endpoint, if the caller may invoke it and the request is one for it. Raises ApiError."""
         live = self._table.endpoint(identity.region, name)
         arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
-        if not self._table.allows(identity.principal, arn, headers):
+        region, now = identity.region, self._clock.now()
+        if not self._table.allows(identity.principal, arn, request, region, now):
             raise answers.denied(identity.arn, INVOKE, arn, "identity-based")
-        if identity.within is not None and not identity.within.allows(arn, headers):
+        if identity.within is not None and not identity.within.allows(arn, request, region, now):
             raise answers.denied(identity.arn, INVOKE, arn, "session")
         if live is None:
-            members.check_all(name, headers, streams)
+            members.check_all(name, request.headers, streams)
             raise answers.not_found(name, self._table.account)
-        members.check(name, headers, streams)
+        members.check(name, request.headers, streams)
         if live.endpoint.asynchronous:
             raise answers.asynchronous(name)
         return live

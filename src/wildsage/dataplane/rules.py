@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from wildsage.access.asking import moment, transport
 from wildsage.access.conditions import Condition, compile_conditions
 from wildsage.access.patterns import Context, expression
 from wildsage.core.multimodel import below
 from wildsage.core.routes import Permission
+from wildsage.wire.http.messages import Request
 
 _TARGETS = {
     "x-amzn-sagemaker-target-container-hostname": "sagemaker:targetcontainerhostname",
@@ -40,24 +42,28 @@ class Rule:
     conditional: tuple[_Conditional, ...] = ()
     decided: dict[str, bool] = field(default_factory=dict)
 
-    def allows(self, arn: str, headers: Iterable[tuple[str, str]] = ()) -> bool:
-        """``headers``: of the request, which says what it targets."""
+    def allows(self, arn: str, request: Request | None = None, region: str = "", now: float = 0.0) -> bool:
+        """``request``: what says how and what is targeted, in ``region`` at ``now`` (epoch seconds)."""
         if self.conditional:
-            return self._decide(arn, headers)
+            return self._decide(arn, request, region, now)
         decision = self.decided.get(arn)
         if decision is None:
-            decision = self._decide(arn, headers)
+            decision = self._decide(arn)
             if len(self.decided) < 10_000:
                 self.decided[arn] = decision
         return decision
 
-    def _decide(self, arn: str, headers: Iterable[tuple[str, str]]) -> bool:
+    def _decide(self, arn: str, request: Request | None = None, region: str = "", now: float = 0.0) -> bool:
         if self.deny.fullmatch(arn) or (self.within is not None and not self.within.fullmatch(arn)):
             return False
         if not self.conditional:
             return self.allow.fullmatch(arn) is not None
-        said = {_TARGETS[name]: (value,) for name, value in headers if name in _TARGETS}
-        meant = {key: (below(value),) for key, (value,) in said.items()}
+        asking, headers = moment(region, now), () if request is None else request.headers
+        if request is not None:
+            asking |= transport(request.scheme, request.peer, request.header)
+        targets = {_TARGETS[name]: (value,) for name, value in headers if name in _TARGETS}
+        said = asking | targets
+        meant = asking | {key: (below(value),) for key, (value,) in targets.items()}
         speaking = {
             each.allow
             for each in self.conditional

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -23,6 +23,7 @@ from wildsage.core.routes import (
 from wildsage.dataplane.capture.targets import Target, target_of
 from wildsage.dataplane.choice import away_seconds, by_weight, copied, least_busy
 from wildsage.dataplane.rules import Rule, rule_of
+from wildsage.wire.http.messages import Request
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
@@ -273,10 +274,12 @@ class Table:
     def key(self, access_key: str) -> Key | None:
         return self._keys.get(access_key)
 
-    def allows(self, principal: str, arn: str, headers: Iterable[tuple[str, str]] = ()) -> bool:
-        """Whether ``principal`` may invoke the endpoint ``arn``; ``headers``: the request's."""
+    def allows(
+        self, principal: str, arn: str, request: Request | None = None, region: str = "", now: float = 0.0
+    ) -> bool:
+        """Whether ``principal`` may invoke the endpoint ``arn``; the rest as ``Rule.allows`` has it."""
         rule = self._rules.get(principal)
-        return rule is not None and rule.allows(arn, headers)
+        return rule is not None and rule.allows(arn, request, region, now)
 
     def may_read(self, principal: str, user_id: str, arn: str) -> bool:
         """Whether policies plainly allow ``s3:GetObject`` of the object ``arn``; False says nothing."""

@@ -7,8 +7,8 @@ need ``iam:PassRole`` and must trust it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
+from wildsage.access.asking import moment, transport
 from wildsage.access.decisions import Decision, Identity, Question, decide, decide_across, decide_assume, trusts
 from wildsage.access.policies import Principal, Use, compile_policy
 from wildsage.core.caller import ANONYMOUS
@@ -116,23 +116,10 @@ def _refusal(exchange: Exchange, need: Need, decision: Decision) -> ApiError:
 
 def request_context(parts: Parts, exchange: Exchange) -> dict[str, tuple[str, ...]]:
     """The global condition keys of the request (IAM User Guide, "AWS global condition context keys")."""
-    now = parts.platform.clock.now()
-    context: dict[str, tuple[str, ...]] = {
-        "aws:currenttime": (datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),),
-        "aws:epochtime": (str(int(now)),),
-        "aws:requestedregion": (exchange.region,),
-    }
+    context = moment(exchange.region, parts.platform.clock.now())
     request = exchange.request
     if request is not None:
-        context["aws:securetransport"] = (str(request.scheme == "https").lower(),)
-        if request.peer:
-            context["aws:sourceip"] = (request.peer.rpartition(":")[0].strip("[]"),)
-        agent = request.header("user-agent")
-        if agent:
-            context["aws:useragent"] = (agent,)
-        referer = request.header("referer")
-        if referer:
-            context["aws:referer"] = (referer,)
+        context |= transport(request.scheme, request.peer, request.header)
     tags = exchange.params.get("Tags")
     if isinstance(tags, list):
         pairs = [tag for tag in tags if isinstance(tag, Mapping) and "Key" in tag]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wildsage.access.asking import ASKING_KEYS
 from wildsage.access.decisions import Identity
 from wildsage.access.managed import managed_policies
 from wildsage.access.plain import NO_KEYS, conditionally, plainly
@@ -23,6 +24,8 @@ from wildsage.store.resources import Key, Query, Resource
 
 INVOKE = "sagemaker:InvokeEndpoint"
 READ, WRITE = "s3:GetObject", "s3:PutObject"
+_KNOWN_KEYS = TARGET_KEYS | ASKING_KEYS
+"""What a router knows of an invocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class Directory:
         permissions = {root: Permission(allow=("*",))}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE, TARGET_KEYS)
+                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE, _KNOWN_KEYS)
         return permissions
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:
