@@ -123,8 +123,9 @@ class Shipping:
             trouble.words = words
             await self._say(
                 origin,
-                f"Captured data cannot be written to {origin.destination} as role {origin.role}: {words} It is kept "
-                "for a day and tried again. Check that the bucket exists and that the role may s3:PutObject there.",
+                f"Captured data cannot be written to {origin.destination} as role {origin.role}: {words.rstrip('.')}. "
+                "It is kept for a day and tried again. Check that the bucket exists and that the role may "
+                "s3:PutObject there.",
             )
 
     async def _say(self, origin: Origin, text: str) -> None:
