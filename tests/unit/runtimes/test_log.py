@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.conftest import clean_environment
+from tests.waiting import until
 
 from wildsage.core.clock import SystemClock
 from wildsage.runtimes.base import Inspection, Phase
 from wildsage.runtimes.sandbox import log
+from wildsage.runtimes.sandbox.changes import Changes
 
 
 def append(path: Path, line: str) -> None:
@@ -35,6 +38,34 @@ async def follow(path: Path) -> list[str]:
 
 async def test_lines_come_as_they_are_written(tmp_path: Path) -> None:
     assert await follow(tmp_path / "log") == ["first", "second"]
+
+
+async def test_many_logs_share_one_descriptor_of_inotify(tmp_path: Path) -> None:
+    """A user may have 128; with more logs than that those beyond would be looked at four times a second."""
+    everything = asyncio.gather(*(follow(tmp_path / str(number)) for number in range(200)))
+    await asyncio.sleep(0)
+    assert _descriptors() == 1
+    assert await everything == [["first", "second"]] * 200
+    await until(lambda: _descriptors() == 0)  # a thread closes it
+
+
+async def test_two_follow_the_same_log(tmp_path: Path) -> None:
+    log_file = tmp_path / "log"
+    with pytest.raises(FileNotFoundError), Changes(log_file):
+        pass
+    log_file.touch()
+    with Changes(log_file) as one:
+        with Changes(log_file) as two:
+            append(log_file, "a line")
+            await asyncio.wait_for(asyncio.gather(one.wait(), two.wait()), 60)
+        append(log_file, "another")
+        await asyncio.wait_for(one.wait(), 60)
+        log_file.unlink()
+
+
+def _descriptors() -> int:
+    links = [each.readlink().name for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return links.count("anon_inode:inotify")
 
 
 def test_without_a_watch_they_come_too(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import ctypes
 import errno
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from wildsage.core.clock import Clock
 from wildsage.runtimes.base import Inspection, LogLine
+from wildsage.runtimes.sandbox.changes import Changes
 from wildsage.runtimes.sandbox.keeper import backlog
 
 _CHUNK = 1 << 18
@@ -23,54 +23,7 @@ _KEPT = 1 << 18  # bytes before what was released that stay
 _BLOCK = 4096
 _HOLE_OF_THE_SAME_SIZE = 0x3  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 _NO_HOLES = (errno.EOPNOTSUPP, errno.ENOSYS)
-_IN_MODIFY = 0x2
-_LOOK_EVERY = 0.25  # seconds
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Changes:
-    """Wakes whoever waits when a file has grown (inotify). The watch holds from ``__enter__`` on.
-
-    Where this user may have no more watches (128 at once is common, see fs.inotify.max_user_instances), it wakes four
-    times a second instead.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._happened = asyncio.Event()
-
-    def __enter__(self) -> Changes:
-        self._descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._descriptor < 0:
-            return self
-        if _libc.inotify_add_watch(self._descriptor, os.fsencode(self._path), _IN_MODIFY) < 0:
-            number = ctypes.get_errno()
-            os.close(self._descriptor)
-            raise OSError(number, os.strerror(number), str(self._path))
-        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._descriptor >= 0:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._descriptor)
-            loop.run_in_executor(None, os.close, self._descriptor)  # the kernel takes 10 ms to let go of its watches
-
-    def _read(self) -> None:
-        os.read(self._descriptor, 1 << 16)
-        self._happened.set()
-
-    def wake(self) -> None:
-        self._happened.set()
-
-    async def wait(self) -> None:
-        """Returns once something has happened since the last call, or may have."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_EVERY if self._descriptor < 0 else None):
-                await self._happened.wait()
-        self._happened.clear()
 
 
 class Lines:
