@@ -132,9 +132,21 @@ async def test_a_model_is_loaded_once_however_many_ask(plant: Plant) -> None:
 async def test_a_container_that_has_forgotten_a_model_gets_it_again(plant: Plant) -> None:
     here = await world(plant, "one")
     assert await here.ask() == "one a 1,2"
-    here.loaded["one"].clear()
-    assert await here.ask() == "one a 1,2"
-    assert here.asked == {("one", "a"): 2}
+    for body in (b"1,2", b""):
+        here.loaded["one"].clear()
+        assert await here.ask(Body=body) == f"one a {body.decode()}"
+    assert here.asked == {("one", "a"): 3}
+
+
+async def test_a_fault_of_control_is_an_error_at_once(plant: Plant) -> None:
+    def fails() -> Answer:
+        raise RuntimeError("a fault, as it should be")
+
+    here = await world(plant, "one")
+    here.answers["one", "a"] = fails
+    answer = await here.refused()
+    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("InternalFailure", 500)
+    assert plant.router.table.underway() == {}
 
 
 async def test_a_model_that_answers_404_is_not_asked_for_ever(plant: Plant) -> None:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.05
 _MOST_SECONDS = 360.0
+_FAULT = "The model could not be loaded; the server's log says why. Try your request again."
 
 
 class InstanceGone(Exception):
@@ -74,7 +75,7 @@ class Asking:
                 raise InstanceGone
             if status == 424:
                 raise answers.model_error(endpoint, account, said["status"], said["body"].encode())
-            raise ApiError(said["code"], said["message"], status)
+            raise ApiError(said.get("code", "InternalFailure"), said.get("message", _FAULT), status)
 
     async def unload(self, endpoint: Endpoint, place: Place) -> None:
         """It is not to be kept; without control it stays."""
@@ -84,10 +85,11 @@ class Asking:
             log.warning("model %s stays loaded: %s", place.target, error)
 
     async def _ask(self, path: str, question: dict[str, str]) -> tuple[int, Any]:
+        """Status and what is said; nothing is said of a fault of control's, but in its log."""
         body = json.dumps(question).encode()
         request = Request("POST", path, [("host", "control"), ("content-length", str(len(body)))], BytesBody(body))
         found = await self._client.whole(self._control, request)
-        return found.status, json.loads(found.body)
+        return found.status, json.loads(found.body or b"{}")
 
     def close(self) -> None:
         for task in list(self._asked.values()):

@@ -57,7 +57,7 @@ class ModelInvocation(Invocation):
         self.place: Place | None = None
         self._home = home
         self._head = asked.head
-        self._body = b""
+        self._body: bytes | None = None  # for another try
         self._said_unknown = False
 
     def at(self, place: Place) -> None:
@@ -88,11 +88,11 @@ class ModelInvocation(Invocation):
         self.fail(ApiError("ModelNotReadyException", words, 429))
 
     def _goes_on(self) -> bool:
-        if self._status != _NOT_LOADED or self._said_unknown or not self._body:
+        if self._status != _NOT_LOADED or self._said_unknown or self._body is None:
             return False
         self._said_unknown = True
         self._status, self._headers, self._parts, self._size = 0, [], [], 0
-        self.asked.body, self._body = self._body, b""
+        self.asked.body, self._body = self._body, None
         self.away()
         self._home.again(self)
         return True
