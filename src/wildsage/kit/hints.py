@@ -36,4 +36,11 @@ class Hints:
         else:
             return True
         finally:
-            self._waiters[topic].discard(waiter)
+            self._leave(topic, waiter)
+
+    def _leave(self, topic: str, waiter: asyncio.Future[None]) -> None:
+        """Topics come and go, as queues do, and nothing is kept of one that nobody waits for."""
+        waiters = self._waiters.get(topic, set())
+        waiters.discard(waiter)
+        if not waiters:
+            self._waiters.pop(topic, None)
