@@ -227,7 +227,7 @@ def test_files_are_by_hour_and_end_when_large(tmp_path: Path) -> None:
     spool.write([finished(b"x" * (9 << 20) + b"\n", 3602)])
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [OPEN, READY]
     spool.close()
-    assert not spool.open()
+    assert not spool.has_open_files()
 
 
 def test_too_much_that_waits_is_not_added_to(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_file_that_was_taken_away_is_forgotten_even_where_no_other_can_be_begu
     full.write_bytes(bytes(200))
     more = [finished(b"2\n")]
     assert spool.write(more) == more
-    assert not spool.open()
+    assert not spool.has_open_files()
     full.unlink()
     assert spool.write(more) == []
     (path,) = tmp_path.iterdir()
@@ -282,6 +282,6 @@ def test_a_file_that_cannot_be_given_its_last_name_is_left_to_control(tmp_path: 
     (path,) = tmp_path.iterdir()
     (path.with_suffix(READY) / "in the way").mkdir(parents=True)
     assert spool.write([finished(b"x" * (9 << 20) + b"\n")]) == []
-    assert not spool.open()
+    assert not spool.has_open_files()
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -75,7 +75,7 @@ class Spool:
         self._close(monotonic() - _LONGEST_SECONDS)
         return lost
 
-    def open(self) -> bool:
+    def has_open_files(self) -> bool:
         """Whether there are files that are yet to be closed."""
         return bool(self._files)
 

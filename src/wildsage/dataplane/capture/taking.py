@@ -105,7 +105,7 @@ class Captures:
             self._timer.cancel()
         if self._waiting:
             await self._write()
-        if self._spool.open():
+        if self._spool.has_open_files():
             await self._loop.run_in_executor(self._thread, self._spool.close)
         self._thread.shutdown()
 
@@ -128,7 +128,7 @@ class Captures:
 
     def _written(self, writing: asyncio.Task[None]) -> None:
         self._writing = None
-        if not writing.cancelled() and (self._waiting or self._spool.open()):
+        if not writing.cancelled() and (self._waiting or self._spool.has_open_files()):
             self._in(_WRITE_SECONDS if self._waiting else _LOOK_SECONDS)
 
     async def _write(self) -> None:
