@@ -66,6 +66,7 @@ from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.endpoints.shipping import Shipping
 from wildsage.services.sagemaker.endpoints.traffic import Traffic
+from wildsage.services.sagemaker.guards import Guards as SageMakerGuards
 from wildsage.services.sagemaker.instance.attendant import Attendants
 from wildsage.services.sagemaker.instance.health import patience_with
 from wildsage.services.sagemaker.instance.images import Images, pip_settings
@@ -204,11 +205,13 @@ async def complete(foundation: Foundation) -> Control:
     if settings.s3_upstream is not None:
         forwarder = Forwarder(settings.s3_upstream, platform.clock, settings.data.run)
         services[S3.name] = in_front_of(S3, forwarder)
-    buckets = S3Guards(platform)
+    buckets, tagged = S3Guards(platform), SageMakerGuards(platform)
     guards = by_service(
         {
             "ecr": RepositoryGuards(platform),
             "s3": buckets,
+            "sagemaker": tagged,
+            "sagemaker-runtime": tagged,
             "sns": TopicGuards(platform),
             "sqs": QueueGuards(platform),
             "lambda": FunctionGuards(platform),

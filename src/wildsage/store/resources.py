@@ -174,6 +174,14 @@ class Resources:
 
         return await self._database.write(work)
 
+    async def tags(self, key: Key) -> dict[str, str]:
+        """Of the resource of that name, or of one whose name differs in case alone, which ARNs do not tell."""
+        row = await self._database.look(_FIND_TAGS, at(key))
+        if row is None:
+            given = {**at(key), "folded": key.name.lower()}
+            row = await self._database.read(lambda connection: connection.execute(_ALIKE, given).first())
+        return {} if row is None else loads(row.tags)
+
     async def retag(self, key: Key, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
         """Changes the tags alone and returns them; no controller reads them, so steps under way go on.
 

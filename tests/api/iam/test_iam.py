@@ -143,6 +143,38 @@ def test_policy_variables_stand_for_the_user(server: Server, iam: Any, user: str
         own.list_access_keys(UserName="bob")
 
 
+def test_policies_speak_of_the_tags_of_sagemaker_s_resources(server: Server, iam: Any, user: str) -> None:
+    made = iam.create_access_key(UserName=user)["AccessKey"]
+    key = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+    sagemaker, own = server.client("sagemaker"), server.client("sagemaker", **key)
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+    for name, team in (("Of-Blue", "blue"), ("of-red", "red")):
+        tags = [{"Key": "Team", "Value": team}]
+        sagemaker.create_model(
+            ModelName=name, ExecutionRoleArn=server.role, PrimaryContainer={"Image": image}, Tags=tags
+        )
+
+    def may(*statements: dict[str, Any]) -> list[str]:
+        policy = {"Version": "2012-10-17", "Statement": [{"Resource": "*", **each} for each in statements]}
+        iam.put_user_policy(UserName=user, PolicyName="tags", PolicyDocument=json.dumps(policy))
+        allowed = []
+        for name in ("Of-Blue", "of-red"):
+            try:
+                allowed.append(own.describe_model(ModelName=name)["ModelName"])
+            except ClientError as error:
+                assert error.response["Error"]["Code"] == "AccessDeniedException"
+        return allowed
+
+    allow = {"Effect": "Allow", "Action": "sagemaker:*"}
+    deny = {"Effect": "Deny", "Action": "sagemaker:DescribeModel"}
+    blue = {"StringEquals": {"aws:ResourceTag/Team": "blue"}}
+    assert may({**allow, "Condition": blue}) == ["Of-Blue"]
+    assert may(allow, {**deny, "Condition": blue}) == ["of-red"]
+    assert may(allow, {**deny, "Condition": {"StringNotEquals": {"sagemaker:ResourceTag/Team": "blue"}}}) == ["Of-Blue"]
+    for name in ("Of-Blue", "of-red"):
+        sagemaker.delete_model(ModelName=name)
+
+
 def test_a_third_key_is_over_the_quota(iam: Any, user: str) -> None:
     iam.create_access_key(UserName=user)
     iam.create_access_key(UserName=user)

@@ -217,3 +217,11 @@ async def test_a_name_may_be_kept_from_differing_in_case_alone(resources: Resour
     assert caught.value.existing.key == first.key
     assert await resources.get(key("FOREST")) is None
     await resources.create(thing("forests"), [alone(key("forests"))])
+
+
+async def test_tags_are_found_whatever_the_case_of_the_name(resources: Resources) -> None:
+    for name in ("Forest", "tree"):
+        await resources.create(Resource(key=key(name), spec={}, tags={"is": name}))
+    assert await resources.tags(key("tree")) == {"is": "tree"}
+    assert await resources.tags(key("forest")) == {"is": "Forest"}
+    assert await resources.tags(key("bush")) == {}

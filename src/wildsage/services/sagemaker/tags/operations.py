@@ -19,7 +19,7 @@ from wildsage.store.codec import Document
 from wildsage.store.resources import Query, Resource
 
 MOST = 50
-_KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Kind] = {
     kind.resource_type: kind for kind in (TRAINING_JOB, PROCESSING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT)
 }
 
@@ -30,7 +30,7 @@ async def _find(ctx: Context, text: str) -> tuple[Kind, Resource]:
         parsed = arn.parse(text)
     except ValueError:
         raise ValidationError(f"The ARN {text} is not valid.") from None
-    kind = _KINDS.get(parsed.resource_type) if parsed.service == "sagemaker" else None
+    kind = KINDS.get(parsed.resource_type) if parsed.service == "sagemaker" else None
     if kind is None or parsed.account != ctx.account:
         raise ValidationError(f"The ARN {text} names nothing that can be tagged here.")
     name = parsed.resource_name
