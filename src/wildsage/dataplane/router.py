@@ -13,7 +13,7 @@ from typing import Any
 
 from wildsage.core.addresses import reached_at
 from wildsage.core.clock import Clock, SystemClock
-from wildsage.core.instances import DOUBT
+from wildsage.core.instances import DOUBT, LEFT
 from wildsage.core.invocations import InvocationLimits
 from wildsage.core.multimodel import RELEASE, USED
 from wildsage.core.settings import DataDir
@@ -67,7 +67,7 @@ class Router:
         self._door: Door | None = None
         self._context: ssl.SSLContext | None = None
         models = self._invocations.models
-        asked = {USED: models.used, RELEASE: models.release, DOUBT: self.table.doubt}
+        asked = {USED: models.used, RELEASE: models.release, DOUBT: self.table.doubt, LEFT: self.table.left}
         self._pushes = Pushes(self.table, data.routes, self._count, asked=asked)
 
     def home(self) -> tuple[str, int]:

@@ -21,6 +21,7 @@ from wildsage.core.instances import DOUBT
 from wildsage.core.routes import RANDOM, Endpoint, Instance, Routes, Variant
 from wildsage.dataplane.choice import away_seconds, copied
 from wildsage.dataplane.table import LiveVariant, Table
+from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.wire.http.messages import BytesBody, Request, Response
 
 
@@ -110,6 +111,27 @@ def test_an_instance_in_doubt_is_passed_over_while_another_can_answer() -> None:
     assert {picked(live) for _ in range(10)} == {"b"}  # it may refuse, which costs nothing; the other may hang
     doubted.doubted_until = time.perf_counter()
     assert picked(live) == "a"
+
+
+async def test_control_asks_whether_an_instance_is_left(plant: Plant) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Request) -> Response:
+        started.set()
+        await go_on.wait()
+        return Response(200, [], b"done")
+
+    instance = await plant.serve("m", slow)
+    routers = Routers(plant.data, plant.client)
+    plant.put(endpoint("iris", Variant("A", 1.0, (instance,))))
+    assert not await routers.done_with([instance.address]), "it may be sent a request"
+    asking = asyncio.create_task(plant.invoke())
+    await started.wait()
+    plant.put()
+    assert not await routers.done_with([instance.address]), "it works on one"
+    go_on.set()
+    assert (await asking)["Body"] == b"done"
+    assert await routers.done_with([instance.address])
 
 
 async def test_control_says_what_is_in_doubt(plant: Plant) -> None:
