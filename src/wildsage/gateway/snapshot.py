@@ -139,12 +139,16 @@ class Snapshot:
     async def _tell_until_it_answers(self, path: Path) -> None:
         """Who hangs gets what is then the newest, as the first thing it does when it goes on."""
         told = ""
-        while told != self._text:
-            text = self._text
-            with suppress(TimeoutError):
-                await self._tell(text, path, _HANGING_SECONDS)
-                told = text
-        del self._behind[path]  # at once: whoever pushes next tells it itself
+        try:
+            while told != self._text:
+                text = self._text
+                with suppress(TimeoutError):
+                    await self._tell(text, path, _HANGING_SECONDS)
+                    told = text
+        except Exception:  # whatever it said: were it left among those that hang, it would never be told again
+            log.exception("%s was not told snapshot %s; the next push tells it", path, self._version)
+        finally:
+            del self._behind[path]  # at once: whoever pushes next tells it itself
 
     async def _tell(self, text: str, path: Path, seconds: float) -> int | None:
         """As ``_send``; raises TimeoutError."""
