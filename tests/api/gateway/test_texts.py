@@ -115,4 +115,12 @@ def test_an_expression_over_long_events(server: Server) -> None:
         logGroupName="long-events", filterPattern="%" + "a*" * 50 + "b%"
     )
     assert [event["message"][-1] for page in pages for event in page["events"]] == ["b"]
+    logs.put_log_events(logGroupName="long-events", logStreamName="s", logEvents=events)
+    paginator = logs.get_paginator("filter_log_events")
+    sizes = [len(page["events"]) for page in paginator.paginate(logGroupName="long-events")]
+    assert sizes == [4, 4], "an answer has no more than a megabyte"
+    few = paginator.paginate(logGroupName="long-events", PaginationConfig={"PageSize": 3})
+    sizes = [len(page["events"]) for page in few]
+    assert sizes == [3, 3, 2]
+    assert len(logs.get_log_events(logGroupName="long-events", logStreamName="s", startFromHead=True)["events"]) == 4
     logs.delete_log_group(logGroupName="long-events")

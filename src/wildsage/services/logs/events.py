@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from wildsage.core import paging
 from wildsage.kit.context import Context
@@ -20,8 +21,11 @@ _NEWEST_MS = 2 * 3_600_000
 _SCAN = 2_000
 _BATCH_BYTES = 1_048_576
 _EVENT_OVERHEAD = 26
-# One answer of GetLogEvents holds at most 1 MB (API reference).
+# One answer of GetLogEvents or FilterLogEvents holds at most 1 MB (API reference).
 _ANSWER_BYTES = 1_000_000
+# Events are read so many at first, then twice as many each time; but no more of long ones than of this size.
+_FIRST = 64
+_PAGE_BYTES = 8_000_000
 # FilterLogEvents answers with what it has once it has looked at this many events.
 _SCAN_LIMIT = 100_000
 _WORTH_AN_EVENT = 256  # characters that take the time of one more
@@ -76,18 +80,16 @@ async def get_log_events(ctx: Context, request: Document) -> Document:
     await streams.fetch(ctx, group, stream)
     given = request.get("nextToken")
     direction, after = names.position_of(given) if given else ("f" if request.get("startFromHead") else "b", None)
-    found = await ctx.platform.facts.read(
-        Window(
-            topic(ctx.account, ctx.region, group),
-            (stream,),
-            since=request.get("startTime"),
-            until=request.get("endTime"),
-            after=after,
-            backward=direction == "b",
-            limit=request.get("limit", _MOST),
-        )
+    window = Window(
+        topic(ctx.account, ctx.region, group),
+        (stream,),
+        since=request.get("startTime"),
+        until=request.get("endTime"),
+        after=after,
+        backward=direction == "b",
+        limit=request.get("limit", _MOST),
     )
-    found = _fitting(found)
+    found = _fitting(await _read(ctx, window))
     if direction == "b":
         found.reverse()
     first, last = _ends(found, after, request)
@@ -96,6 +98,25 @@ async def get_log_events(ctx: Context, request: Document) -> Document:
         "nextForwardToken": names.token("f", last),
         "nextBackwardToken": names.token("b", first),
     }
+
+
+async def _read(ctx: Context, window: Window) -> list[Fact]:
+    """The facts of a window, no more than an answer can hold and some: one may be as long as all of an answer."""
+    found: list[Fact] = []
+    size, ahead = 0, _FIRST
+    while len(found) < window.limit and size <= _ANSWER_BYTES:
+        after = (found[-1].at, found[-1].number) if found else window.after
+        asked = min(ahead, window.limit - len(found))
+        page = await ctx.platform.facts.read(replace(window, after=after, limit=asked))
+        found += page
+        size, ahead = size + _size(page), min(2 * ahead, _SCAN)
+        if len(page) < asked:
+            break
+    return found
+
+
+def _size(facts: Sequence[Fact]) -> int:
+    return sum(len(fact.body) for fact in facts) + len(facts) * _EVENT_OVERHEAD
 
 
 def _fitting(found: list[Fact]) -> list[Fact]:
@@ -127,9 +148,9 @@ async def filter_log_events(ctx: Context, request: Document) -> Document:
     after = groups.position(request.get("nextToken"))
     limit = request.get("limit", _MOST)
     found: list[Fact] = []
-    looked = 0
+    looked, size, ahead = 0, 0, _FIRST
     ended = chosen is not None and not chosen
-    while not ended and len(found) < limit and looked < _SCAN_LIMIT:
+    while not ended and len(found) < limit and looked < _SCAN_LIMIT and size <= _ANSWER_BYTES:
         page = await ctx.platform.facts.read(
             Window(
                 topic(ctx.account, ctx.region, group),
@@ -137,19 +158,21 @@ async def filter_log_events(ctx: Context, request: Document) -> Document:
                 since=request.get("startTime"),
                 until=None if request.get("endTime") is None else request["endTime"] + 1,
                 after=after,
-                limit=_SCAN,
+                limit=ahead,
             )
         )
-        ended = len(page) < _SCAN
+        ended = len(page) < ahead
+        ahead = min(2 * ahead, max(_FIRST, len(page) * _PAGE_BYTES // (_size(page) + 1)), _SCAN)
         wanted = await asyncio.to_thread(_matching, page, matches)
         for fact in page:
             looked += 1 + len(fact.body) // _WORTH_AN_EVENT
-            after = (fact.at, fact.number)
-            if after in wanted:
-                found.append(fact)
-                if len(found) == limit:
-                    ended = ended and fact is page[-1]
+            if (fact.at, fact.number) in wanted:
+                size += len(fact.body) + _EVENT_OVERHEAD
+                if len(found) == limit or (found and size > _ANSWER_BYTES):
+                    ended = False
                     break
+                found.append(fact)
+            after = (fact.at, fact.number)
     answer: Document = {"events": [_filtered(fact) for fact in found], "searchedLogStreams": []}
     if not ended and after is not None:
         answer["nextToken"] = paging.encode(after)
