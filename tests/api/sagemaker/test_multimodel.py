@@ -38,7 +38,7 @@ def variant(model: str, name: str = "all") -> dict[str, Any]:
     [
         ({"Mode": "SingleModel", "MultiModelConfig": {"ModelCacheSetting": "Enabled"}}, "Mode is MultiModel"),
         ({"ModelDataUrl": ""}, "ModelDataUrl is required"),
-        ({"ModelDataUrl": "https://elsewhere/models/"}, "must have the form s3://"),
+        ({"ModelDataUrl": "https://elsewhere/"}, "must have the form s3://"),
         ({"MultiModelConfig": {"ModelCacheSetting": "Sometimes"}}, "odelCacheSetting"),
     ],
 )
