@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from wildsage.core.clock import Clock
 from wildsage.core.upstream import S3Upstream
@@ -11,11 +12,20 @@ from wildsage.dataplane.callers import Callers
 from wildsage.dataplane.objects.asked import Asked
 from wildsage.dataplane.table import Table
 from wildsage.store.directindex import DirectIndex
+from wildsage.wire import sigv4
 from wildsage.wire.authorization import SIGV2_QUERY
 from wildsage.wire.sigv4 import Authorization
 
 May = Callable[[str, str, str], bool]
 """``Table.may_read`` or ``may_write``."""
+
+
+_HASH: Final = 64  # characters of a payload's hash
+
+
+def is_of_body(hashed: str) -> bool:
+    """Whether what is signed for a payload is about the body as it came, or none: not about chunks, and no nonsense."""
+    return len(hashed) == _HASH or hashed == sigv4.UNSIGNED_PAYLOAD
 
 
 @dataclass(slots=True)

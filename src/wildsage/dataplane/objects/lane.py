@@ -18,7 +18,7 @@ from wildsage.core.background import Background
 from wildsage.core.errors import ApiError
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
-from wildsage.dataplane.objects.known import Known
+from wildsage.dataplane.objects.known import Known, is_of_body
 from wildsage.dataplane.objects.wording import answer_headers, internal_error, refuse
 from wildsage.dataplane.objects.writing import Writing
 from wildsage.objects.rules import conditions, telling
@@ -32,7 +32,6 @@ from wildsage.wire.sigv4 import Authorization
 
 log = logging.getLogger(__name__)
 
-_HASH: Final = 64  # characters of a payload's hash
 _SMALL: Final = 64 * 1024
 _OPERATIONS: Final = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject"}
 # Settings of a bucket that make no difference to reading an object. Any other sends the request to control.
@@ -111,8 +110,8 @@ class Lane:
         body = exchange.request.body
         data = body.data if isinstance(body, BytesBody) else b""
         hashed = sigv4.hash_of(authorization, exchange.request, data)
-        if len(hashed) != _HASH and hashed != sigv4.UNSIGNED_PAYLOAD:
-            return False  # a body in chunks, or a header that is none
+        if not is_of_body(hashed):
+            return False
         sigv4.verify(authorization, exchange.request, secret, hashed, now)
         return True
 

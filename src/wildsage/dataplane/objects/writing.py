@@ -17,7 +17,7 @@ from wildsage.core.ids import object_version
 from wildsage.dataplane.objects import asked
 from wildsage.dataplane.objects.asked import Asked
 from wildsage.dataplane.objects.commits import Commits, Job
-from wildsage.dataplane.objects.known import Known
+from wildsage.dataplane.objects.known import Known, is_of_body
 from wildsage.dataplane.objects.wording import answer_headers, refuse
 from wildsage.objects import files
 from wildsage.objects.base import Blob, NoSpace
@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 OPERATION: Final = "PutObject"
 # Bodies up to this are committed with their object, longer ones are on the disk before.
 SMALL: Final = 64 * 1024
-_HASH: Final = 64  # characters of a payload's hash
 _MOST_BUCKETS: Final = 1024
 _SHARED: Final = asked.PLAIN | {"ContentType"}
 # Settings of a bucket that make no difference to writing an object. Any other sends the request to control.
@@ -116,7 +115,7 @@ class Writing:
         plan = _Plan(wanted, bucket, now, document, text, demand, demand.algorithm or checksums.DEFAULT, None)
         if small and isinstance(body, BytesBody):
             hashed = sigv4.hash_of(authorization, request, body.data)
-            if len(hashed) == _HASH or hashed == sigv4.UNSIGNED_PAYLOAD:
+            if is_of_body(hashed):
                 sigv4.verify(authorization, request, secret, hashed, now)
                 plan.again = (request.headers, body)
                 self._keep_small(exchange, plan, body.data, {})
