@@ -1,10 +1,12 @@
 """Real-time hosting beside its peers, in one run, with the bars of each figure.
 
-    python -m benchmarks.hosting [everything payloads endpoints peers] [--rounds 5] [--seconds 3] [--servers FOLDER]
+    python -m benchmarks.hosting [everything payloads endpoints crowd peers] [--rounds 5] [--seconds 3]
+        [--endpoints 500] [--servers FOLDER]
 
 everything: an endpoint with two variants, SigV4, metrics and capture at 10 %, beside the model server itself.
 payloads: a router with 1 MB each way and with streams, beside the model server itself; two routers beside one.
 endpoints: a router that knows 1,000 endpoints, beside one that knows one.
+crowd: an endpoint among many real ones that are scaled to zero (--endpoints, 20 MB each), beside the same one alone.
 peers: scikit-learn's iris with everything on, beside Ray Serve, LitServe and nginx + gunicorn + Flask.
 
 Needs wrk and nginx (Debian's); the peers are installed into .venv-servers on first use. Exit status 1 if a bar is
@@ -18,12 +20,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.hosting import endpoints, everything, payloads, peers
+from benchmarks.hosting import crowd, endpoints, everything, payloads, peers
 from benchmarks.report import Finding
 from benchmarks.s3.peers import environment, missing
 from benchmarks.server import running_server
 
-SECTIONS = ("everything", "payloads", "endpoints", "peers")
+SECTIONS = ("everything", "payloads", "endpoints", "crowd", "peers")
 
 
 def section(name: str, options: argparse.Namespace) -> Iterator[Finding]:
@@ -36,6 +38,8 @@ def section(name: str, options: argparse.Namespace) -> Iterator[Finding]:
         with running_server() as server:
             if name == "everything":
                 yield from everything.run(server, rounds, seconds)
+            elif name == "crowd":
+                yield from crowd.run(server, rounds, seconds, options.endpoints)
             else:
                 packages = options.servers or environment("servers").parent
                 yield from peers.run(server, packages, rounds, seconds)
@@ -48,6 +52,7 @@ def main() -> int:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--endpoints", type=int, default=500)
     parser.add_argument("--servers", type=Path, help="an environment that has the peers")
     options = parser.parse_args()
     chosen = options.sections or SECTIONS

@@ -69,7 +69,7 @@ def _loads(
     """Rounds in turn."""
     router_core, client_core = two_cores()
     model_core = router_core if clients == 1 else client_core
-    router = hosted.router()
+    router = hosted.process("router")
     hosted.pin_models({model_core})
     os.sched_setaffinity(router, {router_core})
     children = Path(f"/proc/{by_hand.pid}/task/{by_hand.pid}/children").read_text().split()

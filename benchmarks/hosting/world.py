@@ -61,9 +61,9 @@ class Hosted:
                 EndpointName=self.name, TargetVariant=variant, Body=body, ContentType="text/plain"
             )
 
-    def router(self) -> int:
-        """The process id of the router."""
-        return int(json.loads(wildsage("status", "--json", data=self.server.data))["processes"]["router"])
+    def process(self, name: str) -> int:
+        """The process id of "control" or the "router"."""
+        return int(json.loads(wildsage("status", "--json", data=self.server.data))["processes"][name])
 
     def captured(self) -> int:
         """How many requests have reached S3 so far."""
@@ -91,7 +91,7 @@ def deploy(server: Server, name: str, code: str, model: Mapping[str, bytes]) -> 
     clients.sagemaker.create_model(ModelName=name, ExecutionRoleArn=clients.role, PrimaryContainer=container)
     refusal = _configure(clients, name)
     clients.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    _await(clients, name)
+    awaited(clients, name)
     return Hosted(server, clients, name, refusal)
 
 
@@ -136,7 +136,8 @@ def _configure(clients: Clients, name: str) -> str:
     return ""
 
 
-def _await(clients: Clients, name: str) -> None:
+def awaited(clients: Clients, name: str) -> None:
+    """Returns once the endpoint is in service; raises RuntimeError if it never will be."""
     deadline = time.monotonic() + _READY_SECONDS
     while (found := clients.sagemaker.describe_endpoint(EndpointName=name))["EndpointStatus"] != "InService":
         if found["EndpointStatus"] == "Failed" or time.monotonic() > deadline:
