@@ -60,11 +60,15 @@ class Functions:
     def messages(self, name: str) -> list[str]:
         """Everything that was logged, if anything was."""
         try:
-            found = self.server.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
+            pages = (
+                self.server.client("logs")
+                .get_paginator("filter_log_events")
+                .paginate(logGroupName=f"/aws/lambda/{name}")
+            )
+            return [each["message"] for page in pages for each in page["events"]]
         except ClientError as error:
             assert error.response["Error"]["Code"] == "ResourceNotFoundException"
             return []
-        return [each["message"] for each in found["events"]]
 
     def create(self, text: str, **options: Any) -> str:
         """The name of a function whose handler is ``handler`` in main.py; it is Active."""
