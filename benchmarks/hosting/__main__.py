@@ -16,6 +16,7 @@ missed. Each section says which process is on which core; a busy machine spoils 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,14 @@ def section(name: str, options: argparse.Namespace) -> Iterator[Finding]:
         yield from payloads.run(rounds, seconds)
     elif name == "endpoints":
         yield from endpoints.run(rounds, seconds)
+    elif name == "crowd":
+        os.environ.update(crowd.IDLE)
+        with running_server() as server:
+            yield from crowd.run(server, rounds, seconds, options.endpoints)
     else:
         with running_server() as server:
             if name == "everything":
                 yield from everything.run(server, rounds, seconds)
-            elif name == "crowd":
-                yield from crowd.run(server, rounds, seconds, options.endpoints)
             else:
                 packages = options.servers or environment("servers").parent
                 yield from peers.run(server, packages, rounds, seconds)

@@ -1,6 +1,6 @@
 """An endpoint alone on its server, and among hundreds that are scaled to zero.
 
-The others are serverless: each has a container whose workers are gone, in 20 MB or so. ``wrk`` is pinned to one core,
+The others are serverless: each has a container whose workers go after a second, and then takes 20 MB or so. ``wrk`` is pinned to one core,
 the router and the endpoint's model servers to the other, as in ``everything`` with one client.
 """
 
@@ -21,6 +21,8 @@ from benchmarks.server import Server
 _NAME, _OTHERS = "crowd", "others"
 _MAKING = 4  # endpoints at a time
 _MINUTE = 60.0
+IDLE = {"WILDSAGE_SERVERLESS_IDLE": "1"}
+"""The server's settings."""
 
 
 def run(server: Server, rounds: int, seconds: int, count: int) -> Iterator[Finding]:
