@@ -1,7 +1,7 @@
 """An endpoint alone on its server, and among hundreds that are scaled to zero.
 
-The others are serverless: each has a container whose workers go after a second, and then takes 20 MB or so. ``wrk`` is pinned to one core,
-the router and the endpoint's model servers to the other, as in ``everything`` with one client.
+The others are serverless: each has a container whose workers go after a second, and then takes 20 MB or so. ``wrk`` is
+pinned to one core, the router and the endpoint's model servers to the other, as in ``everything`` with one client.
 """
 
 from __future__ import annotations
