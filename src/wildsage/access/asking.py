@@ -1,11 +1,11 @@
-"""The condition keys that any request tells of itself (IAM User Guide, "AWS global condition context keys"). Pure."""
+"""The condition keys that a request tells of itself (IAM User Guide, "AWS global condition context keys"). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-ASKING_KEYS = frozenset(
+_ANY = frozenset(
     {
         "aws:currenttime",
         "aws:epochtime",
@@ -16,6 +16,10 @@ ASKING_KEYS = frozenset(
         "aws:useragent",
     }
 )
+# Of InvokeEndpoint alone (Service Authorization Reference, Amazon SageMaker).
+_TARGETS = frozenset({"sagemaker:targetcontainerhostname", "sagemaker:targetmodel"})
+INVOKING_KEYS = _ANY | _TARGETS
+"""What a router knows of an invocation; whoever compiles permissions for routers must not go by more."""
 
 
 def moment(region: str, now: float) -> dict[str, tuple[str, ...]]:

@@ -131,10 +131,6 @@ class Key:
     principal: str
 
 
-TARGET_KEYS = frozenset({"sagemaker:targetcontainerhostname", "sagemaker:targetmodel"})
-"""Condition keys of InvokeEndpoint alone that a router knows (Service Authorization Reference, Amazon SageMaker)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Permission:
     """Where a principal may do one action, ``sagemaker:InvokeEndpoint`` unless said; ARN patterns with ``*`` and ``?``.
@@ -142,7 +138,7 @@ class Permission:
     ``deny`` wins. A principal without a Permission may invoke nothing. ``within``: what the principal's permissions
     boundary allows, beyond which ``allow`` does not count; None where it has no boundary.
     ``conditional``: more of ``allow`` (True) and ``deny`` (False), each with the Condition element (JSON) under which
-    it counts; its keys are TARGET_KEYS or those of ``access.asking``.
+    it counts; its keys are those of ``access.asking.INVOKING_KEYS``.
     """
 
     allow: tuple[str, ...] = ()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wildsage.access.asking import ASKING_KEYS
+from wildsage.access.asking import INVOKING_KEYS
 from wildsage.access.plain import conditionally, plainly
 from wildsage.access.policies import compile_policy
 from wildsage.core import sessions
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
-from wildsage.core.routes import TARGET_KEYS, Permission
+from wildsage.core.routes import Permission
 from wildsage.core.sessions import Session
 from wildsage.dataplane.rules import Rule, rule_of
 from wildsage.dataplane.table import Table
@@ -20,7 +20,6 @@ from wildsage.wire.sigv4 import Authorization
 
 INVOKE = "sagemaker:InvokeEndpoint"
 _SIGNING_NAME = "sagemaker"
-_KNOWN_KEYS = TARGET_KEYS | ASKING_KEYS
 _MOST_SESSIONS = 4096
 
 
@@ -110,8 +109,8 @@ def _within(session: Session) -> Rule | None:
     if not session.policies:
         return None
     policies = tuple(map(compile_policy, session.policies))
-    conditional = conditionally(policies, INVOKE, _KNOWN_KEYS)
-    return rule_of(Permission(*plainly(policies, INVOKE, _KNOWN_KEYS), conditional=conditional))
+    conditional = conditionally(policies, INVOKE, INVOKING_KEYS)
+    return rule_of(Permission(*plainly(policies, INVOKE, INVOKING_KEYS), conditional=conditional))
 
 
 def _authorization(request: Request) -> Authorization:

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.plant import USER, Plant, echo, endpoint
 
-from wildsage.access.asking import ASKING_KEYS
+from wildsage.access.asking import INVOKING_KEYS
 from wildsage.access.plain import conditionally, plainly
 from wildsage.access.policies import compile_policy
 from wildsage.core.routes import Permission, Variant
@@ -24,8 +24,8 @@ PAST, FUTURE = {"aws:CurrentTime": "2020-01-01T00:00:00Z"}, {"aws:CurrentTime": 
 def permission(*statements: dict[str, Any]) -> Permission:
     """As control compiles it."""
     policies = (compile_policy(json.dumps({"Version": "2012-10-17", "Statement": statements})),)
-    allow, deny = plainly(policies, INVOKE, ASKING_KEYS)
-    return Permission(allow, deny, conditional=conditionally(policies, INVOKE, ASKING_KEYS))
+    allow, deny = plainly(policies, INVOKE, INVOKING_KEYS)
+    return Permission(allow, deny, conditional=conditionally(policies, INVOKE, INVOKING_KEYS))
 
 
 def denying(condition: dict[str, Any], **elements: Any) -> tuple[dict[str, Any], ...]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wildsage.access.asking import ASKING_KEYS
+from wildsage.access.asking import INVOKING_KEYS
 from wildsage.access.decisions import Identity
 from wildsage.access.managed import managed_policies
 from wildsage.access.plain import NO_KEYS, conditionally, plainly
 from wildsage.access.policies import Policy, Principal, Use, compile_policy
 from wildsage.core import arn
 from wildsage.core.caller import Caller, root_of
-from wildsage.core.routes import TARGET_KEYS, ObjectGrant, Permission
 from wildsage.core.routes import Key as RouteKey
+from wildsage.core.routes import ObjectGrant, Permission
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED, ROLE, find_role
 from wildsage.services.iam.entities import ACCESS_KEY, POLICY, USER
@@ -24,8 +24,6 @@ from wildsage.store.resources import Key, Query, Resource
 
 INVOKE = "sagemaker:InvokeEndpoint"
 READ, WRITE = "s3:GetObject", "s3:PutObject"
-_KNOWN_KEYS = TARGET_KEYS | ASKING_KEYS
-"""What a router knows of an invocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ class Directory:
         permissions = {root: Permission(allow=("*",))}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE, _KNOWN_KEYS)
+                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE, INVOKING_KEYS)
         return permissions
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:
