@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from wildsage.core.errors import ApiError
 from wildsage.wire.http.forms import MalformedForm
-from wildsage.wire.http.messages import Body, BodyTooLarge
+from wildsage.wire.http.messages import Body, read_whole
 
 # Fields that no condition needs to name.
 _EXEMPT: Final = frozenset(
@@ -143,9 +143,4 @@ class FileField:
             )
 
     async def read(self, limit: int) -> bytes:
-        data = b""
-        async for chunk in self:
-            data += chunk
-            if len(data) > limit:
-                raise BodyTooLarge(f"more than {limit} bytes")
-        return data
+        return await read_whole(self, limit)

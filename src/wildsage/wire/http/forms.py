@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from wildsage.wire.http.messages import Body, BodyTooLarge
+from wildsage.wire.http.messages import Body, read_whole
 
 _MOST_BEFORE_FILE: Final = 64 * 1024  # bytes of all fields together; S3 takes 20 KB
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
@@ -77,12 +77,7 @@ class _FileBody:
                 raise MalformedForm("the file in the form has no end")
 
     async def read(self, limit: int) -> bytes:
-        data = b""
-        async for chunk in self:
-            data += chunk
-            if len(data) > limit:
-                raise BodyTooLarge(f"more than {limit} bytes")
-        return data
+        return await read_whole(self, limit)
 
 
 async def open_form(content_type: str, body: Body) -> Form:

@@ -8,7 +8,7 @@ from wildsage.services.sagemaker.asynchronous.notices import MOST_INCLUDED
 from wildsage.services.sagemaker.instance.threads import Stopped
 from wildsage.wire.http.client import forgo, pieces
 from wildsage.wire.http.client_connection import AnswerLost
-from wildsage.wire.http.messages import BodyTooLarge, ClientGone, FileBody, Headers, Response
+from wildsage.wire.http.messages import ClientGone, FileBody, Headers, Response, read_whole
 
 
 class Answer:
@@ -36,7 +36,7 @@ class Answer:
 
     async def read(self, limit: int) -> bytes:
         """All of it; raises BodyTooLarge beyond ``limit``, and ClientGone if it breaks off."""
-        return await Pieces(aiter(self)).read(limit)
+        return await read_whole(self, limit)
 
     def whole(self) -> bytes | None:
         """All of it, if it is small enough for a notice."""
@@ -57,12 +57,7 @@ class Pieces:
         return self._pieces
 
     async def read(self, limit: int) -> bytes:
-        found = bytearray()
-        async for piece in self._pieces:
-            found += piece
-            if len(found) > limit:
-                raise BodyTooLarge(f"more than {limit} bytes")
-        return bytes(found)
+        return await read_whole(self._pieces, limit)
 
 
 def described(kind: str | None, length: int) -> Headers:
