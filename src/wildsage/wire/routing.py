@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from wildsage.core.errors import ApiError
-from wildsage.wire.bounds import bound_of
-from wildsage.wire.http.messages import BodyTooLarge, Request
+from wildsage.wire.http.messages import Request
 from wildsage.wire.model import Operation, ServiceModel, load
 from wildsage.wire.names import virtual_bucket
 from wildsage.wire.protocols.base import Protocol
@@ -52,9 +51,6 @@ async def _by_action(service: ServiceModel, request: Request) -> Operation:
         name, version = await read_action(service, request)
     except Malformed as error:
         raise ApiError("MalformedInput", str(error)) from error
-    except BodyTooLarge as error:
-        bound = bound_of(service.name)
-        raise bound.refusal("", f"over {bound.most}") from error
     if not name:
         raise ApiError("MissingAction", "The request is missing an action or a required parameter.")
     if name not in service.operations:

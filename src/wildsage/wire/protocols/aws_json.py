@@ -7,7 +7,7 @@ from typing import Any
 
 from wildsage.core.errors import ApiError
 from wildsage.wire.aside import aside
-from wildsage.wire.bounds import Bound, bound_of, check_json
+from wildsage.wire.bounds import Bound, bound_of, check_json, read_bounded
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import events
@@ -20,11 +20,10 @@ class JsonProtocol(Protocol):
     name = "json"
 
     async def _read_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
-        bound = bound_of(operation.service.name, operation.name)
-        data = await request.body.read(bound.most)
+        data = await read_bounded(request, operation.service.name, operation.name)
         if operation.input is None:
             return {}
-        return await aside(len(data), _given, operation.input, data, bound)
+        return await aside(len(data), _given, operation.input, data, bound_of(operation.service.name, operation.name))
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         headers: Headers = [("x-amzn-requestid", request_id)]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
-from wildsage.wire.bounds import bound_of
 from wildsage.wire.http.messages import BodyTooLarge, FileBody, Request, Response, read_whole
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.timestamps import Malformed
@@ -32,9 +31,6 @@ class Protocol(ABC):
         """The input's members; ``path`` is what routing found in the path. Raises ApiError if it cannot be read."""
         try:
             return await self._read_request(operation, request, path)
-        except BodyTooLarge as error:
-            bound = bound_of(operation.service.name, operation.name)
-            raise bound.refusal(operation.name, f"over {bound.most}") from error
         except Malformed as error:
             raise ApiError(self.malformed_code, str(error)) from error
         except RecursionError as error:

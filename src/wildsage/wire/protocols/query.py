@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from wildsage.core.errors import ApiError
 from wildsage.wire.aside import aside
-from wildsage.wire.bounds import bound_of, check_form
+from wildsage.wire.bounds import bound_of, check_form, read_bounded
 from wildsage.wire.http.messages import BytesBody, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols.base import (
@@ -112,15 +112,14 @@ class QueryProtocol(Protocol):
 
 
 async def read_form(service: ServiceModel, request: Request) -> str:
-    """The form in a request's body, which is left readable for whoever comes next; raises Malformed or BodyTooLarge."""
-    bound = bound_of(service.name)
-    data = await request.body.read(bound.most)
+    """The form in a request's body, which is left readable. Raises Malformed, or what ``read_bounded`` does."""
+    data = await read_bounded(request, service.name)
     request.body = BytesBody(data)
     try:
         text = data.decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise Malformed("the form is not percent-encoded") from error
-    check_form(text, bound)
+    check_form(text, bound_of(service.name))
     return text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.wire.aside import aside
-from wildsage.wire.bounds import Bound, bound_of
+from wildsage.wire.bounds import Bound, bound_of, read_bounded
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.model import Operation, Shape
 from wildsage.wire.protocols import bindings, events
@@ -51,14 +51,14 @@ class RestProtocol(Protocol):
             if member.streaming:
                 params[shape.payload] = request.body
                 return params
-            data = await request.body.read(bound.most)
+            data = await read_bounded(request, operation.service.name, operation.name)
             if member.kind in _RAW:
                 if data or shape.payload in shape.required:
                     params[shape.payload] = self._payload(member, data)
             elif data:
                 params[shape.payload] = await aside(len(data), self._given, member, data, bound)
         elif _has_body(shape):
-            data = await request.body.read(bound.most)
+            data = await read_bounded(request, operation.service.name, operation.name)
             if data.strip():
                 params.update(await aside(len(data), self._given, shape, data, bound))
         return params

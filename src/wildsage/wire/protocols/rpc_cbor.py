@@ -8,7 +8,7 @@ from typing import Any
 from wildsage.core.errors import ApiError
 from wildsage.wire import cbor
 from wildsage.wire.aside import aside
-from wildsage.wire.bounds import Bound, bound_of
+from wildsage.wire.bounds import Bound, bound_of, read_bounded
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import events
@@ -24,11 +24,10 @@ class RpcCborProtocol(Protocol):
     name = "smithy-rpc-v2-cbor"
 
     async def _read_request(self, operation: Operation, request: Request, path: Mapping[str, str]) -> Params:
-        bound = bound_of(operation.service.name, operation.name)
-        data = await request.body.read(bound.most)
+        data = await read_bounded(request, operation.service.name, operation.name)
         if operation.input is None:
             return {}
-        return await aside(len(data), _given, operation.input, data, bound)
+        return await aside(len(data), _given, operation.input, data, bound_of(operation.service.name, operation.name))
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         headers: Headers = [_MARK, ("x-amzn-requestid", request_id)]
