@@ -203,7 +203,7 @@ class Invocation:
         if self.over or (self._status >= 300 and self._goes_on()):
             return
         if self.slot is not None:
-            self.slot.failures = 0  # it answers, be it over a kept connection
+            self.slot.reached()
         now = perf_counter()
         counters = self.variant.counters
         model = now - self.sent_at - self._waited

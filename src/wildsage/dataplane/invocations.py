@@ -264,7 +264,7 @@ class Invocations:
                 slot.refused(perf_counter())
                 invocation.next_slot()
                 continue
-            slot.failures = 0
+            slot.reached()
             if invocation.send(connection):
                 return
             if not connection.transport.is_closing():

@@ -82,7 +82,7 @@ class Shadows:
         except Unreachable:
             copy.slot.refused(perf_counter())
         else:
-            copy.slot.failures = 0
+            copy.slot.reached()
             if copy.send(connection):
                 return
         copy.variant.counters.dropped += 1
@@ -148,7 +148,7 @@ class _Copy:
         """Nobody waits for it."""
 
     def on_end(self) -> None:
-        self.slot.failures = 0
+        self.slot.reached()
         counters = self.variant.counters
         counters.took(round((perf_counter() - self.since) * 1e6), 0)
         if 400 <= self._status < 500:

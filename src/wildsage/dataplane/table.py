@@ -132,6 +132,10 @@ class Slot:
         self.failures += 1
         self.away_until = now + away_seconds(self.failures)
 
+    def reached(self) -> None:
+        """It can be reached, be it over a kept connection."""
+        self.failures = 0
+
     def away(self, now: float) -> bool:
         """Whether it is passed over."""
         return self.away_until > now or self.doubted_until > now
