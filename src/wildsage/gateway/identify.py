@@ -58,7 +58,8 @@ async def identify(parts: Parts, exchange: Exchange) -> None:
     request = exchange.http
     exchange.authorization = authorization = parse_authorization(request)
     streams = (authorization.service if authorization else "s3") == "s3" and not _is_form(request)
-    if not streams and authorization is None:
+    signed = None if streams else authorization  # of a body that is held, once it is known how much it may be
+    if not streams and signed is None:
         await _hold_body(request, "")  # its form may say whose it is
     service = identify_service(request, authorization.service if authorization else None)
     if service is None:
@@ -69,13 +70,12 @@ async def identify(parts: Parts, exchange: Exchange) -> None:
     exchange.region = region or parts.platform.settings.region
     exchange.model = model = load(service)
     exchange.protocol = protocol = protocol_of(request, model)
-    held = streams or authorization is None
-    if protocol.name == "query" and not held:
+    if signed is not None and protocol.name == "query":
         await _hold_body(request, service)
     exchange.operation, exchange.labels = await match(model, protocol, request)
-    if protocol.name != "query" and not held:
-        if authorization is not None and bound_of(service, exchange.operation.name).most > _FOR_ANYBODY:
-            await signer(parts, authorization)
+    if signed is not None and protocol.name != "query":
+        if bound_of(service, exchange.operation.name).most > _FOR_ANYBODY:
+            await signer(parts, signed)
         await _hold_body(request, service, exchange.operation.name)
 
 
