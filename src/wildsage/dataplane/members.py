@@ -18,7 +18,10 @@ _MOST: Mapping[str, int] = {
     f"{_PREFIX}custom-attributes": 1024,
     f"{_PREFIX}target-model": 1024,
     f"{_PREFIX}session-id": 256,
+    f"{_PREFIX}enable-explanations": 64,
     f"{_PREFIX}inference-id": 64,
+    f"{_PREFIX}prefix-aware-id": 64,
+    f"{_PREFIX}inference-component": 63,
     f"{_PREFIX}target-variant": 63,
     f"{_PREFIX}target-container-hostname": 63,
 }
