@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tests.damage import damaged
 from tests.wire import botocore_side
 from tests.wire.examples import Maker, as_botocore
 from wildsage.core.errors import ApiError
@@ -32,26 +33,12 @@ CASES = [
     ("sqs", "json", "SendMessage"),
 ]
 ROUNDS = 400
+WORDS = (b'"', b"null", b"1e999", b"-1", b"\\ud800", b"<", b"&#0;", b"{}", b"[]", b"\xff", b"%", b"NaN")
 DEEP = [b"[" * 100_000, b'{"a":' * 50_000, b"<a>" * 50_000, b"\x81" * 100_000, b"a.member.1" * 20_000 + b"=1"]
 
 
 def _mutated(chance: random.Random, data: bytes) -> bytes:
-    """A few bytes changed, removed, doubled or put in."""
-    raw = bytearray(data or b"x")
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(len(raw) + 1)
-        action = chance.randrange(4)
-        if action == 0 and at < len(raw):
-            raw[at] = chance.randrange(256)
-        elif action == 1:
-            del raw[at : at + chance.randint(1, 8)]
-        elif action == 2:
-            raw[at:at] = raw[at : at + chance.randint(1, 30)]
-        else:
-            words = (b'"', b"null", b"1e999", b"-1", b"\\ud800", b"<", b"&#0;", b"{}", b"[]", b"\xff", b"%", b"NaN")
-            raw[at:at] = chance.choice(words)
-        raw = raw or bytearray(b"x")
-    return bytes(raw)
+    return damaged(chance, data or b"x", WORDS) or b"x"
 
 
 async def _survives(service: str, protocol: str, request: Request) -> None:

@@ -11,6 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from tests.conftest import Server
+from tests.waiting import wait_until
 
 DEEP = "[" * 2400
 
@@ -27,6 +28,11 @@ def code_of(call: Callable[..., Any], **parameters: Any) -> tuple[str, int, str]
         call(**parameters)
     answer = caught.value.response
     return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Message"]
+
+
+def _ended(sagemaker: Any, job: str) -> dict[str, Any] | None:
+    found: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=job)
+    return None if found["TrainingJobStatus"] == "InProgress" else found
 
 
 @pytest.fixture
@@ -96,10 +102,7 @@ def test_texts_that_are_nested_without_end(server: Server) -> None:
         "HyperParameters": {"sagemaker_submit_directory": DEEP, "sagemaker_program": DEEP},
     }
     sagemaker.create_training_job(**job)
-    end = time.monotonic() + 60
-    while (ended := sagemaker.describe_training_job(TrainingJobName="deep"))["TrainingJobStatus"] == "InProgress":
-        assert time.monotonic() < end, ended
-        time.sleep(0.1)
+    ended = wait_until(lambda: _ended(sagemaker, "deep"))
     assert ended["FailureReason"].startswith("ClientError"), ended
 
 
