@@ -1,8 +1,10 @@
 """A router that knows 1,000 endpoints beside one that knows a single one, each asked with one client.
 
 Each endpoint has an instance of its own name at one trivial model server, which all share; the requests go through all
-endpoints in turn. Both routers and the model server are on one core, the client on the other. What 1,000 endpoints cost
-control (their health checks, their containers) is not in it.
+endpoints in turn. Both routers and the model server are on one core, the client on the other. Then what it takes, in
+this process, that one of the 1,000 changes: in control to write the snapshot, in a router to read it and put it in
+force; once with all that both remember, and as if all were new. What 1,000 endpoints cost control otherwise (their
+health checks, their containers) is ``crowd``'s.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +22,8 @@ from benchmarks.hosting.world import two_cores
 from benchmarks.load import Load, cpu_seconds, resident_mb, signed, snapshot, start, stop, wrk
 from benchmarks.report import Finding, spread
 from benchmarks.router import BODY
-from wildsage.core.routes import Routes, endpoint_key
+from wildsage.core.routes import Reader, Routes, Writer, endpoint_key
+from wildsage.dataplane.table import Table
 
 _MANY = 1_000
 _REPEAT = """
@@ -94,6 +98,27 @@ def run(rounds: int, seconds: int) -> Iterator[Finding]:
             yield Finding("router's resident memory with 1,000 endpoints, MB", f"{resident_mb(asked[1][0]):.1f}")
         finally:
             stop(running)
+    yield from _change()
+
+
+def _change(times: int = 20) -> Iterator[Finding]:
+    """The snapshot of ``_MANY`` endpoints, one of which is another at each time."""
+    routes, writer, reader, table = named(_MANY, "unix:/model"), Writer(), Reader(), Table()
+    table.put(reader.read(writer.write(routes)))
+    key, endpoint = next(iter(routes.endpoints.items()))
+    took: dict[str, list[float]] = {"written": [], "in force": [], "written, all anew": [], "in force, all anew": []}
+    for number in range(times):
+        changed = {**routes.endpoints, key: replace(endpoint, config=f"config-{number}")}
+        routes = replace(routes, version=routes.version + 1, endpoints=changed)
+        for writes, reads, holds, how in ((writer, reader, table, ""), (Writer(), Reader(), Table(), ", all anew")):
+            began = time.perf_counter()
+            text = writes.write(routes).encode()
+            between = time.perf_counter()
+            holds.put(reads.read(text))
+            took[f"written{how}"].append((between - began) * 1000)
+            took[f"in force{how}"].append((time.perf_counter() - between) * 1000)
+    for what, found in took.items():
+        yield Finding(f"one of {_MANY:,} endpoints changes: {what} after ms", spread(found, ".1f"))
 
 
 def _compared(loads: tuple[list[Load], list[Load]], used: tuple[list[float], list[float]]) -> Iterator[Finding]:
