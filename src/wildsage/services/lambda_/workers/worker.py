@@ -216,7 +216,7 @@ class Worker:
         output.say(events.start_line(work.event))
         work.began = self._clock.monotonic()
         work.taken.set()
-        deadline = round((self._clock.now() + self.program.timeout) * 1000)
+        deadline = int((self._clock.now() + self.program.timeout) * 1000)  # never more than the time-out is left
         headers = [
             ("lambda-runtime-aws-request-id", work.event.request_id),
             ("lambda-runtime-deadline-ms", str(deadline)),
