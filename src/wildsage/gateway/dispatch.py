@@ -7,14 +7,18 @@ from wildsage.core.errors import ApiError, Unsupported
 from wildsage.gateway.authorize import unseen
 from wildsage.gateway.exchange import Exchange
 from wildsage.gateway.parts import Parts
+from wildsage.kit import reservedtags
 from wildsage.kit.context import Context
 
 
 async def dispatch(parts: Parts, exchange: Exchange) -> None:
-    """Runs the operation's handler and fills the answer; raises Unsupported where there is none."""
+    """Runs the operation's handler and fills the answer; raises Unsupported where there is none.
+
+    Tag keys that are AWS's own are refused here, for all operations of a service alike.
+    """
     service = parts.services.get(exchange.service)
     operation = None if service is None else service.operations.get(exchange.op.name)
-    if operation is None:
+    if service is None or operation is None:
         raise Unsupported(
             f"Wildsage does not run {exchange.op.name} of {exchange.service} yet. COVERAGE.md lists what runs."
         )
@@ -31,6 +35,8 @@ async def dispatch(parts: Parts, exchange: Exchange) -> None:
         refused=exchange.refused,
     )
     try:
+        if service.reserved_tag is not None:
+            reservedtags.check(exchange.params, service.reserved_tag)
         exchange.answer = await operation.handler(context, exchange.params)
     except ApiError as error:
         told = await unseen(parts, exchange, error)

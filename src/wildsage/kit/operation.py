@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from wildsage.kit.context import Context
+from wildsage.kit.reservedtags import Refusal
 from wildsage.store.codec import Document
 
 Handler = Callable[[Context, Document], Awaitable[Document]]
@@ -52,20 +53,26 @@ def operation(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One AWS service: botocore's service name and its implemented operations."""
+    """One AWS service: botocore's service name and its implemented operations.
+
+    ``reserved_tag``: how it refuses a tag key that is AWS's own; None: it looks itself, or has no tags.
+    """
 
     name: str
     operations: Mapping[str, Operation]
+    reserved_tag: Refusal | None = None
 
 
-def service(name: str, *modules: ModuleType, operations: Iterable[Operation] = ()) -> Service:
+def service(
+    name: str, *modules: ModuleType, operations: Iterable[Operation] = (), reserved_tag: Refusal | None = None
+) -> Service:
     """A service of the operations that stand in ``modules``, marked or declared, and of ``operations``."""
     found: dict[str, Operation] = {}
     for each in [*(each for module in modules for each in _operations_of(module)), *operations]:
         if each.name in found:
             raise ValueError(f"{name}.{each.name} is implemented twice")
         found[each.name] = each
-    return Service(name, found)
+    return Service(name, found, reserved_tag)
 
 
 def _operations_of(module: ModuleType) -> Iterable[Operation]:

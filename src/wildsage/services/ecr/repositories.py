@@ -216,9 +216,6 @@ async def _retag(ctx: Context, request: Document, edit: Callable[[dict[str, str]
 def _check_tags(tags: Mapping[str, str]) -> None:
     if len(tags) > _MOST_TAGS:
         raise ApiError("TooManyTagsException", f"A repository may have {_MOST_TAGS} tags, not {len(tags)}.")
-    for key in tags:
-        if key.lower().startswith("aws:"):
-            raise ApiError("InvalidTagParameterException", f"The tag key {key} begins with aws:, which is reserved.")
 
 
 @operation("ListTagsForResource")

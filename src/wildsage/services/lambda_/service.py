@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from wildsage.kit import reservedtags
 from wildsage.kit.operation import Operation, Service, service
-from wildsage.services.lambda_ import concurrency, functions, invoke, labels, permissions
+from wildsage.services.lambda_ import concurrency, functions, invoke, labels, names, permissions
 from wildsage.services.lambda_.workers.pool import Workers
 
 _INVOKE = "Invoke"
@@ -15,9 +18,10 @@ LAMBDA = service(
     labels,
     concurrency,
     operations=[Operation(_INVOKE, invoke.not_served)],
+    reserved_tag=reservedtags.worded(names.invalid),
 )
 
 
 def served_by(workers: Workers) -> Service:
     """``LAMBDA`` with workers behind it."""
-    return Service(LAMBDA.name, {**LAMBDA.operations, _INVOKE: Operation(_INVOKE, invoke.invoke_with(workers))})
+    return replace(LAMBDA, operations={**LAMBDA.operations, _INVOKE: Operation(_INVOKE, invoke.invoke_with(workers))})

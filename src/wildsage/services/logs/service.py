@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from wildsage.kit import reservedtags
 from wildsage.kit.operation import service
-from wildsage.services.logs import events, groups, streams
+from wildsage.services.logs import events, groups, names, streams
 
-LOGS = service("logs", groups, streams, events)
+LOGS = service("logs", groups, streams, events, reserved_tag=reservedtags.worded(names.invalid))

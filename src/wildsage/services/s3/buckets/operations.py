@@ -10,6 +10,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.operation import operation
 from wildsage.services.s3 import acl, errors, locking, names, ownership, policies
 from wildsage.services.s3.access import GARBAGE, bucket_of
+from wildsage.services.s3.buckets import tagging
 from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.store.buckets import Bucket, BucketExists, Buckets, NotEmpty
 from wildsage.store.codec import Document
@@ -29,6 +30,7 @@ async def create_bucket(ctx: Context, request: Document) -> Document:
     if request.get("ObjectOwnership"):
         settings["OwnershipControls"] = ownership.controls(request["ObjectOwnership"])
     if configuration.get("Tags"):
+        tagging.check(configuration["Tags"])
         settings["Tagging"] = {"TagSet": configuration["Tags"]}
     locked = bool(request.get("ObjectLockEnabledForBucket"))
     if locked:

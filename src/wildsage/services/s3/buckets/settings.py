@@ -14,6 +14,7 @@ from wildsage.kit.context import Context
 from wildsage.kit.operation import Handler, Operation
 from wildsage.services.s3 import acl, cors, errors, lifecycle, ownership, policies
 from wildsage.services.s3.access import bucket_of
+from wildsage.services.s3.buckets import tagging
 from wildsage.services.s3.guards import BUCKET_CHANGED
 from wildsage.services.s3.notifications import configuration, delivery
 from wildsage.store.buckets import Bucket, Buckets
@@ -151,9 +152,7 @@ def _check(setting: Setting, value: Any, bucket: Bucket) -> None:
                 400,
             )
     if setting.member == "Tagging":
-        keys = [tag["Key"] for tag in value.get("TagSet", ())]
-        if len(keys) > 50 or len(set(keys)) < len(keys):
-            raise ApiError("InvalidTag", "A bucket takes at most 50 tags, each key once", 400)
+        tagging.check(value.get("TagSet", ()))
     if setting.member == "ServerSideEncryptionConfiguration":
         for rule in value.get("Rules", ()):
             default = rule.get("ApplyServerSideEncryptionByDefault") or {}

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from wildsage.core.errors import ApiError
+from wildsage.kit.reservedtags import is_reserved
 from wildsage.objects.rules import telling
 from wildsage.services.s3 import errors
 from wildsage.store.codec import Document
@@ -59,7 +60,7 @@ def check_tags(pairs: list[tuple[str, str]]) -> dict[str, str]:
     if len(tags) < len(pairs):
         raise ApiError("InvalidTag", "Cannot provide multiple Tags with the same key", 400)
     for key, value in tags.items():
-        if key.startswith("aws:"):
+        if is_reserved(key):
             raise ApiError("InvalidTag", "Your TagKey cannot be prefixed with aws:", 400, {"TagKey": key})
         if not 1 <= len(key) <= 128:
             raise ApiError("InvalidTag", "The TagKey you have provided is invalid", 400, {"TagKey": key})

@@ -27,7 +27,7 @@ def in_front_of(local: Service, forwarder: Forwarder) -> Service:
     found["ListBuckets"] = replace(
         local.operations["ListBuckets"], handler=_list_buckets(local.operations["ListBuckets"].handler, forwarder)
     )
-    return Service(local.name, found)
+    return replace(local, operations=found)
 
 
 def _either(name: str, local: Handler, forwarder: Forwarder) -> Handler:
