@@ -44,6 +44,20 @@ async def test_objects_expire_at_the_midnight_after_their_days(s3: S3, bucket: s
     assert len(s3.files_of(bucket)) == 1
 
 
+async def test_a_server_that_runs_for_less_than_an_hour_expires_them(s3: S3, bucket: str, clock: ManualClock) -> None:
+    await rules(s3, bucket, {"Expiration": {"Days": 1}})
+    await s3("PutObject", Bucket=bucket, Key="old", Body=b"data")
+    await clock.advance(3 * DAY)
+    running = asyncio.create_task(expiry.run(s3.platform))
+    await asyncio.sleep(0)  # it waits for its turn now
+    await clock.advance(600.0)
+    async with asyncio.timeout(120):
+        while await s3.keys(Bucket=bucket):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_filters_by_tag_and_size(s3: S3, bucket: str, clock: ManualClock) -> None:
     both = {"And": {"Prefix": "", "Tags": [{"Key": "a", "Value": "1"}], "ObjectSizeGreaterThan": 3}}
     await rules(s3, bucket, {"Filter": both, "Expiration": {"Days": 1}})

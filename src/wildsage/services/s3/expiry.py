@@ -1,4 +1,7 @@
-"""Lifecycle rules at work: once an hour everything whose time is over goes, as if its owner had deleted it."""
+"""Lifecycle rules at work: everything whose time is over goes, as if its owner had deleted it.
+
+Soon after the start, then once an hour.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from wildsage.services.s3 import lifecycle, locking, names
 from wildsage.services.s3.access import GARBAGE
 from wildsage.services.s3.lifecycle import Rule
 from wildsage.services.s3.notifications import events
+from wildsage.services.s3.notifications.events import TellRemoved
 from wildsage.store.buckets import Bucket, Buckets
 from wildsage.store.objectindex import ObjectIndex, ObjectVersion, Removal
 from wildsage.store.objectlisting import Listing
@@ -25,14 +29,18 @@ from wildsage.store.uploads import NoUpload, Upload, Uploads
 
 log = logging.getLogger(__name__)
 
+_FIRST = 60.0  # a server that never runs for an hour expires objects, too
 _PERIOD = 3600.0
 _BATCH = 500
+_PAGE = 100  # versions that are read, and looked at, before others have their turn: a bucket may have a million
 
 
 async def run(platform: Platform) -> None:
     """Until cancelled."""
+    wait = _FIRST
     while True:
-        await platform.clock.sleep(_PERIOD)
+        await platform.clock.sleep(wait)
+        wait = _PERIOD
         try:
             await expire(platform)
         except OSError:
@@ -74,7 +82,7 @@ async def _keys(platform: Platform, bucket: Bucket, prefix: str) -> AsyncIterato
     versions: list[ObjectVersion] = []
     after, mark = "", None
     while True:
-        page = await listing.versions(Walk(bucket.name, prefix, "", after, mark))
+        page = await listing.versions(Walk(bucket.name, prefix, "", after, mark, limit=_PAGE))
         for entry in page.entries:
             if entry.item is None:
                 continue
@@ -92,18 +100,15 @@ async def _keys(platform: Platform, bucket: Bucket, prefix: str) -> AsyncIterato
 def _due(platform: Platform, bucket: Bucket, rule: Rule, versions: list[ObjectVersion]) -> list[Removal]:
     """What of one key goes now."""
     now, current = platform.clock.now(), versions[0]
-    tell = events.removed(
-        events.Cause(now, "s3.amazonaws.com", "s3.amazonaws.com", request_id()), "LifecycleExpiration"
-    )
     due: list[Removal] = []
     expiration = rule.raw.get("Expiration") or {}
     if current.marker:
         if expiration.get("ExpiredObjectDeleteMarker") and len(versions) == 1 and current.key.startswith(rule.prefix):
-            due.append(Removal(current.key, current.version, "", tell=tell))
+            due.append(Removal(current.key, current.version, "", tell=_told(now)))
     elif rule.covers(current):
         when = rule.expires(current)
         if when is not None and when <= now:
-            due.append(Removal(current.key, None, names.new_version(), _unchanged(current), tell))
+            due.append(Removal(current.key, None, names.new_version(), _unchanged(current), _told(now)))
     noncurrent = rule.raw.get("NoncurrentVersionExpiration") or {}
     days, kept = noncurrent.get("NoncurrentDays"), noncurrent.get("NewerNoncurrentVersions") or 0
     if days is None or not bucket.versioning:
@@ -112,8 +117,14 @@ def _due(platform: Platform, bucket: Bucket, rule: Rule, versions: list[ObjectVe
         # A version became noncurrent when the next one was written.
         over = lifecycle.midnight_after(newer.modified, days) <= now
         if over and (item.marker or rule.covers(item)) and not _locked(item, now):
-            due.append(Removal(item.key, item.version, "", tell=tell))
+            due.append(Removal(item.key, item.version, "", tell=_told(now)))
     return due
+
+
+def _told(now: float) -> TellRemoved:
+    """What others hear of one that went."""
+    cause = events.Cause(now, "s3.amazonaws.com", "s3.amazonaws.com", request_id())
+    return events.removed(cause, "LifecycleExpiration")
 
 
 def _locked(item: ObjectVersion, now: float) -> bool:
