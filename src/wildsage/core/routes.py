@@ -14,7 +14,7 @@ acts on the newest version it has seen.  As JSON:
          "status": "InService", "config": "iris-config", "log_group": "/aws/sagemaker/Endpoints/iris",
          "variants": [{"name": "AllTraffic", "weight": 1.0, "routing": "LEAST_OUTSTANDING_REQUESTS", "share": 1.0,
                        "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock", "containers": []}],
-                       "capture": null, "mode": ""}],
+                       "capture": null, "mode": "", "config": "iris-config"}],
          "shadows": []}
      }}
 
@@ -89,6 +89,7 @@ class Variant:
     relative to the other entry of the same name, if there is one. ``capture``: None where nothing is kept.
     ``concurrency``: of a serverless variant, how many requests it takes at a time; 0 of one that has instances.
     ``mode``: how the several containers of each instance are used, SERIAL or DIRECT; empty where each has one.
+    ``config``: EndpointConfigName of the fleet it is of, by which it is counted apart from the other.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Variant:
     capture: Capture | None = None
     concurrency: int = 0
     mode: str = ""
+    config: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,18 @@ class Reader:
 def endpoint_key(region: str, name: str) -> str:
     """Endpoint names are unique within a region."""
     return f"{region}/{name}"
+
+
+def counted_as(variant: str, container: str, config: str) -> str:
+    """What routers count under: ``<variant>[/<container>][@<config>]``, of names that have no such sign."""
+    return f"{variant}{container and f'/{container}'}{config and f'@{config}'}"
+
+
+def what_counted(name: str) -> tuple[str, str, str]:
+    """The inverse of :func:`counted_as`."""
+    of, _, config = name.partition("@")
+    variant, _, container = of.partition("/")
+    return variant, container, config
 
 
 def from_json(text: str | bytes) -> Routes:

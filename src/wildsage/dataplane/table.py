@@ -18,6 +18,7 @@ from wildsage.core.routes import (
     ObjectGrant,
     Routes,
     Variant,
+    counted_as,
     endpoint_key,
 )
 from wildsage.dataplane.capture.targets import Target, target_of
@@ -195,6 +196,7 @@ class LiveEndpoint:
 
     There are none while its instances are being replaced, as after a restart of the machine. ``shadows``: with the part
     of the requests that each gets a copy of, from 0 to 1. ``slots``: of all its instances, by address.
+    ``counted``: the names under which its counters are.
     """
 
     endpoint: Endpoint
@@ -202,6 +204,7 @@ class LiveEndpoint:
     weights: list[float]
     shadows: list[tuple[LiveVariant, float]]
     slots: dict[str, Slot]
+    counted: set[str]
 
     def pick(self) -> LiveVariant | None:
         """A variant by weight; None where no variant with an instance has any. An only variant needs none."""
@@ -244,7 +247,7 @@ class Table:
         self._slots: dict[str, Slot] = {}
         self._leaving: list[Slot] = []
         self._counters: dict[tuple[str, str], Counters] = {}
-        self._gone: dict[str, float] = {}
+        self._gone: dict[tuple[str, str], float] = {}
 
     def put(self, routes: Routes) -> None:
         """Puts ``routes`` in force. Raises ValueError, and changes nothing, for an older version or a damaged one."""
@@ -268,12 +271,15 @@ class Table:
         self._forget_counters()
 
     def _forget_counters(self) -> None:
-        """Those of endpoints that have been gone for long; that one is gone is noticed with a new version."""
+        """Those of fleets that have been gone for long; that one is gone is noticed with a new version."""
         now = self._now()
-        self._gone = {key: self._gone.get(key, now) for key, _ in self._counters if key not in self._endpoints}
-        over = {key for key, since in self._gone.items() if now - since > _COUNTERS_KEPT}
-        if over:
-            self._counters = {name: counters for name, counters in self._counters.items() if name[0] not in over}
+        self._gone = {name: self._gone.get(name, now) for name in self._counters if not self._counts(*name)}
+        for name in [name for name, since in self._gone.items() if now - since > _COUNTERS_KEPT]:
+            del self._counters[name]
+
+    def _counts(self, key: str, counted: str) -> bool:
+        live = self._endpoints.get(key)
+        return live is not None and counted in live.counted
 
     def key(self, access_key: str) -> Key | None:
         return self._keys.get(access_key)
@@ -341,15 +347,19 @@ class Table:
     def _live(self, key: str, endpoint: Endpoint, slots: dict[str, Slot], account: str) -> LiveEndpoint:
         own: dict[str, Slot] = {}
 
-        def alive(variant: Variant, instances: Sequence[Instance], name: str) -> LiveVariant:
+        counted: set[str] = set()
+
+        def alive(variant: Variant, instances: Sequence[Instance], container: str = "") -> LiveVariant:
             found = [self._slot(instance, slots) for instance in instances]
             own.update((slot.instance.address, slot) for slot in found)
+            name = counted_as(variant.name, container, variant.config)
+            counted.add(name)
             counters = self._counters.setdefault((key, name), Counters())
             return LiveVariant(variant, found, counters, target_of(account, endpoint, variant))
 
         def living(variants: Sequence[Variant]) -> list[LiveVariant]:
             return [
-                direct(variant, alive) if variant.mode == DIRECT else alive(variant, variant.instances, variant.name)
+                direct(variant, alive) if variant.mode == DIRECT else alive(variant, variant.instances)
                 for variant in variants
                 if variant.instances
             ]
@@ -357,7 +367,7 @@ class Table:
         variants = living(endpoint.variants)
         total = sum(variant.weight for variant in endpoint.variants)
         shadows = [(live, copied(live.variant.weight, total)) for live in living(endpoint.shadows)]
-        return LiveEndpoint(endpoint, variants, [live.variant.weight for live in variants], shadows, own)
+        return LiveEndpoint(endpoint, variants, [live.variant.weight for live in variants], shadows, own, counted)
 
     def _slot(self, instance: Instance, slots: dict[str, Slot]) -> Slot:
         """The slot of an address goes on across versions, so that what is under way stays counted."""
@@ -368,11 +378,11 @@ class Table:
 
 
 def direct(variant: Variant, alive: Callable[[Variant, Sequence[Instance], str], LiveVariant]) -> LiveVariant:
-    """A variant whose containers are invoked by name; each counts for itself, as ``<variant>/<hostname>``."""
+    """A variant whose containers are invoked by name; each counts for itself."""
     found = {}
     for number, container in enumerate(variant.instances[0].containers):
         instances = [Instance(each.id, each.containers[number].address) for each in variant.instances]
-        found[container.hostname] = one = alive(variant, instances, f"{variant.name}/{container.hostname}")
+        found[container.hostname] = one = alive(variant, instances, container.hostname)
         one.container = container.hostname
     first = next(iter(found.values()))
     return LiveVariant(variant, first.slots, first.counters, first.capture, containers=found)

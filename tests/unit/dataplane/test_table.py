@@ -134,6 +134,25 @@ def test_counters_of_endpoints_that_are_long_gone_are_forgotten() -> None:
     assert set(table.counters()) == {"us-east-1/rose"}
 
 
+def test_fleets_are_counted_apart_and_forgotten_apart() -> None:
+    """An endpoint may be updated for years: each configuration would leave its counters."""
+    now = 0.0
+    table = Table(lambda: now)
+    old = Variant("A", 0.75, (Instance("i-1", "unix:/1"),), config="old")
+    new = Variant("A", 0.25, (Instance("i-2", "unix:/2"),), config="new")
+    table.put(routes(1, replace(ENDPOINT, variants=(old, new))))
+    live = table.endpoint("us-east-1", "iris")
+    assert live is not None
+    live.variants[1].counters.invocations += 1
+    now = 1000.0
+    table.put(routes(2, replace(ENDPOINT, variants=(new,))))
+    counters = table.counters()["us-east-1/iris"]
+    assert {name: each.invocations for name, each in counters.items()} == {"A@old": 0, "A@new": 1}
+    now = 5000.0
+    table.put(routes(3, replace(ENDPOINT, variants=(new,))))
+    assert set(table.counters()["us-east-1/iris"]) == {"A@new"}
+
+
 def test_a_request_at_an_instance_that_left_is_still_underway() -> None:
     table = Table()
     table.put(routes(1, ENDPOINT))

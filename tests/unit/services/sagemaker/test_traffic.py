@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.services.sagemaker.conftest import Server
 
 from wildsage.core.latencies import bounds, bucket, middle
+from wildsage.core.routes import counted_as
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.traffic import NAMESPACE, Traffic, difference
 from wildsage.wire.http.client import Client
@@ -59,23 +60,27 @@ class Router:
     def __init__(self) -> None:
         self.pid = 1
         self.counts = counted(0)
+        self.config = ""
 
     def told(self) -> bytes:
-        endpoints = {"us-east-1/iris": {"AllTraffic": self.counts}}
+        endpoints = {"us-east-1/iris": {counted_as("AllTraffic", "", self.config): self.counts}}
         return json.dumps({"pid": self.pid, "since": 1.5, "endpoints": endpoints}).encode()
 
     async def answer(self, _request: Request) -> Response:
         return Response(200, [], self.told())
 
 
-async def metric(server: Server, name: str) -> Mapping[str, float]:
+async def metric(server: Server, name: str, config: str = "") -> Mapping[str, float]:
     now = server.control.platform.clock.now()
+    dimensions = {"VariantName": "AllTraffic", "EndpointName": "iris"}
+    if config:
+        dimensions["EndpointConfigName"] = config
     answer = await server.call(
         "cloudwatch",
         "GetMetricStatistics",
         Namespace=NAMESPACE,
         MetricName=name,
-        Dimensions=[{"Name": "VariantName", "Value": "AllTraffic"}, {"Name": "EndpointName", "Value": "iris"}],
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
         StartTime=now - 1800,
         EndTime=now + 60,
         Period=3600,
@@ -127,6 +132,24 @@ async def test_percentiles_are_those_of_all_routers_together(server: Server) -> 
     assert (errors["Sum"], errors["SampleCount"]) == (2, len(everything))
     for each in listening:
         await each.close(1)
+    client.close()
+
+
+async def test_each_fleet_of_an_update_has_its_own_series_besides_the_variants(server: Server) -> None:
+    """An alarm that is to roll an update back watches the new fleet by EndpointConfigName."""
+    data, client, router = server.control.platform.settings.data, Client(), Router()
+    traffic = Traffic(server.control.platform, Routers(data, client), server.control.routes.endpoints)
+    listening = await start_server(router.answer, path=data.router_socket())
+    await traffic.read()
+    for router.config, router.counts in (("old", counted(6)), ("new", counted(4, bad=1, microseconds=3000))):
+        await traffic.read()
+    for config, total, bad, latency in (("", 10, 1, 1800), ("old", 6, 0, 1000), ("new", 4, 1, 3000)):
+        found = {name: await metric(server, name, config) for name in ("Invocations", "InvocationsPerInstance")}
+        assert {name: point["Sum"] for name, point in found.items()} == dict.fromkeys(found, total)
+        errors = await metric(server, "Invocation4XXErrors", config)
+        assert (errors["Sum"], errors["SampleCount"]) == (bad, total)
+        assert (await metric(server, "ModelLatency", config))["Average"] == latency
+    await listening.close(1)
     client.close()
 
 

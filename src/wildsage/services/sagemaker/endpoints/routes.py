@@ -68,6 +68,7 @@ def _route(state: State, side: Fleet, share: float, name: str) -> routes.Variant
         capture=capture.route(side.capture, variant),
         concurrency=0 if variant.serverless is None else variant.serverless["MaxConcurrency"],
         mode=variant.mode,
+        config=side.config,
     )
 
 

@@ -42,7 +42,7 @@ Counts = Mapping[str, Any]
 """Of one variant, as ``dataplane.table.Counters`` has them."""
 
 Router = Mapping[str, Mapping[str, Counts]]
-"""Endpoint key → variant, or ``<variant>/<container>`` where each container is invoked by name → counts."""
+"""Endpoint key → variant, and container and configuration (``routes.counted_as``) → counts."""
 
 Endpoints = Callable[[], Mapping[str, routes.Endpoint]]
 
@@ -106,25 +106,38 @@ class Traffic:
 
 
 def _series(account: str, key: str, counted: str, endpoint: routes.Endpoint | None) -> Iterator[_Series]:
-    """What counts are of: the variant, and the container if that was invoked by name."""
-    variant, _, container = counted.partition("/")
+    """What counts are of: the variant, its fleet, and the container if that was invoked by name.
+
+    Of the fleet: Developer Guide, "Auto-rollback configuration and monitoring", whose alarms watch the new one alone.
+    """
+    variant, container, config = routes.what_counted(counted)
     yield _Series(account, key, variant, endpoint)
+    if config:
+        yield _Series(account, key, variant, endpoint, config=config)
     if container:
         yield _Series(account, key, variant, endpoint, container)
 
 
 class _Series:
-    """The metrics of one variant, or of one of its containers."""
+    """The metrics of one variant, of it under one configuration, or of one of its containers."""
 
     def __init__(
-        self, account: str, key: str, variant: str, endpoint: routes.Endpoint | None, container: str = ""
+        self,
+        account: str,
+        key: str,
+        variant: str,
+        endpoint: routes.Endpoint | None,
+        container: str = "",
+        config: str = "",
     ) -> None:
         self._account = account
         self._region, _, self._endpoint = key.partition("/")
         self._variant = variant
         self._container = container
+        self._config = config
         there = () if endpoint is None else (*endpoint.variants, *endpoint.shadows)
-        self._instances = sum(len(each.instances) for each in there if each.name == variant) or 1
+        these = [each for each in there if each.name == variant and config in {"", each.config}]
+        self._instances = sum(len(each.instances) for each in these) or 1
 
     def data(self, new: Counts, at: float) -> Iterator[Datum]:
         """What ``new`` counts, as AWS publishes it: one sample an invocation.
@@ -150,7 +163,7 @@ class _Series:
         ):
             if new.get(member):
                 yield self._datum(name, at, _latency(new[member], new[f"{member}_us"]), "Microseconds")
-        for hostname, took in new.get("containers", {}).items():
+        for hostname, took in new.get("containers", {}).items() if not self._config else ():
             latency = _latency(took["buckets"], took.get("us", 0))
             yield self._datum("ContainerLatency", at, latency, "Microseconds", container=hostname)
 
@@ -161,7 +174,7 @@ class _Series:
         if ended:
             yield self._datum("InvocationModelErrors", at, _share(new["errors_4xx"] + new["errors_5xx"], ended))
         for name, member in (("CapturedRecords", "captured"), ("DroppedRecords", "uncaptured")):
-            if new.get(member):
+            if new.get(member) and not self._config:
                 yield self._datum(name, at, of_values({1.0: new[member]}), namespace=CAPTURE)
         hits, misses = new.get("model_hits", 0), new.get("model_misses", 0)
         if hits or misses:
@@ -180,6 +193,8 @@ class _Series:
         dimensions: tuple[tuple[str, str], ...] = (("EndpointName", self._endpoint), ("VariantName", self._variant))
         if container or self._container:
             dimensions = (("ContainerName", container or self._container), *dimensions)
+        if self._config:
+            dimensions = (("EndpointConfigName", self._config), *dimensions)
         return Datum(Metric(self._account, self._region, namespace, name, dimensions), at, summary, unit)
 
 
