@@ -9,7 +9,7 @@ from wildsage.core.errors import ClientFault, InternalFault
 from wildsage.images.choice import Where
 from wildsage.images.environments import Environments
 from wildsage.images.recipes import named
-from wildsage.images.seeking import Seeker
+from wildsage.images.seeking import Seeker, by_digest
 from wildsage.images.uris import Framework
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Step
@@ -57,11 +57,13 @@ class FunctionController:
         if found.choice.where is Where.NATIVE:
             raise ClientFault(f"{wanted} is an image for SageMaker; it does not speak Lambda's Runtime API.")
         info = await self._seeker.have(wanted, found, _unheard, pull)
-        digest = info.id.removeprefix("sha256:")
+        resolved = by_digest(wanted, info, pull)
+        digest = (resolved or info.id).rpartition("sha256:")[2]
+        state = {**resource.state, "image": info.id, "sha256": digest, "resolved": resolved}
         if resource.state.get("image") == info.id:
-            return resource.state
+            return state
         self._platform.hints.notify(CHANGED, about=resource.uid)
-        return {**resource.state, "image": info.id, "sha256": digest, "build": str(uuid.uuid4())}
+        return {**state, "build": str(uuid.uuid4())}
 
     def give_up(self, resource: Resource, reason: str) -> Step:
         return self._failed(resource, reason, "InternalError")

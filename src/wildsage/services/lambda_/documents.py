@@ -1,8 +1,10 @@
 """A function as answers show it. Pure.
 
 ``state`` of its resource: ``sha256`` and ``size`` of the code; of a container image ``wanted`` (the URI that was given)
-and ``image`` (what the engine knows it by, whose digest is ``sha256``); ``revision`` (RevisionId), ``build`` (anew with
-each change of what runs: workers of another build are not used), ``changed`` (LastModified), ``policy``, ``reserved``.
+``image`` (what the engine knows it by) and ``resolved`` (its name with the digest that a registry knows it by, which is
+``sha256`` then; empty if none does or it is not had yet: ``sha256`` is the engine's); ``revision`` (RevisionId),
+``build`` (anew with each change of what runs: workers of another build are not used), ``changed`` (LastModified),
+``policy``, ``reserved``.
 """
 
 from __future__ import annotations
@@ -58,10 +60,8 @@ def location(function: Resource) -> dict[str, Any]:
     state = function.state
     if "wanted" not in state:
         return {"RepositoryType": "S3"}
-    found = {"RepositoryType": "ECR", "ImageUri": state["wanted"]}
-    if state["sha256"]:
-        found["ResolvedImageUri"] = f"{state['wanted'].partition('@')[0]}@sha256:{state['sha256']}"
-    return found
+    wanted = state["wanted"]
+    return {"RepositoryType": "ECR", "ImageUri": wanted, "ResolvedImageUri": state.get("resolved") or wanted}
 
 
 def moment(seconds: float) -> str:

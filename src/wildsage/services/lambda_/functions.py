@@ -79,7 +79,7 @@ async def _kept(ctx: Context, function: Resource, given: Document) -> Document:
             raise invalid("Please provide ImageUri when updating a function with packageType Image.")
         await images.check(ctx, given["ImageUri"])
         before: Document = {name: function.state[name] for name in ("image", "sha256") if name in function.state}
-        return {"sha256": "", **before, "wanted": given["ImageUri"], "size": 0}
+        return {"sha256": "", **before, "wanted": given["ImageUri"], "resolved": "", "size": 0}
     kept = await code.keep(ctx, function.uid, given)
     return {"sha256": kept.sha256, "size": kept.size}
 
