@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from wildsage.wire.aside import aside
+
 Headers = list[tuple[str, str]]
+_AT_ONCE = 4 * 1024 * 1024  # bytes that are copied sooner than others would notice
 
 
 class BodyTooLarge(Exception):
@@ -27,7 +30,9 @@ async def read_whole(pieces: AsyncIterable[bytes], limit: int) -> bytes:
         if size > limit:
             raise BodyTooLarge(f"over the limit of {limit} bytes")
         parts.append(piece)
-    return b"".join(parts)
+    if size <= _AT_ONCE:
+        return b"".join(parts)
+    return await aside(size, b"".join, parts)
 
 
 class ClientGone(Exception):

@@ -7,13 +7,14 @@ from typing import Any
 
 from wildsage.core.errors import ApiError
 from wildsage.wire.aside import aside
-from wildsage.wire.bounds import Bound, bound_of, check_json, read_bounded
+from wildsage.wire.bounds import Bound, bound_of, read_bounded
 from wildsage.wire.http.messages import BytesBody, Headers, Request, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import events
 from wildsage.wire.protocols.base import Params, Protocol, error_members, error_shape, read_body, service_of
 from wildsage.wire.protocols.errors import error_of_json, query_error
 from wildsage.wire.protocols.json_values import dumps, from_json, loads, to_json
+from wildsage.wire.protocols.long_texts import read_bounded_json
 
 
 class JsonProtocol(Protocol):
@@ -70,8 +71,7 @@ class JsonProtocol(Protocol):
 
 
 def _given(shape: Shape, data: bytes, bound: Bound) -> Params:
-    check_json(data, bound)
-    read: Params = from_json(shape, loads(data) if data.strip() else {})
+    read: Params = from_json(shape, read_bounded_json(data, bound) if data.strip() else {})
     return read
 
 

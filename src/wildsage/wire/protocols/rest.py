@@ -27,8 +27,8 @@ class RestProtocol(Protocol):
         """``outgoing``: a response, not a request."""
 
     @abstractmethod
-    def _check(self, data: bytes, bound: Bound) -> None:
-        """Raises Malformed for a request's body that holds too much."""
+    def _given(self, shape: Shape, data: bytes, bound: Bound) -> Params:
+        """The members of a request's body; raises Malformed, of one that holds too much, too."""
 
     @abstractmethod
     def _members(self, shape: Shape, data: bytes) -> Params: ...
@@ -62,10 +62,6 @@ class RestProtocol(Protocol):
             if data.strip():
                 params.update(await aside(len(data), self._given, shape, data, bound))
         return params
-
-    def _given(self, shape: Shape, data: bytes, bound: Bound) -> Params:
-        self._check(data, bound)
-        return self._members(shape, data)
 
     def serialize_response(self, operation: Operation, result: Mapping[str, Any], request_id: str) -> Response:
         headers = self._id_headers(request_id)

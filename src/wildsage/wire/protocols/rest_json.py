@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from wildsage.core.errors import ApiError
-from wildsage.wire.bounds import Bound, check_json
+from wildsage.wire.bounds import Bound
 from wildsage.wire.http.messages import Headers, Response
 from wildsage.wire.model import Operation, ServiceModel, Shape
 from wildsage.wire.protocols import bindings
 from wildsage.wire.protocols.base import Params, error_members, error_shape
 from wildsage.wire.protocols.errors import error_of_json
 from wildsage.wire.protocols.json_values import dumps, from_json, loads, to_json
+from wildsage.wire.protocols.long_texts import read_bounded_json
 from wildsage.wire.protocols.rest import RestProtocol
 
 
@@ -23,8 +24,9 @@ class RestJsonProtocol(RestProtocol):
     def _body(self, operation: Operation, shape: Shape, value: Mapping[str, Any], outgoing: bool) -> bytes:
         return dumps(to_json(shape, value))
 
-    def _check(self, data: bytes, bound: Bound) -> None:
-        check_json(data, bound)
+    def _given(self, shape: Shape, data: bytes, bound: Bound) -> Params:
+        read: Params = from_json(shape, read_bounded_json(data, bound))
+        return read
 
     def _members(self, shape: Shape, data: bytes) -> Params:
         read: Params = from_json(shape, loads(data))

@@ -41,8 +41,9 @@ class RestXmlProtocol(RestProtocol):
             attributes = f' xmlns="{s3.NAMESPACE}"{attributes}'
         return f"{_DECLARATION}<{root}{attributes}>{content}</{root}>".encode()
 
-    def _check(self, data: bytes, bound: Bound) -> None:
+    def _given(self, shape: Shape, data: bytes, bound: Bound) -> Params:
         check_xml(data, bound)
+        return self._members(shape, data)
 
     def _members(self, shape: Shape, data: bytes) -> Params:
         root = loads(data)
