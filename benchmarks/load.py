@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from wildsage.core.routes import Capture, Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key
+from wildsage.core.routes import EVERYTHING, Capture, Endpoint, Instance, Invoker, Key, Routes, Variant, endpoint_key
 
 ROOT = "arn:aws:iam::000000000000:root"
 ACCESS_KEY, SECRET = "AKIABENCHMARK0000000", "s" * 40
@@ -33,7 +33,7 @@ def snapshot(address: str, percent: int = 0) -> Routes:
         "000000000000",
         "00" * 32,
         {ACCESS_KEY: key},
-        {ROOT: Permission(("*",))},
+        {ROOT: Invoker(EVERYTHING)},
         {endpoint_key("us-east-1", "iris"): endpoint},
     )
 

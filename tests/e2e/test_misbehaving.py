@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import Server, clean_environment
 from tests.e2e.load import Load, signed_headers
 from tests.waiting import wait_until
-from wildsage.core.routes import Endpoint, Instance, Key, Permission, Routes, Variant, endpoint_key
+from wildsage.core.routes import EVERYTHING, Endpoint, Instance, Invoker, Key, Routes, Variant, endpoint_key
 
 ACCOUNT = "000000000000"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -119,7 +119,7 @@ def server(short_directory: Path) -> Iterator[Server]:
             for name in MODELS
         }
         keys = {"AKIAROOT": Key("secret", ROOT, ACCOUNT, ROOT)}
-        routes = Routes(1, ACCOUNT, "00" * 32, keys, {ROOT: Permission(("*",))}, endpoints)
+        routes = Routes(1, ACCOUNT, "00" * 32, keys, {ROOT: Invoker(EVERYTHING)}, endpoints)
         (folder / "routes.json").write_text(routes.to_json())
         command = [sys.executable, "-m", "wildsage.dataplane", "--data", str(folder), "--port", "0"]
         environment = {**clean_environment(), "WILDSAGE_INVOKE_SECONDS": "2"}

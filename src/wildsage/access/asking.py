@@ -1,33 +1,29 @@
-"""The condition keys that a request tells of itself (IAM User Guide, "AWS global condition context keys"). Pure."""
+"""The condition keys that a request, its session and its resource tell of themselves. Pure.
+
+Source: IAM User Guide, "AWS global condition context keys"; control and routers know the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-_ANY = frozenset(
-    {
-        "aws:currenttime",
-        "aws:epochtime",
-        "aws:referer",
-        "aws:requestedregion",
-        "aws:securetransport",
-        "aws:sourceip",
-        "aws:useragent",
-    }
-)
-# Of InvokeEndpoint alone (Service Authorization Reference, Amazon SageMaker).
-_TARGETS = frozenset({"sagemaker:targetcontainerhostname", "sagemaker:targetmodel"})
-INVOKING_KEYS = _ANY | _TARGETS
-"""What a router knows of an invocation; whoever compiles permissions for routers must not go by more."""
+from wildsage.core.sessions import Session
+
+_RESOURCE_TAGS = ("aws:resourcetag/", "sagemaker:resourcetag/")
 
 
 def moment(region: str, now: float) -> dict[str, tuple[str, ...]]:
-    """What holds of every call, one of a service included. ``now``: epoch seconds."""
+    """What holds of every call, one of a service included. ``now``: epoch seconds.
+
+    No service calls another with credentials that it was handed by a caller (``aws:ViaAWSService``): those that act for
+    somebody have a role for it.
+    """
     return {
-        "aws:currenttime": (datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),),
+        "aws:currenttime": (_date(now),),
         "aws:epochtime": (str(int(now)),),
         "aws:requestedregion": (region,),
+        "aws:viaawsservice": ("false",),
     }
 
 
@@ -40,3 +36,22 @@ def transport(scheme: str, peer: str, header: Callable[[str], str | None]) -> di
         if value := header(name):
             found[key] = (value,)
     return found
+
+
+def of_session(session: Session) -> dict[str, tuple[str, ...]]:
+    """What temporary credentials have of their own; their tags win over those of the role. None were got with MFA."""
+    return {
+        "aws:userid": (session.caller.user_id,),
+        "aws:tokenissuetime": (_date(session.issued),),
+        "aws:multifactorauthpresent": ("false",),
+        **{f"aws:principaltag/{name.lower()}": (value,) for name, value in session.tags.items()},
+    }
+
+
+def of_resource(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The keys of what SageMaker tags (Service Authorization Reference, "Condition keys for Amazon SageMaker")."""
+    return {f"{key}{name.lower()}": (value,) for name, value in tags.items() for key in _RESOURCE_TAGS}
+
+
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,61 +1,57 @@
-"""What policies say of one action plainly: in patterns of resources, whatever else is known of the request.
-
-Besides, what they say under conditions on a few keys of the request alone, which whoever reads the request can decide.
-"""
+"""What policies say of single actions, taken out of them for those who decide far from where they are kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 from wildsage.access.policies import Policy, Statement
 
-NO_KEYS: frozenset[str] = frozenset()
 
-
-class Conditional(NamedTuple):
-    """A statement with a condition on keys that are known. ``condition``: the Condition element, JSON."""
-
-    allow: bool
-    resources: tuple[str, ...]
-    condition: str
-
-
-def plainly(
-    policies: Iterable[Policy], action: str, known: frozenset[str] = NO_KEYS
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Resources for which policies allow an action without conditions, and for which they may deny it.
-
-    What they deny by keys that are ``known`` is not among the latter: see ``conditionally``.
-    """
+def plainly(policies: Iterable[Policy], action: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Resources for which identity policies allow an action without conditions, and for which they may deny it."""
     allow: list[str] = []
     deny: list[str] = []
-    for statement in _about(policies, action):
-        words = _words(statement)
-        if not statement.allow:
-            if not _decidable(statement, known):
+    for policy in policies:
+        for statement in policy.statements:
+            if not statement.actions.holds(action, {}):
+                continue
+            words = _words(statement)
+            if not statement.allow:
                 deny += ("*",) if words is None else words
-        elif words is not None and not statement.conditions:
-            allow += words
+            elif words is not None and not statement.conditions:
+                allow += words
     return tuple(allow), tuple(deny)
 
 
-def conditionally(policies: Iterable[Policy], action: str, known: frozenset[str]) -> tuple[Conditional, ...]:
-    """The statements about an action whose conditions are on keys of ``known`` (lower case) and on nothing else."""
+def about(policies: Iterable[Policy], actions: Sequence[str]) -> str:
+    """All that identity policies say of ``actions`` in one document; empty if that is nothing."""
     found = []
-    for statement in _about(policies, action):
-        words = _words(statement)
-        if words is not None and _decidable(statement, known):
-            found.append(Conditional(statement.allow, words, statement.condition))
-    return tuple(found)
-
-
-def _about(policies: Iterable[Policy], action: str) -> Iterator[Statement]:
     for policy in policies:
         for statement in policy.statements:
-            if statement.actions.holds(action, {}):
-                yield statement
+            named = [action for action in actions if statement.actions.holds(action, {})]
+            resources = statement.resources
+            if not named or resources is None:
+                continue
+            written: dict[str, object] = {
+                "Effect": "Allow" if statement.allow else "Deny",
+                "Action": named,
+                "NotResource" if resources.opposite else "Resource": resources.words,
+            }
+            if statement.condition:
+                written["Condition"] = json.loads(statement.condition)
+            found.append(written)
+    return json.dumps({"Version": "2012-10-17", "Statement": found}) if found else ""
+
+
+def steady(policies: Iterable[Policy]) -> bool:
+    """Whether what policies say depends on action and resource alone, whoever asks when and how."""
+    return not any(
+        statement.conditions
+        or (statement.resources is not None and any("${" in word for word in statement.resources.words))
+        for policy in policies
+        for statement in policy.statements
+    )
 
 
 def _words(statement: Statement) -> tuple[str, ...] | None:
@@ -64,9 +60,3 @@ def _words(statement: Statement) -> tuple[str, ...] | None:
     if resources is None or resources.opposite or any("${" in word for word in resources.words):
         return None
     return resources.words
-
-
-def _decidable(statement: Statement, known: frozenset[str]) -> bool:
-    if not known or not statement.condition or "${" in statement.condition or _words(statement) is None:
-        return False
-    return all(key.lower() in known for keys in json.loads(statement.condition).values() for key in keys)

@@ -31,6 +31,8 @@ class Whole(Protocol):
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]: ...
 
+    async def settled(self) -> None: ...
+
     async def rest(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -86,6 +88,8 @@ class Process:
             raise RuntimeError("the control process has no parts")
         response = await foundation.door.handle(request)
         await foundation.snapshot.settled()
+        if self._control is not None:
+            await self._control.settled()
         return response
 
     async def _lay(self) -> Foundation:

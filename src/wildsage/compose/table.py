@@ -65,6 +65,7 @@ from wildsage.services.sagemaker.endpoints.multimodel.loading import Loading
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.endpoints.shipping import Shipping
+from wildsage.services.sagemaker.endpoints.tagging import Tagging
 from wildsage.services.sagemaker.endpoints.traffic import Traffic
 from wildsage.services.sagemaker.guards import Guards as SageMakerGuards
 from wildsage.services.sagemaker.instance.attendant import Attendants
@@ -108,6 +109,7 @@ class Control:
 
     foundation: Foundation
     routes: RoutePublisher
+    tagging: Tagging
     engine: Engine
     attendants: Attendants
     errands: Errands
@@ -134,6 +136,7 @@ class Control:
             self.engine.run(),
             self.audit.run(),
             self.foundation.snapshot.run(),
+            self.tagging.run(),
             sweep.run(self.platform),
             sweep.flush(self.platform),
             expiry.run(self.platform),
@@ -154,6 +157,10 @@ class Control:
             self.workers.run(),
             Deliveries(self.platform, self.workers).run(),
         ]
+
+    async def settled(self) -> None:
+        """Returns once what was changed of endpoints' tags is in force at every router."""
+        await self.tagging.settled()
 
     async def rest(self) -> None:
         """Nothing is launched any more once the jobs have ended."""
@@ -234,6 +241,7 @@ async def complete(foundation: Foundation) -> Control:
     return Control(
         foundation,
         routes,
+        Tagging(platform, routes),
         engine,
         attendants,
         errands,

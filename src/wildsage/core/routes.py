@@ -7,7 +7,7 @@ acts on the newest version it has seen.  As JSON:
     {"version": 7, "account": "000000000000", "master": "<hex of the session master secret>",
      "keys": {"AKIA…": {"secret": "…", "arn": "arn:aws:iam::…:root", "user_id": "…",
                         "principal": "arn:aws:iam::…:root"}},
-     "permissions": {"arn:aws:iam::…:root": {"allow": ["*"], "deny": []}},
+     "permissions": {"arn:aws:iam::…:root": {"policies": "{…}", "boundary": null, "context": {"aws:username": "…"}}},
      "objects": {"arn:aws:iam::…:root": {"user_id": "…", "read": {"allow": ["*"], "deny": []}, "write": {…}}},
      "endpoints": {
      "us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
@@ -15,7 +15,7 @@ acts on the newest version it has seen.  As JSON:
          "variants": [{"name": "AllTraffic", "weight": 1.0, "routing": "LEAST_OUTSTANDING_REQUESTS", "share": 1.0,
                        "instances": [{"id": "i-0abc", "address": "unix:/…/serve.sock", "containers": []}],
                        "capture": null, "mode": "", "config": "iris-config"}],
-         "shadows": []}
+         "shadows": [], "tags": {"team": "a"}}
      }}
 
 Each endpoint is a line of its own, without spaces, so that what has not changed is neither written nor read anew: with
@@ -30,6 +30,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 _ENDPOINTS, _BETWEEN, _END = ',"endpoints":{\n', ",\n", "\n}}"
+
+INVOKING = ("sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream")
+"""What a router is asked to do, as actions of policies: plainly, and with the answer as a stream."""
+EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+"""The policy of who may do anything."""
 
 LEAST_OUTSTANDING, RANDOM = "LEAST_OUTSTANDING_REQUESTS", "RANDOM"
 """RoutingStrategy of a variant (API reference, ProductionVariantRoutingConfig)."""
@@ -109,7 +114,7 @@ class Endpoint:
 
     ``shadows``: variants that get a copy of a part of the requests and whose answers nobody sees. That part is a
     shadow's ``weight`` over the sum of the weights of ``variants``, at most all. ``asynchronous``: control hands its
-    requests to the instances, out of a queue; routers refuse what they are sent for it.
+    requests to the instances, out of a queue; routers refuse what they are sent for it. ``tags``: for policies.
     """
 
     name: str
@@ -121,6 +126,7 @@ class Endpoint:
     variants: tuple[Variant, ...] = ()
     shadows: tuple[Variant, ...] = ()
     asynchronous: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +140,30 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
-    """Where a principal may do one action, ``sagemaker:InvokeEndpoint`` unless said; ARN patterns with ``*`` and ``?``.
+class Invoker:
+    """What decides about a principal's invocations; one without may invoke nothing.
 
-    ``deny`` wins. A principal without a Permission may invoke nothing. ``within``: what the principal's permissions
-    boundary allows, beyond which ``allow`` does not count; None where it has no boundary.
-    ``conditional``: more of ``allow`` (True) and ``deny`` (False), each with the Condition element (JSON) under which
-    it counts; its keys are those of ``access.asking.INVOKING_KEYS``.
+    ``policies``, ``boundary``: what its policies and its permissions boundary (None where it has none) say of
+    ``INVOKING``, as policy documents; empty where they say nothing. ``context``: the condition keys (in lower case)
+    that it has whichever of its sessions asks.
+    """
+
+    policies: str
+    boundary: str | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Where a principal may plainly do one action; ARN patterns with ``*`` and ``?``.
+
+    ``deny`` wins. ``within``: what the principal's permissions boundary allows, beyond which ``allow`` does not count;
+    None where it has no boundary.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     within: tuple[str, ...] | None = None
-    conditional: tuple[tuple[bool, tuple[str, ...], str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +187,7 @@ class Routes:
     account: str
     master: str
     keys: Mapping[str, Key] = field(default_factory=dict)
-    permissions: Mapping[str, Permission] = field(default_factory=dict)
+    permissions: Mapping[str, Invoker] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     objects: Mapping[str, ObjectGrant] = field(default_factory=dict)
 
@@ -222,7 +239,7 @@ class Reader:
                 account=data["account"],
                 master=data["master"],
                 keys={name: Key(**key) for name, key in data["keys"].items()},
-                permissions={name: _permission(rule) for name, rule in data["permissions"].items()},
+                permissions={name: Invoker(**each) for name, each in data["permissions"].items()},
                 endpoints=dict(known.values()),
                 objects={
                     name: ObjectGrant(grant["user_id"], _permission(grant["read"]), _permission(grant["write"]))
@@ -268,8 +285,7 @@ def _line(text: str) -> tuple[str, Endpoint]:
 
 def _permission(data: Mapping[str, Any]) -> Permission:
     within = data.get("within")
-    conditional = tuple((allow, tuple(words), text) for allow, words, text in data.get("conditional", ()))
-    return Permission(tuple(data["allow"]), tuple(data["deny"]), None if within is None else tuple(within), conditional)
+    return Permission(tuple(data["allow"]), tuple(data["deny"]), None if within is None else tuple(within))
 
 
 def _endpoint(data: Mapping[str, Any]) -> Endpoint:

@@ -190,12 +190,9 @@ def variant_not_found(variant: str, endpoint: str) -> ApiError:
     return validation_error(f"Variant {variant} of endpoint {endpoint} not found.")
 
 
-def denied(arn: str, action: str, resource: str, kind: str) -> ApiError:
-    """``kind``: of policy that would have to allow it."""
-    message = (
-        f"User: {arn} is not authorized to perform: {action} on resource: {resource} "
-        f"because no {kind} policy allows the {action} action"
-    )
+def denied(arn: str, action: str, resource: str, reason: str) -> ApiError:
+    """``reason``: as ``access.decisions`` words it."""
+    message = f"User: {arn} is not authorized to perform: {action} on resource: {resource} {reason}"
     return ApiError("AccessDeniedException", message, 403)
 
 

@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from wildsage.access.asking import INVOKING_KEYS
-from wildsage.access.plain import conditionally, plainly
-from wildsage.access.policies import compile_policy
+from wildsage.access.asking import of_session
 from wildsage.core import sessions
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
-from wildsage.core.routes import Permission
 from wildsage.core.sessions import Session
-from wildsage.dataplane.rules import Rule, rule_of
 from wildsage.dataplane.table import Table
+from wildsage.dataplane.verdicts import Verdicts, of_session_policies
 from wildsage.wire import sigv4, sigv4_errors
 from wildsage.wire.http.messages import Request
 from wildsage.wire.sigv4 import Authorization
 
-INVOKE = "sagemaker:InvokeEndpoint"
 _SIGNING_NAME = "sagemaker"
 _MOST_SESSIONS = 4096
+_NOTHING: Mapping[str, tuple[str, ...]] = {}
 
 
 class Identity(NamedTuple):
-    """A caller. ``within``: where the session's own policies plainly allow it to invoke; None if it has none.
+    """A caller. ``within``: what the session's own policies say of invocations; None if it has none.
 
-    ``user_id``: the unique id of the user or role, without a session's name.
+    ``user_id``: the unique id of the user or role, without a session's name. ``context``: the session's condition keys.
     """
 
     arn: str
     principal: str
     user_id: str
     region: str
-    within: Rule | None
+    within: Verdicts | None
+    context: Mapping[str, tuple[str, ...]]
 
 
 class _Opened(NamedTuple):
-    """A session whose token was checked, and ``Identity.within``."""
+    """A session whose token was checked, and what ``Identity`` has of it."""
 
     session: Session
-    within: Rule | None
+    user_id: str
+    within: Verdicts | None
+    context: Mapping[str, tuple[str, ...]]
 
 
 class Callers:
@@ -73,14 +74,13 @@ class Callers:
     def signer(self, authorization: Authorization, now: float) -> tuple[str, Identity]:
         """The secret that must have signed, and who that proves to be. Raises ApiError for keys that are not known."""
         if authorization.session_token:
-            session, within = self._session(authorization, now)
-            caller = session.caller
-            user_id = caller.user_id.partition(":")[0]
-            return session.secret, Identity(caller.arn, caller.principal, user_id, authorization.region, within)
+            session, user_id, within, context = self._session(authorization, now)
+            caller, region = session.caller, authorization.region
+            return session.secret, Identity(caller.arn, caller.principal, user_id, region, within, context)
         key = self._table.key(authorization.access_key)
         if key is None:
             raise sigv4_errors.unknown_key(authorization)
-        return key.secret, Identity(key.arn, key.principal, key.user_id, authorization.region, None)
+        return key.secret, Identity(key.arn, key.principal, key.user_id, authorization.region, None, _NOTHING)
 
     def _session(self, authorization: Authorization, now: float) -> _Opened:
         if self._master != self._table.master:
@@ -100,17 +100,10 @@ class Callers:
             raise sigv4_errors.invalid_token(authorization) from error
         if len(self._sessions) >= _MOST_SESSIONS:
             self._sessions.clear()
-        opened = self._sessions[token] = _Opened(session, _within(session))
+        user_id = session.caller.user_id.partition(":")[0]
+        within = of_session_policies(session.policies) if session.policies else None
+        opened = self._sessions[token] = _Opened(session, user_id, within, of_session(session))
         return opened
-
-
-def _within(session: Session) -> Rule | None:
-    """Where the session's policies let it invoke. What depends on other conditions is not allowed, or is denied."""
-    if not session.policies:
-        return None
-    policies = tuple(map(compile_policy, session.policies))
-    conditional = conditionally(policies, INVOKE, INVOKING_KEYS)
-    return rule_of(Permission(*plainly(policies, INVOKE, INVOKING_KEYS), conditional=conditional))
 
 
 def _authorization(request: Request) -> Authorization:

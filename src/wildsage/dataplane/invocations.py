@@ -15,9 +15,9 @@ from wildsage.core.background import Background
 from wildsage.core.clock import Clock
 from wildsage.core.errors import ApiError
 from wildsage.core.invocations import InvocationLimits
-from wildsage.core.routes import MULTI_MODEL, SERIAL
+from wildsage.core.routes import INVOKING, MULTI_MODEL, SERIAL
 from wildsage.dataplane import answers, members, serverless
-from wildsage.dataplane.callers import INVOKE, Callers, Identity
+from wildsage.dataplane.callers import Callers, Identity
 from wildsage.dataplane.capture.taking import Captures
 from wildsage.dataplane.gathering import Gathering
 from wildsage.dataplane.invocation import Asked, Invocation
@@ -29,6 +29,7 @@ from wildsage.dataplane.series.targets import target
 from wildsage.dataplane.shadows import Shadows
 from wildsage.dataplane.stateful import Sessions, Visit
 from wildsage.dataplane.table import LiveEndpoint, LiveVariant, Table
+from wildsage.dataplane.verdicts import asking
 from wildsage.wire.http.bulk import Intake, Pieces
 from wildsage.wire.http.client_connection import Pool, Unreachable
 from wildsage.wire.http.exchange import Exchange
@@ -188,11 +189,9 @@ class Invocations:
         """The endpoint, if the caller may invoke it and the request is one for it. Raises ApiError."""
         live = self._table.endpoint(identity.region, name)
         arn = live.endpoint.arn if live is not None else self._arn(identity.region, name)
-        region, now = identity.region, self._clock.now()
-        if not self._table.allows(identity.principal, arn, request, region, now):
-            raise answers.denied(identity.arn, INVOKE, arn, "identity-based")
-        if identity.within is not None and not identity.within.allows(arn, request, region, now):
-            raise answers.denied(identity.arn, INVOKE, arn, "session")
+        refusal = self._refusal(identity, arn, live, request, streams)
+        if refusal:
+            raise answers.denied(identity.arn, INVOKING[streams], arn, refusal)
         if live is None:
             members.check_all(name, request.headers, streams)
             raise answers.not_found(name, self._table.account)
@@ -200,6 +199,21 @@ class Invocations:
         if live.endpoint.asynchronous:
             raise answers.asynchronous(name)
         return live
+
+    def _refusal(self, identity: Identity, arn: str, live: LiveEndpoint | None, request: Request, streams: bool) -> str:
+        """Why the caller may not invoke it; empty where it may."""
+        own, within = self._table.verdicts(identity.principal), identity.within
+        if own.steady and (within is None or within.steady):
+            decision = own.steadily(streams, arn)
+            if within is not None and decision.allowed:
+                decision = within.steadily(streams, arn)
+            return decision.reason
+        tags = {} if live is None else live.endpoint.tags
+        asked = asking(request, identity.region, self._clock.now(), tags, own.context, identity.context)
+        decision = own.of(streams, arn, asked)
+        if within is not None and decision.allowed:
+            decision = within.of(streams, arn, asked)
+        return decision.reason
 
     def _choose(
         self, live: LiveEndpoint, options: dict[str, str], streams: bool

@@ -24,7 +24,7 @@ from wildsage.core.routes import (
 from wildsage.dataplane.capture.targets import Target, target_of
 from wildsage.dataplane.choice import away_seconds, by_weight, copied, least_busy
 from wildsage.dataplane.rules import Rule, rule_of
-from wildsage.wire.http.messages import Request
+from wildsage.dataplane.verdicts import NOBODY, Verdicts, of_invoker
 
 # EndpointStatus values in which an endpoint takes traffic (API reference, DescribeEndpoint).
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
@@ -241,7 +241,7 @@ class Table:
         self.account = ""
         self.master = b""
         self._keys: dict[str, Key] = {}
-        self._rules: dict[str, Rule] = {}
+        self._verdicts: dict[str, Verdicts] = {}
         self._grants: dict[str, _Grant] = {}
         self._endpoints: dict[str, LiveEndpoint] = {}
         self._slots: dict[str, Slot] = {}
@@ -260,13 +260,13 @@ class Table:
             for key, endpoint in routes.endpoints.items()
             if endpoint.status in _SERVING and endpoint.variants
         }
-        rules = {principal: rule_of(permission) for principal, permission in routes.permissions.items()}
+        verdicts = {principal: of_invoker(invoker) for principal, invoker in routes.permissions.items()}
         grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         # From here on nothing fails.
         known = (*self._leaving, *self._slots.values())
         self._leaving = [slot for slot in known if slot.outstanding and slots.get(slot.instance.address) is not slot]
         self.version, self.account, self.master = routes.version, routes.account, master
-        self._keys, self._rules, self._grants = dict(routes.keys), rules, grants
+        self._keys, self._verdicts, self._grants = dict(routes.keys), verdicts, grants
         self._endpoints, self._slots = endpoints, slots
         self._forget_counters()
 
@@ -284,12 +284,9 @@ class Table:
     def key(self, access_key: str) -> Key | None:
         return self._keys.get(access_key)
 
-    def allows(
-        self, principal: str, arn: str, request: Request | None = None, region: str = "", now: float = 0.0
-    ) -> bool:
-        """Whether ``principal`` may invoke the endpoint ``arn``; the rest as ``Rule.allows`` has it."""
-        rule = self._rules.get(principal)
-        return rule is not None and rule.allows(arn, request, region, now)
+    def verdicts(self, principal: str) -> Verdicts:
+        """What decides about the invocations of ``principal``."""
+        return self._verdicts.get(principal, NOBODY)
 
     def may_read(self, principal: str, user_id: str, arn: str) -> bool:
         """Whether policies plainly allow ``s3:GetObject`` of the object ``arn``; False says nothing."""

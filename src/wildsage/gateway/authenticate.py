@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from wildsage.access.asking import of_session
 from wildsage.access.decisions import Identity
 from wildsage.access.policies import Principal, compile_policy
 from wildsage.core import sessions
@@ -50,10 +51,9 @@ async def identity_of(parts: Parts, authorization: Authorization, caller: Caller
     identity = await parts.principals.identity(caller)
     if identity is None:
         raise sigv4_errors.unknown_key(authorization)
-    if session is not None and (session.policies or session.tags):
-        tags = {f"aws:principaltag/{name.lower()}": (value,) for name, value in session.tags.items()}
+    if session is not None:
         narrowing = tuple(compile_policy(text) for text in session.policies) or None
-        identity = replace(identity, session=narrowing, context={**identity.context, **tags})
+        identity = replace(identity, session=narrowing, context={**identity.context, **of_session(session)})
     return identity
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from wildsage.core.routes import Endpoint, Key, ObjectGrant, Permission, Routes, Writer, from_json
+from wildsage.core.routes import Endpoint, Invoker, Key, ObjectGrant, Routes, Writer, from_json
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED
 from wildsage.wire.http.client import Client
@@ -29,7 +29,7 @@ class Permissions(Protocol):
 
     async def route_keys(self) -> Mapping[str, Key]: ...
 
-    async def route_permissions(self) -> Mapping[str, Permission]: ...
+    async def route_permissions(self) -> Mapping[str, Invoker]: ...
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]: ...
 

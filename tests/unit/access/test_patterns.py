@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wildsage.access.patterns import expression, matcher
-from wildsage.core.routes import Permission, Routes
+from wildsage.core.routes import ObjectGrant, Permission, Routes
 from wildsage.dataplane.table import Table
 
 ENDLESS = "*a" * 12 + "*b"
@@ -48,5 +48,6 @@ def test_no_pattern_takes_long() -> None:
     assert not matcher(ENDLESS)(VALUE, {})
     assert not matcher("${aws:username}" + ENDLESS)("u" + VALUE, {"aws:username": ("u",)})
     table = Table()
-    table.put(Routes(1, "1", "00", {}, {"p": Permission(allow=(ENDLESS,))}, {}, {}))
-    assert not table.allows("p", VALUE)
+    permission = Permission(allow=(ENDLESS,))
+    table.put(Routes(1, "1", "00", objects={"p": ObjectGrant("u", permission, permission)}))
+    assert not table.may_read("p", "u", VALUE)

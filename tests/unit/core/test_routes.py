@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wildsage.core.routes import (
+    EVERYTHING,
     Endpoint,
     Instance,
+    Invoker,
     Key,
-    Permission,
     Reader,
     Routes,
     Variant,
@@ -24,7 +25,7 @@ ROUTES = Routes(
     account="000000000000",
     master="ab" * 32,
     keys={"AKIA1": Key("secret", ROOT, "000000000000", ROOT)},
-    permissions={ROOT: Permission(("*",))},
+    permissions={ROOT: Invoker(EVERYTHING, "", {"aws:username": "u"})},
     endpoints={
         endpoint_key("us-east-1", "iris"): Endpoint(
             "iris",
@@ -35,6 +36,7 @@ ROUTES = Routes(
             "/aws/sagemaker/Endpoints/iris",
             (Variant("AllTraffic", 1.0, (Instance("i-1", "unix:/run/serve.sock"),), "RANDOM", 0.5),),
             (Variant("Shadow", 0.5, (Instance("i-2", "unix:/run/shadow.sock"),)),),
+            tags={"team": "a"},
         )
     },
 )

@@ -14,7 +14,7 @@ import uvloop
 from tests.unit.dataplane.plant import ACCOUNT, MASTER, ROOT, USER, Plant
 
 from wildsage.core.invocations import InvocationLimits
-from wildsage.core.routes import Key, Permission, Routes
+from wildsage.core.routes import EVERYTHING, Invoker, Key, Routes
 from wildsage.core.settings import DataDir
 from wildsage.dataplane.router import Router
 
@@ -41,7 +41,7 @@ async def plant(tmp_path: Path, limits: InvocationLimits) -> AsyncIterator[Plant
         "AKIAROOT": Key("root-secret", ROOT, ACCOUNT, ROOT),
         "AKIAUSER": Key("user-secret", USER, "AIDAUSER", USER),
     }
-    routes = Routes(int(time.time()), ACCOUNT, MASTER.hex(), keys, {ROOT: Permission(("*",))})
+    routes = Routes(int(time.time()), ACCOUNT, MASTER.hex(), keys, {ROOT: Invoker(EVERYTHING)})
     router = Router(data, socket.create_server(("127.0.0.1", 0)), limits=limits, patience=1.0)
     await router.start()
     plant = Plant(router, data, routes)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from wildsage.core.routes import Endpoint, Instance, Permission, Routes, Variant, endpoint_key
+from wildsage.access.plain import about
+from wildsage.access.policies import compile_policy
+from wildsage.core.routes import INVOKING, Endpoint, Instance, Invoker, Routes, Variant, endpoint_key
 from wildsage.core.settings import DataDir
 from wildsage.dataplane.router import Router
 from wildsage.wire.http.client import Client
@@ -28,6 +30,31 @@ MASTER = b"m" * 32
 def endpoint(name: str, *variants: Variant, status: str = "InService") -> Endpoint:
     arn = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/{name}"
     return Endpoint(name, "us-east-1", arn, status, "config", f"/aws/sagemaker/Endpoints/{name}", variants)
+
+
+def allow(*resources: str, **more: Any) -> dict[str, Any]:
+    """A statement about every action."""
+    return {"Effect": "Allow", "Action": "*", "Resource": list(resources), **more}
+
+
+def deny(*resources: str, **more: Any) -> dict[str, Any]:
+    return {**allow(*resources, **more), "Effect": "Deny"}
+
+
+def invoker(
+    *statements: dict[str, Any],
+    boundary: Sequence[dict[str, Any]] | None = None,
+    context: Mapping[str, str] | None = None,
+) -> Invoker:
+    """Whose policies make these statements, as control compiles them. ``context``: condition keys."""
+    return Invoker(_said(statements), None if boundary is None else _said(boundary), context or {})
+
+
+def _said(statements: Sequence[dict[str, Any]]) -> str:
+    if not statements:
+        return ""
+    document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return about((compile_policy(document),), INVOKING)
 
 
 @dataclass
@@ -58,7 +85,7 @@ class Plant:
         self.servers.append(server)
         return Instance(name, f"unix:{path}")
 
-    def put(self, *endpoints: Endpoint, **permissions: Permission) -> None:
+    def put(self, *endpoints: Endpoint, **permissions: Invoker) -> None:
         """Puts a next version in force: these endpoints, these permissions besides."""
         live = {endpoint_key(item.region, item.name): item for item in endpoints}
         rules = {**self.routes.permissions, **permissions}

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import impatient
-from tests.unit.dataplane.plant import ACCOUNT, MASTER, USER, Plant, echo, endpoint
+from tests.unit.dataplane.plant import ACCOUNT, MASTER, USER, Plant, allow, echo, endpoint, invoker
 
 from wildsage.core import sessions
 from wildsage.core.caller import session_of
-from wildsage.core.routes import Instance, Permission, Variant
+from wildsage.core.routes import Instance, Variant
 from wildsage.wire.http.messages import BytesBody, Request, Response
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Execution"
@@ -130,7 +130,7 @@ async def test_an_unsigned_request_is_refused(plant: Plant) -> None:
 async def test_permissions_are_checked(plant: Plant) -> None:
     instance = await plant.serve("m", echo)
     both = [endpoint(name, Variant("AllTraffic", 1.0, (instance,))) for name in ("iris", "rose")]
-    plant.put(*both, **{USER: Permission((both[0].arn,))})
+    plant.put(*both, **{USER: invoker(allow(both[0].arn))})
     user = plant.boto("AKIAUSER", "user-secret")
     assert (await plant.invoke(user))["Body"]
     code, status, message, _ = await refused(plant.invoke(user, EndpointName="rose"))
@@ -143,7 +143,7 @@ async def test_permissions_are_checked(plant: Plant) -> None:
 
 async def test_session_credentials(plant: Plant) -> None:
     plant.put(
-        endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", echo),))), **{ROLE: Permission(("*",))}
+        endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", echo),))), **{ROLE: invoker(allow("*"))}
     )
     now = time.time()
     caller = session_of(ACCOUNT, "Execution", "AROAX", "job")
@@ -178,7 +178,7 @@ def session_policy(resource: str, effect: str = "Allow", **more: Any) -> str:
 async def test_a_session_may_no_more_than_its_own_policies_allow(plant: Plant) -> None:
     instance = await plant.serve("m", echo)
     both = [endpoint(name, Variant("AllTraffic", 1.0, (instance,))) for name in ("iris", "rose")]
-    plant.put(*both, **{ROLE: Permission((both[0].arn,))})
+    plant.put(*both, **{ROLE: invoker(allow(both[0].arn))})
     now = time.time()
     caller = session_of(ACCOUNT, "Execution", "AROAX", "job")
 
@@ -190,14 +190,15 @@ async def test_a_session_may_no_more_than_its_own_policies_allow(plant: Plant) -
     assert (await plant.invoke(wide))["Body"]
     *_, message, _ = await refused(plant.invoke(wide, EndpointName="rose"))
     assert "because no identity-based policy allows" in message
-    for narrow in (
-        client(session_policy(both[1].arn)),
-        client(session_policy("*"), session_policy(both[0].arn, "Deny")),
-        client(session_policy("*", Condition={"Bool": {"aws:SecureTransport": "true"}})),
+    silent = "because no session policy allows the sagemaker:InvokeEndpoint action"
+    for narrow, reason in (
+        (client(session_policy(both[1].arn)), silent),
+        (client(session_policy("*"), session_policy(both[0].arn, "Deny")), "with an explicit deny in a session policy"),
+        (client(session_policy("*", Condition={"Bool": {"aws:SecureTransport": "true"}})), silent),
     ):
         code, status, message, _ = await refused(plant.invoke(narrow))
         assert (code, status) == ("AccessDeniedException", 403)
-        assert message.endswith("because no session policy allows the sagemaker:InvokeEndpoint action")
+        assert message.endswith(reason)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(400, "client"), (415, "client"), (500, "server"), (503, "server")])

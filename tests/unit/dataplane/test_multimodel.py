@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import impatient
-from tests.unit.dataplane.plant import USER, Plant, endpoint
+from tests.unit.dataplane.plant import USER, Plant, allow, deny, endpoint, invoker
 from tests.unit.dataplane.test_large_bodies import written
 from tests.waiting import until
 
-from wildsage.core.routes import MULTI_MODEL, Instance, Permission, Variant
+from wildsage.core.routes import MULTI_MODEL, Instance, Variant
 from wildsage.dataplane.multimodel.places import CROWDED, Place, another, loaded_at, preferred
 from wildsage.dataplane.table import Slot
 from wildsage.wire.http.messages import BytesBody, Request, Response
@@ -264,11 +264,11 @@ async def test_a_slash_before_a_model_is_no_way_around_a_policy(plant: Plant) ->
     boto = plant.boto("AKIAUSER", "user-secret")
 
     def permit(*statements: tuple[bool, str, str]) -> None:
-        conditional = tuple(
-            (allow, (live.arn,), json.dumps({operator: {"sagemaker:TargetModel": name}}))
-            for allow, operator, name in statements
-        )
-        plant.put(live, **{USER: Permission((live.arn,) if not statements[0][0] else (), conditional=conditional)})
+        found = [
+            (allow if allows else deny)(live.arn, Condition={operator: {"sagemaker:TargetModel": name}})
+            for allows, operator, name in statements
+        ]
+        plant.put(live, **{USER: invoker(*found, *([] if statements[0][0] else [allow(live.arn)]))})
 
     permit((False, "StringEquals", "secret"), (False, "StringEquals", "/hidden"))
     for name in ("secret", "/secret", "/hidden"):

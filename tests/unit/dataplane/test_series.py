@@ -15,11 +15,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from tests.unit.dataplane.conftest import LIMITS
-from tests.unit.dataplane.plant import USER, Plant, echo, endpoint
+from tests.unit.dataplane.plant import USER, Plant, allow, deny, echo, endpoint, invoker
 from tests.waiting import until
 
 from wildsage.core.invocations import InvocationLimits
-from wildsage.core.routes import Capture, Container, Instance, Permission, Variant, from_json
+from wildsage.core.routes import Capture, Container, Instance, Variant, from_json
 from wildsage.wire.http.messages import Request, Response
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -339,10 +339,10 @@ async def test_policies_may_say_which_containers_somebody_invokes(plant: Plant) 
     await pipeline(plant, step("a"), step("b"), step("c"), mode="Direct")
     live = plant.routes.endpoints["us-east-1/iris"]
 
-    def only(allow: bool, *names: str) -> tuple[bool, tuple[str, ...], str]:
-        return allow, (live.arn,), json.dumps({"StringLike": {"sagemaker:TargetContainerHostname": list(names)}})
+    def only(*names: str) -> dict[str, Any]:
+        return {"Condition": {"StringLike": {"sagemaker:TargetContainerHostname": list(names)}}}
 
-    plant.put(live, **{USER: Permission(conditional=(only(True, "t*"), only(False, "*ee")))})
+    plant.put(live, **{USER: invoker(allow(live.arn, **only("t*")), deny(live.arn, **only("*ee")))})
     assert from_json(plant.routes.to_json()) == plant.routes
     boto = plant.boto("AKIAUSER", "user-secret")
     assert (await plant.invoke(boto, TargetContainerHostname="two"))["Body"]
@@ -351,7 +351,7 @@ async def test_policies_may_say_which_containers_somebody_invokes(plant: Plant) 
             await plant.invoke(boto, TargetContainerHostname=name)
     with pytest.raises(ClientError, match="AccessDenied"):
         await plant.invoke(boto)
-    plant.put(live, **{USER: Permission((live.arn,), conditional=(only(False, "two"),))})
+    plant.put(live, **{USER: invoker(allow(live.arn), deny(live.arn, **only("two")))})
     assert (await plant.invoke(boto, TargetContainerHostname="one"))["Body"]
     with pytest.raises(ClientError, match="AccessDenied"):
         await plant.invoke(boto, TargetContainerHostname="two")

@@ -2,13 +2,14 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from tests.unit.dataplane.plant import allow, deny, invoker
 
 from wildsage.core.routes import (
     DIRECT,
     Container,
     Endpoint,
     Instance,
-    Permission,
+    Invoker,
     Routes,
     Variant,
     endpoint_key,
@@ -27,7 +28,7 @@ ENDPOINT = Endpoint(
 )
 
 
-def routes(version: int, *endpoints: Endpoint, permissions: dict[str, Permission] | None = None) -> Routes:
+def routes(version: int, *endpoints: Endpoint, permissions: dict[str, Invoker] | None = None) -> Routes:
     return Routes(
         version,
         "000000000000",
@@ -52,14 +53,14 @@ def test_only_newer_versions_are_taken() -> None:
 
 def test_a_damaged_version_changes_nothing() -> None:
     table = Table()
-    table.put(routes(1, ENDPOINT, permissions={"me": Permission(("*",))}))
+    table.put(routes(1, ENDPOINT, permissions={"me": invoker(allow("*"))}))
     live = table.endpoint("us-east-1", "iris")
     assert live is not None
     live.variants[0].slots[0].outstanding = 1
-    with pytest.raises(ValueError, match="Expecting"):
-        table.put(routes(2, permissions={"me": Permission(conditional=((True, ("*",), "no JSON"),))}))
+    with pytest.raises(ValueError, match="not JSON"):
+        table.put(routes(2, permissions={"me": Invoker("no JSON")}))
     assert table.version == 1
-    assert table.allows("me", ENDPOINT.arn)
+    assert table.verdicts("me").steadily(False, ENDPOINT.arn).allowed
     assert table.underway() == {"unix:/1": 1}
 
 
@@ -214,31 +215,33 @@ def test_an_instance_that_was_tried_is_not_picked_again() -> None:
     assert variant.pick((first, second)) is None
 
 
-def test_permissions() -> None:
-    arn = ENDPOINT.arn
+@pytest.mark.parametrize(
+    ("permission", "reason"),
+    [
+        (invoker(allow("*")), ""),
+        (invoker(allow("arn:aws:sagemaker:*:000000000000:endpoint/ir?s")), ""),
+        (invoker(allow("arn:aws:sagemaker:us-east-1:000000000000:endpoint/irises*")), "no identity-based policy"),
+        (invoker(allow("*"), deny("*/iris")), "explicit deny in an identity-based policy"),
+        (invoker(allow("*"), deny("*/rose")), ""),
+        (invoker(allow("arn:aws:sagemaker.us*")), "no identity-based policy"),
+        (invoker({"Effect": "Allow", "Action": "sagemaker:invoke*", "NotResource": "*/rose"}), ""),
+        (invoker({"Effect": "Allow", "NotAction": "sagemaker:Invoke*", "Resource": "*"}), "no identity-based policy"),
+        (invoker(allow("*"), boundary=[allow("*/rose")]), "no permissions boundary policy"),
+        (invoker(allow("*"), boundary=[allow("*/iris")]), ""),
+        (invoker(allow("*"), boundary=[allow("*"), deny("*")]), "explicit deny in a permissions boundary policy"),
+        (invoker(boundary=[allow("*")]), "no identity-based policy"),
+        (invoker(allow("*"), boundary=[]), "no permissions boundary policy"),
+    ],
+)
+def test_permissions(permission: Invoker, reason: str) -> None:
     table = Table()
-    rules = {
-        "all": Permission(("*",)),
-        "one": Permission(("arn:aws:sagemaker:*:000000000000:endpoint/ir?s",)),
-        "other": Permission(("arn:aws:sagemaker:us-east-1:000000000000:endpoint/irises*",)),
-        "denied": Permission(("*",), ("*/iris",)),
-        "dots": Permission(("arn.aws*",)),
-        "bounded": Permission(("*",), (), ("*/rose",)),
-        "within": Permission(("*",), (), ("*/iris",)),
-        "only bounded": Permission((), (), ("*",)),
-        "shut": Permission(("*",), (), ()),
-    }
-    table.put(routes(1, ENDPOINT, permissions=rules))
-    assert {name for name in (*rules, "stranger") if table.allows(name, arn)} == {"all", "one", "within"}
-    assert table.allows("denied", arn.replace("iris", "rose"))
-    assert table.allows("bounded", arn.replace("iris", "rose"))
-    assert not table.allows("shut", arn)
-
-
-def test_permissions_are_read_as_they_were_written() -> None:
-    rules = {
-        "free": Permission(("*",)),
-        "bounded": Permission(("*",), ("a",), ("b",)),
-        "shut": Permission(("*",), (), ()),
-    }
-    assert from_json(routes(1, permissions=rules).to_json()).permissions == rules
+    read = from_json(routes(1, ENDPOINT, permissions={"me": permission}).to_json())
+    assert read.permissions == {"me": permission}
+    table.put(read)
+    found = table.verdicts("me")
+    assert found.steady
+    for streams in (False, True, False):
+        decision = found.steadily(streams, ENDPOINT.arn)
+        assert decision.allowed is not bool(reason)
+        assert reason in decision.reason
+    assert not table.verdicts("stranger").steadily(False, ENDPOINT.arn).allowed

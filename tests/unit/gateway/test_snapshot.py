@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 from tests.unit.services.conftest import data, platform, services
 
-from wildsage.core.routes import Endpoint, Key, ObjectGrant, Permission, from_json
+from wildsage.core.routes import Endpoint, Invoker, Key, ObjectGrant, from_json
 from wildsage.gateway.snapshot import Snapshot
 from wildsage.kit.context import Platform
 from wildsage.wire.http.client import Client
@@ -25,7 +25,7 @@ class Keys:
     async def route_keys(self) -> Mapping[str, Key]:
         return {"AKIA": Key("secret", "arn", "id", "principal")}
 
-    async def route_permissions(self) -> Mapping[str, Permission]:
+    async def route_permissions(self) -> Mapping[str, Invoker]:
         return {}
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:

@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wildsage.access.asking import INVOKING_KEYS
 from wildsage.access.decisions import Identity
 from wildsage.access.managed import managed_policies
-from wildsage.access.plain import NO_KEYS, conditionally, plainly
+from wildsage.access.plain import about, plainly
 from wildsage.access.policies import Policy, Principal, Use, compile_policy
 from wildsage.core import arn
 from wildsage.core.caller import Caller, root_of
+from wildsage.core.routes import EVERYTHING, INVOKING, Invoker, ObjectGrant, Permission
 from wildsage.core.routes import Key as RouteKey
-from wildsage.core.routes import ObjectGrant, Permission
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED, ROLE, find_role
 from wildsage.services.iam.entities import ACCESS_KEY, POLICY, USER
 from wildsage.store.resources import Key, Query, Resource
 
-INVOKE = "sagemaker:InvokeEndpoint"
 READ, WRITE = "s3:GetObject", "s3:PutObject"
 
 
@@ -85,23 +83,17 @@ class Directory:
     async def _read_identity(self, caller: Caller) -> Identity | None:
         account = f"arn:aws:iam::{caller.account}:root"
         if caller.is_root:
-            context = {**_base_context(caller, "Account"), "aws:principalarn": (account,)}
+            context = _context({**_keys_of(caller.account, "Account", account), "aws:userid": caller.user_id})
             return Identity(Principal("AWS", frozenset({account}), account), unrestricted=True, context=context)
         bearer = await self._bearer(caller)
         if bearer is None:
             return None
-        is_role = bearer.key.kind == ROLE
-        context = _base_context(caller, "AssumedRole" if is_role else "User")
-        context["aws:principalarn"] = (_arn_of(bearer),)
-        if not is_role:
-            context["aws:username"] = (bearer.key.name,)
-        context |= {f"aws:principaltag/{name.lower()}": (value,) for name, value in bearer.tags.items()}
         policies, boundary = await self._policies(bearer)
         return Identity(
             principal=Principal("AWS", frozenset({caller.arn, _arn_of(bearer)}), account),
             policies=policies,
             boundary=boundary,
-            context=context,
+            context=_context({"aws:userid": caller.user_id, **_keys_of_bearer(bearer)}),
         )
 
     async def _bearer(self, caller: Caller) -> Resource | None:
@@ -134,21 +126,23 @@ class Directory:
                 keys[found.key.name] = RouteKey(known.secret, caller.arn, caller.user_id, caller.principal)
         return keys
 
-    async def route_permissions(self) -> Mapping[str, Permission]:
-        """What each principal may invoke, for the routing snapshot.
-
-        Only statements without variables, and without conditions but on what a request targets, allow there, while
-        such a deny denies: the router never lets through what the door would refuse.
-        """
+    async def route_permissions(self) -> Mapping[str, Invoker]:
+        """What decides about each principal's invocations, for the routing snapshot."""
         root = self._platform.credentials.root.principal
-        permissions = {root: Permission(allow=("*",))}
+        permissions = {root: Invoker(EVERYTHING)}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                permissions[principal_arn(bearer)] = _permission(*await self._policies(bearer), INVOKE, INVOKING_KEYS)
+                policies, boundary = await self._policies(bearer)
+                if said := about(policies, INVOKING):
+                    limit = None if boundary is None else about((boundary,), INVOKING)
+                    permissions[principal_arn(bearer)] = Invoker(said, limit, _keys_of_bearer(bearer))
         return permissions
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:
-        """Which objects each principal may plainly read and write, as ``route_permissions``."""
+        """Which objects each principal may plainly read and write, for the routing snapshot.
+
+        Only statements without conditions and variables allow there, while such a deny denies: control has the rest.
+        """
         root = self._platform.credentials.root
         everything = Permission(allow=("*",))
         grants = {root.principal: ObjectGrant(root.user_id, everything, everything)}
@@ -212,12 +206,25 @@ def _user_caller(user: Resource, access_key: str) -> Caller:
     return Caller(user.key.account, _arn_of(user), user.status["UserId"], _arn_of(user), access_key)
 
 
-def _base_context(caller: Caller, kind: str) -> dict[str, tuple[str, ...]]:
+def _keys_of(account: str, kind: str, principal: str) -> dict[str, str]:
     return {
-        "aws:userid": (caller.user_id,),
-        "aws:principalaccount": (caller.account,),
-        "aws:principaltype": (kind,),
+        "aws:principalaccount": account,
+        "aws:principalarn": principal,
+        "aws:principaltype": kind,
+        "aws:principalisawsservice": "false",
     }
+
+
+def _keys_of_bearer(bearer: Resource) -> dict[str, str]:
+    """The condition keys of a user or role, whichever of its sessions asks."""
+    found = _keys_of(bearer.key.account, "AssumedRole" if bearer.key.kind == ROLE else "User", _arn_of(bearer))
+    if bearer.key.kind == USER:
+        found |= {"aws:username": bearer.key.name, "aws:userid": _unique_id(bearer)}
+    return found | {f"aws:principaltag/{name.lower()}": value for name, value in bearer.tags.items()}
+
+
+def _context(keys: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    return {key: (value,) for key, value in keys.items()}
 
 
 def _service_identity(caller: Caller) -> Identity:
@@ -231,12 +238,9 @@ def _service_identity(caller: Caller) -> Identity:
     return Identity(Principal("Service", frozenset({caller.principal})), context=context)
 
 
-def _permission(
-    policies: tuple[Policy, ...], boundary: Policy | None, action: str, known: frozenset[str] = NO_KEYS
-) -> Permission:
-    allow, deny = plainly(policies, action, known)
-    conditional = conditionally(policies, action, known)
+def _permission(policies: tuple[Policy, ...], boundary: Policy | None, action: str) -> Permission:
+    allow, deny = plainly(policies, action)
     if boundary is None:
-        return Permission(allow, deny, conditional=conditional)
+        return Permission(allow, deny)
     within, also = plainly((boundary,), action)
-    return Permission(allow, deny + also, within, conditional)
+    return Permission(allow, deny + also, within)

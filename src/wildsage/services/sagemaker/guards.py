@@ -5,13 +5,12 @@ Source: Service Authorization Reference, "Condition keys for Amazon SageMaker".
 
 from __future__ import annotations
 
+from wildsage.access.asking import of_resource
 from wildsage.access.guards import Guard
 from wildsage.core import arn
 from wildsage.core.caller import Caller
 from wildsage.kit.context import Platform
 from wildsage.services.sagemaker.tags.operations import KINDS
-
-_KEYS = ("aws:resourcetag/", "sagemaker:resourcetag/")
 
 
 class Guards:
@@ -32,4 +31,4 @@ class Guards:
         if kind is None or parsed.account != caller.account:
             return Guard()
         tags = await self._resources.tags(kind.key(parsed.account, parsed.region, parsed.resource_name))
-        return Guard(context={f"{key}{name.lower()}": (value,) for name, value in tags.items() for key in _KEYS})
+        return Guard(context=of_resource(tags))

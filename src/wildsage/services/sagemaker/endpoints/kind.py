@@ -6,6 +6,8 @@ from wildsage.core.errors import ValidationError
 from wildsage.kit.kind import Kind
 
 LOG_GROUPS = "/aws/sagemaker/Endpoints"
+TAGGED = "endpoint tagged"
+"""A topic of hints: the tags of an endpoint were changed, whose account, region and name follow."""
 
 ENDPOINT = Kind(
     name="sagemaker.endpoint",

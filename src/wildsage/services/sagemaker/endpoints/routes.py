@@ -41,6 +41,7 @@ def endpoint_of(resource: Resource) -> routes.Endpoint:
         variants=tuple(route for shadow, route in found if not shadow),
         shadows=tuple(route for shadow, route in found if shadow),
         asynchronous=bool(state.target.asynchronous),
+        tags=resource.tags,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from wildsage.core import arn, paging
 from wildsage.core.errors import ValidationError
@@ -10,13 +10,13 @@ from wildsage.kit.context import Context
 from wildsage.kit.kind import Kind, tag_list, tag_map
 from wildsage.kit.operation import operation
 from wildsage.services.sagemaker.endpointconfigs.kind import ENDPOINT_CONFIG
-from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
+from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, TAGGED
 from wildsage.services.sagemaker.models.kind import MODEL
 from wildsage.services.sagemaker.processing.kind import PROCESSING_JOB
 from wildsage.services.sagemaker.training.kind import TRAINING_JOB
 from wildsage.services.sagemaker.transform.kind import TRANSFORM_JOB
 from wildsage.store.codec import Document
-from wildsage.store.resources import Query, Resource
+from wildsage.store.resources import Key, Query, Resource
 
 MOST = 50
 KINDS: Mapping[str, Kind] = {
@@ -53,6 +53,13 @@ async def _find(ctx: Context, text: str) -> tuple[Kind, Resource]:
         )
 
 
+async def _retag(ctx: Context, key: Key, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
+    tags = await ctx.platform.resources.retag(key, change)
+    if key.kind == ENDPOINT.name:
+        ctx.platform.hints.notify(TAGGED, f"{key.account} {key.region} {key.name}")
+    return tags
+
+
 @operation("AddTags")
 async def add_tags(ctx: Context, request: Document) -> Document:
     _, found = await _find(ctx, request["ResourceArn"])
@@ -64,16 +71,14 @@ async def add_tags(ctx: Context, request: Document) -> Document:
             raise ValidationError(f"A resource can have at most {MOST} tags; this would make {len(changed)}.")
         return changed
 
-    return {"Tags": tag_list(await ctx.platform.resources.retag(found.key, change))}
+    return {"Tags": tag_list(await _retag(ctx, found.key, change))}
 
 
 @operation("DeleteTags")
 async def delete_tags(ctx: Context, request: Document) -> Document:
     _, found = await _find(ctx, request["ResourceArn"])
     without = frozenset(request["TagKeys"])
-    await ctx.platform.resources.retag(
-        found.key, lambda tags: {name: value for name, value in tags.items() if name not in without}
-    )
+    await _retag(ctx, found.key, lambda tags: {name: value for name, value in tags.items() if name not in without})
     return {}
 
 

@@ -1,0 +1,51 @@
+"""Routers hear of tags that were changed: policies may depend on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from wildsage.kit.context import Platform
+from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, TAGGED
+from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
+from wildsage.store.resources import Key
+
+log = logging.getLogger(__name__)
+
+
+class Tagging:
+    """Publishes endpoints whose tags were changed."""
+
+    def __init__(self, platform: Platform, routes: RoutePublisher) -> None:
+        self._routes = routes
+        self._changed: set[Key] = set()
+        self._stir = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        platform.hints.listen(TAGGED, self._on_tagged)
+
+    def _on_tagged(self, about: str) -> None:
+        self._changed.add(Key(ENDPOINT.name, *about.split()))
+        self._stir.set()
+        self._settled.clear()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await self._stir.wait()
+                self._stir.clear()
+                changed, self._changed = self._changed, set()
+                for key in changed:
+                    try:
+                        await self._routes.publish(key)
+                    except OSError:
+                        log.exception("the routing snapshot could not be written")
+                if not self._stir.is_set():
+                    self._settled.set()
+        finally:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Returns once every change so far is in force at every router, while ``run`` runs."""
+        await self._settled.wait()
