@@ -35,7 +35,13 @@ class Registry:
     engine: str
     host: str
     folder: Path
+    process: subprocess.Popen[bytes]
     image: str = ""
+
+    def end(self) -> None:
+        """Nobody reaches it any more."""
+        self.process.terminate()
+        self.process.wait(60)
 
     def docker(self, *words: str, given: bytes = b"") -> None:
         command = ["docker", "--host", self.engine, "--config", str(self.folder / "docker"), *words]
@@ -53,7 +59,7 @@ def private_registry(engine: str, folder: Path) -> Iterator[Registry]:
     (folder / "config.yml").write_text(_CONFIGURATION.format(folder=folder, port=port))
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    registry = Registry(engine, f"127.0.0.1:{port}", folder)
+    registry = Registry(engine, f"127.0.0.1:{port}", folder, process)
     try:
         _wait(port, process, folder / "log")
         registry.image = f"{registry.host}/private/train:1"
@@ -67,8 +73,7 @@ def private_registry(engine: str, folder: Path) -> Iterator[Registry]:
         if registry.image:
             with contextlib.suppress(subprocess.CalledProcessError):
                 registry.docker("rmi", "--force", registry.image)
-        process.terminate()
-        process.wait(60)
+        registry.end()
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -15,6 +15,10 @@ from tests.api.lambda_.functions import Functions, until
 from tests.conftest import Server, start_server
 from tests.e2e.jobs import BUCKET, described, log_of, upload
 from tests.e2e.private_registry import PASSWORD, USER, Registry, private_registry
+from wildsage.core.errors import ClientFault
+from wildsage.images.choice import Preference
+from wildsage.images.seeking import Pull, Seeker
+from wildsage.runtimes.containers.engine import Engine, short
 
 RETURNS = "def handler(event, context): return {}"
 _ENDED = ("Completed", "Failed", "Stopped")
@@ -41,6 +45,7 @@ REASONS = {
     "none": "could not be invoked: Function not found",
     "forbidden": "is not authorized to perform: lambda:InvokeFunction",
     "open": "does not accept these credentials, or asks for some",
+    "open later": "does not accept these credentials, or asks for some",
 }
 
 
@@ -71,7 +76,8 @@ def outcomes(served: Server, registry: Registry) -> dict[str, dict[str, Any]]:
     right = _arn(functions, functions.made[0])
     jobs["none"] = _train(served, registry, right + "-else")
     jobs["forbidden"] = _train(served, registry, right, role=_role(served))
-    return found | _ended(served, {case: name for case, name in jobs.items() if case not in found})
+    found |= _ended(served, {case: name for case, name in jobs.items() if case not in found})
+    return found | _ended(served, {"open later": _train(served, registry, "")})
 
 
 def _ended(server: Server, jobs: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -138,6 +144,25 @@ def test_the_right_password_trains(outcomes: dict[str, dict[str, Any]], served: 
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     assert "trained in an image of a private registry" in log_of(served, job["TrainingJobName"])
     assert job["AlgorithmSpecification"]["TrainingImageConfig"]["TrainingRepositoryAccessMode"] == "Vpc"
+
+
+async def test_a_registry_that_is_gone_leaves_the_engine_its_copy(engine: str, tmp_path: Path) -> None:
+    seeker, told = Seeker(Engine({"DOCKER_HOST": engine}), Preference.NONE), list[str]()
+
+    async def progress(line: str) -> None:
+        told.append(line)
+
+    async def have(pull: Pull) -> str:
+        return (await seeker.have(there.image, await seeker.look(there.image, pull), progress, pull)).id
+
+    with private_registry(engine, tmp_path) as there:
+        held = await have(Pull(credentials=(USER, PASSWORD)))
+        with pytest.raises(ClientFault, match=REASONS["open"]):
+            await have(Pull(guarded=True))
+        there.end()
+        assert await have(Pull(guarded=True)) == held
+        assert told[-1].endswith(f"The copy that the container engine has is used ({short(held)}).")
+        assert "its registry cannot be reached" in told[-1]
 
 
 @pytest.mark.parametrize("case", list(REASONS))

@@ -5,6 +5,7 @@
     ├── RuntimeRefused           a runtime was asked for something it declares it cannot do
     ├── JobFault                 user work that failed; its text becomes the FailureReason
     │   ├── ClientFault            the caller's doing ("ClientError: …", "AlgorithmError: …")
+    │   │   ├── RegistryGone         an image's registry cannot be reached
     │   │   └── CannotStart          an image's program that does not exist or cannot be executed
     │   └── InternalFault          ours ("InternalServerError: …")
     └── ApiError                 an answer in AWS's form: code, HTTP status, message
@@ -41,6 +42,10 @@ class JobFault(WildsageError):
 
 class ClientFault(JobFault):
     """The caller's input, script or image is at fault."""
+
+
+class RegistryGone(ClientFault):
+    """The registry that an image is to be had of cannot be reached."""
 
 
 class CannotStart(ClientFault):

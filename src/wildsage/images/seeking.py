@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wildsage.core.errors import ClientFault, InternalFault, SettingsError
+from wildsage.core.errors import ClientFault, InternalFault, RegistryGone, SettingsError
 from wildsage.images import uris
 from wildsage.images.building import Progress
 from wildsage.images.choice import SETTING, Choice, Preference, Seen, Where, choose
@@ -17,8 +17,6 @@ HOW_TO_GET = (
     "sudo apt-get install docker.io (or podman, for root), sudo usermod -aG docker $USER, and log in again; "
     "DOCKER_HOST names another."
 )
-_HUB, _LIBRARY = "docker.io/", "library/"
-"""What Podman's names of images from Docker's hub begin with, and people leave out."""
 _PATIENCE = 10.0
 """Seconds in which an engine says whether it has an image. What needs no engine must not hang with one that does."""
 
@@ -36,18 +34,20 @@ class Pull:
     """How an image is to be had of a registry.
 
     ``own``: its name is of a registry of this server, which has it if there is a ``reference``: what the engine pulls
-    instead of the name. ``credentials``: user and password. With some for a registry of others, that is asked whether
-    the engine has the image or not: whoever may not have it there shall not have it here.
+    instead of the name. ``credentials``: user and password. ``guarded``: others gave some for this repository. A
+    registry of others that takes credentials is asked whether the engine has the image or not: whoever may not have it
+    there shall not have it here.
     """
 
     own: bool = False
     reference: str = ""
     credentials: tuple[str, str] | None = None
+    guarded: bool = False
 
     @property
     def private(self) -> bool:
         """Whether it is of a registry of others that asks for credentials."""
-        return self.credentials is not None and not self.own
+        return (self.credentials is not None or self.guarded) and not self.own
 
 
 NO_PULL = Pull()
@@ -74,7 +74,7 @@ class Seeker:
         if known and self._prefer is Preference.NATIVE:
             return Found(choose(uri, Seen(known=True), self._prefer))
         info, absent = await self._held(pull.reference or uri)
-        if pull.private:
+        if pull.private and not _only_here(uri, info, pull):
             info = None
         seen = Seen(
             known=known,
@@ -95,10 +95,14 @@ class Seeker:
         if info is None:
             began = time.monotonic()
             await progress(f"[wildsage] Pulling the image {uri}.")
-            info = await self._engine.pull(pull.reference or uri, pull.credentials)
-            await self._name(uri, info, pull)
-            seconds = time.monotonic() - began
-            await progress(f"[wildsage] Pulled {uri} ({info.size / 1e6:.0f} MB unpacked) in {seconds:.1f} s.")
+            try:
+                info = await self._engine.pull(pull.reference or uri, pull.credentials)
+            except RegistryGone as error:
+                info = await self._copy(uri, pull, error, progress)
+            else:
+                await self._name(uri, info, pull)
+                seconds = time.monotonic() - began
+                await progress(f"[wildsage] Pulled {uri} ({info.size / 1e6:.0f} MB unpacked) in {seconds:.1f} s.")
         if not info.runs_here:
             raise ClientFault(
                 f"ClientError: The image {uri} is for the architecture {info.architecture}, and this machine is "
@@ -114,6 +118,15 @@ class Seeker:
                 f"ClientError: The container engine no longer has the image {short(id)}, which {uri} was when this was "
                 "deployed. Please deploy it again."
             )
+        return info
+
+    async def _copy(self, uri: str, pull: Pull, error: RegistryGone, progress: Progress) -> ImageInfo:
+        """What the engine has of a private image whose registry cannot be asked; raises ``error`` if it has none."""
+        info = await self._engine.find(uri) if pull.private else None
+        if info is None:
+            raise error
+        words = str(error).removeprefix("ClientError: ")
+        await progress(f"[wildsage] {words} The copy that the container engine has is used ({info.short_id}).")
         return info
 
     async def _name(self, uri: str, info: ImageInfo, pull: Pull) -> None:
@@ -145,11 +158,14 @@ def by_digest(uri: str, info: ImageInfo, pull: Pull = NO_PULL) -> str:
     """
     repository = uris.repository_of(uri)
     of_pull = [pull.reference] if pull.own else []
-    own = [
-        each for each in info.digests if each.partition("@")[0].removeprefix(_HUB).removeprefix(_LIBRARY) == repository
-    ]
+    own = [each for each in info.digests if uris.common_name(each) in (repository, uris.common_name(uri))]
     digests = [digest for each in (uri, *of_pull, *own) if (digest := uris.locate(each).digest)]
     return f"{repository}@{digests[0]}" if digests else ""
+
+
+def _only_here(uri: str, info: ImageInfo | None, pull: Pull) -> bool:
+    """Whether the engine has an image that never was in a registry; credentials say that it is in one."""
+    return info is not None and pull.credentials is None and not by_digest(uri, info)
 
 
 def not_here(engine: Engine) -> str:

@@ -16,6 +16,8 @@ _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)/(?P<path>.+)"
 )
 
+_HUB, _LIBRARY = "docker.io/", "library/"
+
 
 class Framework(StrEnum):
     """What an image is for; the value is part of setting names (WILDSAGE_PYTHON_<FRAMEWORK>)."""
@@ -131,6 +133,11 @@ def repository_of(uri: str) -> str:
     """``uri`` without its tag or digest."""
     path, location = uri.partition("@")[0], locate(uri)
     return path.removesuffix(f":{location.tag}") if location.tag else path
+
+
+def common_name(uri: str) -> str:
+    """``repository_of`` as most people write it: names of Docker's hub do without what Podman begins them with."""
+    return repository_of(uri).removeprefix(_HUB).removeprefix(_LIBRARY)
 
 
 def framework_image(uri: str) -> FrameworkImage | None:

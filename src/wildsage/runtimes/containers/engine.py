@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from wildsage.core.errors import ClientFault, InternalFault
+from wildsage.core.errors import ClientFault, InternalFault, RegistryGone
 from wildsage.runtimes.containers.api import Answer, Api, EngineError, EngineGone
 
 _SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
@@ -20,6 +20,12 @@ _PODMANS_OWN = "/v4.0.0/libpod"
 """Podman's other API, whose pull can do without a certificate; that of /images/create cannot."""
 _UNVERIFIED = {"tlsVerify": "false"}
 """Understood by Podman alone."""
+_OUT_OF_REACH = "its registry cannot be reached"
+_GONE = (
+    *("no such host", "server misbehaving", "name resolution", "connection refused", "timeout", "deadline exceeded"),
+    *("no route", "network is unreachable"),
+)
+"""What engines say of it, and what they have it from."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _ROOTLESS = (
     "the one at {0} is rootless, and nobody outside reaches the addresses of its containers. Use the one that is a "
@@ -208,9 +214,9 @@ class Engine:
         try:
             async for step in self._steps("POST", path, headers):
                 if "error" in step:
-                    raise ClientFault(refusal(reference, str(step["error"])))
+                    raise refused(reference, str(step["error"]))
         except EngineError as error:
-            raise ClientFault(refusal(reference, error.words)) from error
+            raise refused(reference, error.words) from error
         found = await self.find(reference)
         if found is None:
             raise InternalFault(f"InternalServerError: The container engine pulled {reference} but does not have it.")
@@ -284,6 +290,12 @@ def gone(error: EngineGone) -> InternalFault:
     return InternalFault(f"InternalServerError: The container engine is out of reach: {error}.")
 
 
+def refused(reference: str, words: str) -> ClientFault:
+    """``refusal`` as an error."""
+    text = refusal(reference, words)
+    return (RegistryGone if _OUT_OF_REACH in text else ClientFault)(text)
+
+
 def refusal(reference: str, words: str) -> str:
     """Why an image could not be pulled, after the engine's ``words``: what it means and what to do about it."""
     said = words.strip().rstrip(".")
@@ -303,8 +315,8 @@ def refusal(reference: str, words: str) -> str:
         means = "the registry has no such image"
     elif "invalid reference" in low:
         means = "that is no name of an image"
-    elif any(each in low for each in ("no such host", "connection refused", "timeout", "i/o timeout", "no route")):
-        means = "its registry cannot be reached"
+    elif any(each in low for each in _GONE):
+        means = _OUT_OF_REACH
     elif "no space left" in low:
         means = "the engine's disk is full"
     else:

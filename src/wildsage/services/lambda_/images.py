@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from wildsage.core.caller import root_of
 from wildsage.core.errors import ApiError, ClientFault
+from wildsage.images import uris
 from wildsage.images.seeking import Pull
+from wildsage.kit import privaterepositories
 from wildsage.kit.context import Context, Platform
 from wildsage.kit.registryimages import find_image, read_name
 from wildsage.services.lambda_.names import error, invalid
@@ -35,7 +37,7 @@ async def pull_of(platform: Platform, function: Resource) -> Pull:
     """How the engine gets the image that is wanted of a function. Raises ClientFault, ApiError."""
     uri: str = function.state["wanted"]
     if not _is_own(platform, uri):
-        return Pull()
+        return Pull(guarded=await privaterepositories.is_private(platform, uris.common_name(uri)))
     found = await find_image(platform, root_of(function.key.account), uri)
     if found is None:
         raise ClientFault(f"Source image {uri} does not exist any more.")

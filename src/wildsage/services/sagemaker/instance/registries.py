@@ -15,7 +15,9 @@ from typing import Any
 
 from wildsage.core import arn
 from wildsage.core.errors import ApiError, ClientFault
+from wildsage.images import uris
 from wildsage.images.seeking import Pull
+from wildsage.kit import privaterepositories
 from wildsage.kit.context import Platform
 from wildsage.kit.registryimages import find_image, read_name
 from wildsage.services.sagemaker.instance import roles
@@ -47,7 +49,7 @@ async def pull(platform: Platform, role: str, image: str, provider: str = "") ->
     name = read_name(platform, image)
     settings = platform.settings
     if name is None or name.account not in (settings.account, *settings.accounts):
-        return Pull(credentials=await credentials(platform, role, provider))
+        return await _of_others(platform, image, await credentials(platform, role, provider))
     try:
         found = await find_image(platform, await roles.assume(platform, role), image)
     except ApiError as error:
@@ -59,6 +61,16 @@ async def pull(platform: Platform, role: str, image: str, provider: str = "") ->
             f"ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer ({error.message})"
         ) from error
     return Pull(own=True) if found is None else Pull(True, found.reference, (found.username, found.password))
+
+
+async def _of_others(platform: Platform, image: str, given: Credentials | None) -> Pull:
+    if uris.framework_image(image) is not None:  # a Python environment stands in for it, whoever asks
+        return Pull(credentials=given)
+    repository = uris.common_name(image)
+    if given is None:
+        return Pull(guarded=await privaterepositories.is_private(platform, repository))
+    await privaterepositories.remember(platform, repository)
+    return Pull(credentials=given)
 
 
 async def credentials(platform: Platform, role: str, provider: str) -> Credentials | None:
