@@ -33,7 +33,7 @@ def snapshot(address: str, percent: int = 0) -> Routes:
         "000000000000",
         "00" * 32,
         {ACCESS_KEY: key},
-        {ROOT: Invoker(EVERYTHING)},
+        {ROOT: Invoker(key.user_id, EVERYTHING)},
         {endpoint_key("us-east-1", "iris"): endpoint},
     )
 

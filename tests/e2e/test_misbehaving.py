@@ -119,7 +119,7 @@ def server(short_directory: Path) -> Iterator[Server]:
             for name in MODELS
         }
         keys = {"AKIAROOT": Key("secret", ROOT, ACCOUNT, ROOT)}
-        routes = Routes(1, ACCOUNT, "00" * 32, keys, {ROOT: Invoker(EVERYTHING)}, endpoints)
+        routes = Routes(1, ACCOUNT, "00" * 32, keys, {ROOT: Invoker(ACCOUNT, EVERYTHING)}, endpoints)
         (folder / "routes.json").write_text(routes.to_json())
         command = [sys.executable, "-m", "wildsage.dataplane", "--data", str(folder), "--port", "0"]
         environment = {**clean_environment(), "WILDSAGE_INVOKE_SECONDS": "2"}

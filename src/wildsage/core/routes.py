@@ -7,7 +7,8 @@ acts on the newest version it has seen.  As JSON:
     {"version": 7, "account": "000000000000", "master": "<hex of the session master secret>",
      "keys": {"AKIA…": {"secret": "…", "arn": "arn:aws:iam::…:root", "user_id": "…",
                         "principal": "arn:aws:iam::…:root"}},
-     "permissions": {"arn:aws:iam::…:root": {"policies": "{…}", "boundary": null, "context": {"aws:username": "…"}}},
+     "permissions": {"arn:aws:iam::…:root": {"user_id": "…", "policies": "{…}", "boundary": null,
+                                            "context": {"aws:username": "…"}}},
      "objects": {"arn:aws:iam::…:root": {"user_id": "…", "read": {"allow": ["*"], "deny": []}, "write": {…}}},
      "endpoints": {
      "us-east-1/iris": {"name": "iris", "region": "us-east-1", "arn": "arn:aws:sagemaker:…",
@@ -143,11 +144,13 @@ class Key:
 class Invoker:
     """What decides about a principal's invocations; one without may invoke nothing.
 
-    ``policies``, ``boundary``: what its policies and its permissions boundary (None where it has none) say of
-    ``INVOKING``, as policy documents; empty where they say nothing. ``context``: the condition keys (in lower case)
+    ``user_id``: the unique id of the user or role, without a session's name, so that one made anew under the same name
+    is another. ``policies``, ``boundary``: what its policies and its permissions boundary (None where it has none) say
+    of ``INVOKING``, as policy documents; empty where they say nothing. ``context``: the condition keys (in lower case)
     that it has whichever of its sessions asks.
     """
 
+    user_id: str
     policies: str
     boundary: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)

@@ -202,7 +202,7 @@ class Invocations:
 
     def _refusal(self, identity: Identity, arn: str, live: LiveEndpoint | None, request: Request, streams: bool) -> str:
         """Why the caller may not invoke it; empty where it may."""
-        own, within = self._table.verdicts(identity.principal), identity.within
+        own, within = self._table.verdicts(identity.principal, identity.user_id), identity.within
         if own.steady and (within is None or within.steady):
             decision = own.steadily(streams, arn)
             if within is not None and decision.allowed:

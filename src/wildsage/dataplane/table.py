@@ -14,6 +14,7 @@ from wildsage.core.routes import (
     RANDOM,
     Endpoint,
     Instance,
+    Invoker,
     Key,
     ObjectGrant,
     Routes,
@@ -241,6 +242,7 @@ class Table:
         self.account = ""
         self.master = b""
         self._keys: dict[str, Key] = {}
+        self._invokers: Mapping[str, Invoker] = {}
         self._verdicts: dict[str, Verdicts] = {}
         self._grants: dict[str, _Grant] = {}
         self._endpoints: dict[str, LiveEndpoint] = {}
@@ -260,13 +262,17 @@ class Table:
             for key, endpoint in routes.endpoints.items()
             if endpoint.status in _SERVING and endpoint.variants
         }
-        verdicts = {principal: of_invoker(invoker) for principal, invoker in routes.permissions.items()}
+        verdicts = {
+            principal: self._verdicts[principal] if self._invokers.get(principal) == invoker else of_invoker(invoker)
+            for principal, invoker in routes.permissions.items()
+        }
         grants = {principal: _grant(grant) for principal, grant in routes.objects.items()}
         # From here on nothing fails.
         known = (*self._leaving, *self._slots.values())
         self._leaving = [slot for slot in known if slot.outstanding and slots.get(slot.instance.address) is not slot]
         self.version, self.account, self.master = routes.version, routes.account, master
-        self._keys, self._verdicts, self._grants = dict(routes.keys), verdicts, grants
+        self._invokers, self._verdicts = routes.permissions, verdicts
+        self._keys, self._grants = dict(routes.keys), grants
         self._endpoints, self._slots = endpoints, slots
         self._forget_counters()
 
@@ -284,9 +290,10 @@ class Table:
     def key(self, access_key: str) -> Key | None:
         return self._keys.get(access_key)
 
-    def verdicts(self, principal: str) -> Verdicts:
-        """What decides about the invocations of ``principal``."""
-        return self._verdicts.get(principal, NOBODY)
+    def verdicts(self, principal: str, user_id: str) -> Verdicts:
+        """What decides about the invocations of ``principal``, if that is the one of this unique id."""
+        found = self._verdicts.get(principal, NOBODY)
+        return found if found.user_id == user_id else NOBODY
 
     def may_read(self, principal: str, user_id: str, arn: str) -> bool:
         """Whether policies plainly allow ``s3:GetObject`` of the object ``arn``; False says nothing."""

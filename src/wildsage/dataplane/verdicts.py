@@ -40,12 +40,13 @@ class Asking(NamedTuple):
 class Verdicts:
     """One principal's policies, or one session's. ``steady``: the endpoint's ARN alone decides, and that is remembered.
 
-    ``context``: the principal's own condition keys.
+    ``context``, ``user_id``: the principal's own, as its ``Invoker`` has them.
     """
 
     identity: Identity
     steady: bool
     context: Context = field(default_factory=dict)
+    user_id: str = ""
     _decided: tuple[dict[str, Decision], dict[str, Decision]] = field(default_factory=lambda: ({}, {}))
 
     def steadily(self, streams: bool, arn: str) -> Decision:
@@ -73,7 +74,7 @@ def of_invoker(invoker: Invoker) -> Verdicts:
     boundary = None if invoker.boundary is None else _compiled(invoker.boundary)
     identity = Identity(_NO_RESOURCE_NAMES_IT, policies, boundary)
     context = {key: (value,) for key, value in invoker.context.items()}
-    return Verdicts(identity, steady(policies if boundary is None else (*policies, boundary)), context)
+    return Verdicts(identity, steady(policies if boundary is None else (*policies, boundary)), context, invoker.user_id)
 
 
 def of_session_policies(documents: Sequence[str]) -> Verdicts:
@@ -105,5 +106,5 @@ def _compiled(document: str) -> Policy:
         raise ValueError(str(error)) from error
 
 
-NOBODY = of_invoker(Invoker(""))
+NOBODY = of_invoker(Invoker("", ""))
 """Of principals without policies about invocations."""

@@ -25,7 +25,7 @@ ROUTES = Routes(
     account="000000000000",
     master="ab" * 32,
     keys={"AKIA1": Key("secret", ROOT, "000000000000", ROOT)},
-    permissions={ROOT: Invoker(EVERYTHING, "", {"aws:username": "u"})},
+    permissions={ROOT: Invoker("000000000000", EVERYTHING, "", {"aws:username": "u"})},
     endpoints={
         endpoint_key("us-east-1", "iris"): Endpoint(
             "iris",

@@ -41,7 +41,7 @@ async def plant(tmp_path: Path, limits: InvocationLimits) -> AsyncIterator[Plant
         "AKIAROOT": Key("root-secret", ROOT, ACCOUNT, ROOT),
         "AKIAUSER": Key("user-secret", USER, "AIDAUSER", USER),
     }
-    routes = Routes(int(time.time()), ACCOUNT, MASTER.hex(), keys, {ROOT: Invoker(EVERYTHING)})
+    routes = Routes(int(time.time()), ACCOUNT, MASTER.hex(), keys, {ROOT: Invoker(ACCOUNT, EVERYTHING)})
     router = Router(data, socket.create_server(("127.0.0.1", 0)), limits=limits, patience=1.0)
     await router.start()
     plant = Plant(router, data, routes)

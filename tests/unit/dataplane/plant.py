@@ -45,9 +45,10 @@ def invoker(
     *statements: dict[str, Any],
     boundary: Sequence[dict[str, Any]] | None = None,
     context: Mapping[str, str] | None = None,
+    user_id: str = "AIDAUSER",
 ) -> Invoker:
     """Whose policies make these statements, as control compiles them. ``context``: condition keys."""
-    return Invoker(_said(statements), None if boundary is None else _said(boundary), context or {})
+    return Invoker(user_id, _said(statements), None if boundary is None else _said(boundary), context or {})
 
 
 def _said(statements: Sequence[dict[str, Any]]) -> str:

@@ -143,7 +143,8 @@ async def test_permissions_are_checked(plant: Plant) -> None:
 
 async def test_session_credentials(plant: Plant) -> None:
     plant.put(
-        endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", echo),))), **{ROLE: invoker(allow("*"))}
+        endpoint("iris", Variant("AllTraffic", 1.0, (await plant.serve("m", echo),))),
+        **{ROLE: invoker(allow("*"), user_id="AROAX")},
     )
     now = time.time()
     caller = session_of(ACCOUNT, "Execution", "AROAX", "job")
@@ -154,6 +155,9 @@ async def test_session_credentials(plant: Plant) -> None:
     assert (await refused(plant.invoke(plant.boto(old.access_key, old.secret, old.token))))[
         0
     ] == "ExpiredTokenException"
+    stale = sessions.issue(MASTER, session_of(ACCOUNT, "Execution", "AROAOLD", "job"), now, now + 900)
+    code, *_ = await refused(plant.invoke(plant.boto(stale.access_key, stale.secret, stale.token)))
+    assert code == "AccessDeniedException"  # of a role of that name that was deleted
     forged = sessions.issue(b"x" * 32, caller, now, now + 900)
     code, *_ = await refused(plant.invoke(plant.boto(forged.access_key, forged.secret, forged.token)))
     assert code in ("UnrecognizedClientException", "InvalidClientTokenId")
@@ -178,7 +182,7 @@ def session_policy(resource: str, effect: str = "Allow", **more: Any) -> str:
 async def test_a_session_may_no_more_than_its_own_policies_allow(plant: Plant) -> None:
     instance = await plant.serve("m", echo)
     both = [endpoint(name, Variant("AllTraffic", 1.0, (instance,))) for name in ("iris", "rose")]
-    plant.put(*both, **{ROLE: invoker(allow(both[0].arn))})
+    plant.put(*both, **{ROLE: invoker(allow(both[0].arn), user_id="AROAX")})
     now = time.time()
     caller = session_of(ACCOUNT, "Execution", "AROAX", "job")
 

@@ -58,9 +58,9 @@ def test_a_damaged_version_changes_nothing() -> None:
     assert live is not None
     live.variants[0].slots[0].outstanding = 1
     with pytest.raises(ValueError, match="not JSON"):
-        table.put(routes(2, permissions={"me": Invoker("no JSON")}))
+        table.put(routes(2, permissions={"me": Invoker("", "no JSON")}))
     assert table.version == 1
-    assert table.verdicts("me").steadily(False, ENDPOINT.arn).allowed
+    assert table.verdicts("me", "AIDAUSER").steadily(False, ENDPOINT.arn).allowed
     assert table.underway() == {"unix:/1": 1}
 
 
@@ -238,10 +238,13 @@ def test_permissions(permission: Invoker, reason: str) -> None:
     read = from_json(routes(1, ENDPOINT, permissions={"me": permission}).to_json())
     assert read.permissions == {"me": permission}
     table.put(read)
-    found = table.verdicts("me")
+    found = table.verdicts("me", "AIDAUSER")
     assert found.steady
     for streams in (False, True, False):
         decision = found.steadily(streams, ENDPOINT.arn)
         assert decision.allowed is not bool(reason)
         assert reason in decision.reason
-    assert not table.verdicts("stranger").steadily(False, ENDPOINT.arn).allowed
+    for principal, user_id in (("stranger", "AIDAUSER"), ("me", "AIDAANEW")):
+        assert not table.verdicts(principal, user_id).steadily(False, ENDPOINT.arn).allowed
+    table.put(read)
+    assert table.verdicts("me", "AIDAUSER") is found

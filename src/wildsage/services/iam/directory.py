@@ -128,14 +128,16 @@ class Directory:
 
     async def route_permissions(self) -> Mapping[str, Invoker]:
         """What decides about each principal's invocations, for the routing snapshot."""
-        root = self._platform.credentials.root.principal
-        permissions = {root: Invoker(EVERYTHING)}
+        root = self._platform.credentials.root
+        permissions = {root.principal: Invoker(root.user_id, EVERYTHING)}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
                 policies, boundary = await self._policies(bearer)
                 if said := about(policies, INVOKING):
                     limit = None if boundary is None else about((boundary,), INVOKING)
-                    permissions[principal_arn(bearer)] = Invoker(said, limit, _keys_of_bearer(bearer))
+                    permissions[principal_arn(bearer)] = Invoker(
+                        _unique_id(bearer), said, limit, _keys_of_bearer(bearer)
+                    )
         return permissions
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:
