@@ -11,9 +11,9 @@ import asyncio
 import errno
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -173,7 +173,7 @@ class Database:
 
         def run() -> T:
             with self._engine.connect() as connection:
-                return work(connection)
+                return _run(work, connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
@@ -223,9 +223,9 @@ class Database:
             with self._turn, self._writing.begin() as connection:
                 for job in batch:
                     # A savepoint costs as much as a small write, and what is alone needs none.
-                    work = job.work if len(batch) == 1 else partial(_alone, job.work)
+                    run: Callable[..., Any] = _run if len(batch) == 1 else _alone
                     try:
-                        outcomes.append((job, work(connection), None))
+                        outcomes.append((job, run(job.work, connection), None))
                     except Exception as error:
                         if len(batch) == 1 or _is_given_up(connection, error):
                             raise
@@ -236,6 +236,22 @@ class Database:
         return outcomes
 
 
+def _run(work: Callable[[Connection], T], connection: Connection) -> T:
+    """Runs ``work``; if it raises amid rows, their statement is let go.
+
+    A statement that is not read to its end keeps its connection at the snapshot of then, after the transaction too, and
+    so for as long as a traceback keeps the statement: it would read what is old, and SQLite would not let it write.
+    """
+    try:
+        return work(connection)
+    except BaseException as error:
+        chain: BaseException | None = error
+        while chain is not None:
+            traceback.clear_frames(chain.__traceback__)
+            chain = chain.__context__
+        raise
+
+
 def _alone(work: Callable[[Connection], T], connection: Connection) -> T:
     """Runs ``work`` so that nothing of it is kept if it raises, and everything else of the transaction is.
 
@@ -244,7 +260,7 @@ def _alone(work: Callable[[Connection], T], connection: Connection) -> T:
     execute = connection.connection.cursor().execute
     execute("SAVEPOINT one")
     try:
-        done = work(connection)
+        done = _run(work, connection)
     except Exception as error:
         if not _is_given_up(connection, error):
             execute("ROLLBACK TO one")

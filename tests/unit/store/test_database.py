@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,33 @@ async def test_none_is_told_that_it_is_kept_when_the_transaction_has_ended(datab
     assert await count(database) == 0
     await database.write(keep)
     assert await count(database) == 1
+
+
+def stumble(connection: Connection) -> None:
+    """Raises amid the rows that it reads, in another error's place."""
+    try:
+        rows = connection.exec_driver_sql("SELECT name FROM kept")
+        assert [int(row.name) for row in rows]
+    except ValueError as error:
+        raise KeyError("no number") from error
+
+
+@pytest.mark.parametrize("writes", [False, True])
+async def test_work_that_fails_amid_rows_leaves_no_old_snapshot_behind(
+    database: Database, tmp_path: Path, writes: bool
+) -> None:
+    for _ in range(3):
+        await database.write(keep)
+    errors = []  # whoever keeps them keeps their tracebacks
+    for _ in range(4):  # every connection of the pool
+        with pytest.raises(KeyError) as error:
+            await (database.write(stumble) if writes else database.read(stumble))
+        errors.append(error.value)
+    assert await together(database, keep, stumble) == [type(None), KeyError]
+    with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as another:
+        another.execute("INSERT INTO kept VALUES ('b')")
+    for _ in range(4):
+        assert await count(database) == 5
+    for _ in range(4):
+        await database.write(keep)
+    assert await count(database) == 9
