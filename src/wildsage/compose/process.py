@@ -11,12 +11,13 @@ import asyncio
 import gc
 import importlib
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from wildsage.compose.ending import empty, end_containers
 from wildsage.compose.foundation import Foundation, lay
 from wildsage.core.settings import Settings
+from wildsage.kit.standing import Begin, standing
 from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.http.server import start_server
 
@@ -29,7 +30,7 @@ _GRACE_SECONDS = 5.0
 class Whole(Protocol):
     """What ``complete`` of ``TABLE`` makes of a foundation (``table.Control``)."""
 
-    def jobs(self) -> list[Coroutine[Any, Any, None]]: ...
+    def jobs(self) -> Mapping[str, Begin]: ...
 
     async def settled(self) -> None: ...
 
@@ -59,25 +60,16 @@ class Process:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Serves until ``stop``; raises if one of the parts ends by itself, which is a bug."""
+        """Serves until ``stop``."""
         foundation = await self._lay()
         server = await start_server(self._handle, path=self._settings.data.control_socket, behind_router=True)
         await self._complete(foundation)
         gc.freeze()
         gc.enable()
-        stopping = asyncio.create_task(self._stopped(), name="stop")
-        broken: list[asyncio.Task[None]] = []
-        while not self._stopping.is_set() and not broken:
-            await asyncio.wait([stopping, *self._work], return_when=asyncio.FIRST_COMPLETED)
-            async with self._turn:
-                broken = [task for task in self._work if task.done()]
-        await server.close(_GRACE_SECONDS)
-        await self._end()
-        for task in broken:
-            task.result()
-
-    async def _stopped(self) -> None:
         await self._stopping.wait()
+        async with self._turn:  # a reset that is under way would begin everything anew behind it
+            await server.close(_GRACE_SECONDS)
+            await self._end()
 
     async def _handle(self, request: Request) -> Response:
         foundation = self._foundation
@@ -99,7 +91,10 @@ class Process:
     async def _complete(self, foundation: Foundation) -> None:
         complete: Complete = (await asyncio.to_thread(importlib.import_module, TABLE)).complete
         self._control = await complete(foundation)
-        self._work = [asyncio.create_task(job) for job in self._control.jobs()]
+        clock = foundation.platform.clock
+        self._work = [
+            asyncio.create_task(standing(name, begin, clock), name=name) for name, begin in self._control.jobs().items()
+        ]
 
     async def _end(self) -> None:
         control, self._control = self._control, None

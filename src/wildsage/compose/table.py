@@ -7,9 +7,9 @@ Loaded behind the open door (``process``), for its imports are most of the start
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from wildsage.compose import machine
 from wildsage.compose.foundation import Foundation, lay
@@ -29,6 +29,7 @@ from wildsage.images.seeking import seeker
 from wildsage.kit.context import Platform
 from wildsage.kit.controller import Controller, Engine
 from wildsage.kit.operation import Service
+from wildsage.kit.standing import Begin
 from wildsage.services.applicationautoscaling.controller import ScalingController
 from wildsage.services.applicationautoscaling.service import APPLICATION_AUTO_SCALING
 from wildsage.services.applicationautoscaling.wake import Wake
@@ -130,33 +131,34 @@ class Control:
     def audit(self) -> Audit:
         return self.foundation.audit
 
-    def jobs(self) -> list[Coroutine[Any, Any, None]]:
-        """What runs for as long as the process does."""
-        return [
-            self.engine.run(),
-            self.audit.run(),
-            self.foundation.snapshot.run(),
-            self.tagging.run(),
-            sweep.run(self.platform),
-            sweep.flush(self.platform),
-            expiry.run(self.platform),
-            image_expiry.run(self.platform),
-            s3_events.courier(self.platform).run(),
-            sns_messages.run(self.platform),
-            retention.run(self.platform),
-            self.dispatcher.run(),
-            Notices(self.platform, self.dispatcher.counts).run(),
-            self.platform.meters.run(),
-            Shipping(self.platform).run(),
-            self.loading.run(),
-            metric_retention.run(self.platform),
-            Watch(self.platform).run(),
-            alarm_actions.courier(self.platform).run(),
-            Wake(self.platform).run(),
-            machine.sweep(self.platform),
-            self.workers.run(),
-            Deliveries(self.platform, self.workers).run(),
-        ]
+    def jobs(self) -> Mapping[str, Begin]:
+        """What runs for as long as the process does, by what the log calls it; each can begin again (``standing``)."""
+        platform = self.platform
+        return {
+            "the engine of controllers": self.engine.run,
+            "the audit": self.audit.run,
+            "the routing snapshot": self.foundation.snapshot.run,
+            "the tags of endpoints": self.tagging.run,
+            "the sweep of deleted objects": partial(sweep.run, platform),
+            "the flush of small objects": sweep.Flushing(platform).run,
+            "the expiry of objects": partial(expiry.run, platform),
+            "the expiry of images": partial(image_expiry.run, platform),
+            "the delivery of S3 events": s3_events.courier(platform).run,
+            "the delivery of SNS messages": partial(sns_messages.run, platform),
+            "the expiry of SQS messages": partial(retention.run, platform),
+            "the dispatcher of asynchronous requests": self.dispatcher.run,
+            "the delivery of asynchronous notices": Notices(platform, self.dispatcher.counts).run,
+            "the meters": platform.meters.run,
+            "the shipping of captured data": Shipping(platform).run,
+            "the loading of models": self.loading.run,
+            "the compaction of metrics": partial(metric_retention.run, platform),
+            "the watch over alarms": Watch(platform).run,
+            "the delivery of alarm actions": alarm_actions.courier(platform).run,
+            "the wake of scaling": Wake(platform).run,
+            "the sweep of the container engine": partial(machine.sweep, platform),
+            "the workers of functions": self.workers.run,
+            "the delivery of events to functions": Deliveries(platform, self.workers).run,
+        }
 
     async def settled(self) -> None:
         """Returns once what was changed of endpoints' tags is in force at every router."""

@@ -68,6 +68,9 @@ class Snapshot:
                     await self.renew()
                 except OSError:
                     log.exception("the routing snapshot could not be written")
+                except BaseException:
+                    self._identity_changed.set()  # what is not in force yet is put in force when this runs again
+                    raise
                 if not self._identity_changed.is_set():
                     self._settled.set()
         finally:

@@ -46,6 +46,7 @@ class Courier:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._under_way.clear()  # one that was cancelled before it began has not taken itself out
 
     async def _round(self) -> None:
         """Begins whatever can begin, then waits until something changes."""

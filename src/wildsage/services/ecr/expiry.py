@@ -27,19 +27,18 @@ _IDLE_SECONDS: Final = 24 * 3600.0
 
 async def run(platform: Platform) -> None:
     """Until cancelled."""
-    put = asyncio.Event()
-    platform.hints.listen(PUT, lambda _about: put.set())  # one that comes amid a run is not missed
-    wait = _FIRST
-    while True:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(put.wait(), wait)
-        put.clear()
-        wait = _PERIOD
-        try:
-            await expire(platform)
-            await collect(platform)
-        except OSError:
-            log.exception("expiring images failed; again in %s s", _PERIOD)
+    put = asyncio.ensure_future(platform.hints.wait(PUT, _FIRST))
+    try:
+        while True:
+            await put
+            put = asyncio.ensure_future(platform.hints.wait(PUT, _PERIOD))  # one that comes amid a run is not missed
+            try:
+                await expire(platform)
+                await collect(platform)
+            except OSError:
+                log.exception("expiring images failed; again in %s s", _PERIOD)
+    finally:
+        put.cancel()
 
 
 async def expire(platform: Platform) -> int:

@@ -57,27 +57,34 @@ async def mend(platform: Platform, blob: str, size: int) -> None:
     await platform.objects.restore([(blob, data)])
 
 
-async def flush(platform: Platform) -> None:
-    """Until cancelled: brings files to the disk whose bytes the database has, and has it forget them.
+class Flushing:
+    """Brings files to the disk whose bytes the database has, and has it forget them.
 
     Only the files that this process wrote: the objects process writes its own, after their rows.
     """
-    unsynced = Unsynced(platform.database)
-    names: set[str] = set()
-    platform.hints.listen(UNSYNCED, names.add)
-    while True:
-        if not names:
-            await platform.hints.wait(UNSYNCED, GRACE_SECONDS)
-            await platform.clock.sleep(_FLUSH_SECONDS)
-            continue
-        written = frozenset(names)
-        try:
-            await platform.objects.sync()
-            await unsynced.forget_all(written)
-            names -= written
-        except OSError:
-            log.exception("files of small objects are not on the disk yet; their bytes are kept")
-            await platform.clock.sleep(GRACE_SECONDS)
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._unsynced = Unsynced(platform.database)
+        self._names: set[str] = set()
+        platform.hints.listen(UNSYNCED, self._names.add)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        platform = self._platform
+        while True:
+            if not self._names:
+                await platform.hints.wait(UNSYNCED, GRACE_SECONDS)
+                await platform.clock.sleep(_FLUSH_SECONDS)
+                continue
+            written = frozenset(self._names)
+            try:
+                await platform.objects.sync()
+                await self._unsynced.forget_all(written)
+                self._names -= written
+            except OSError:
+                log.exception("files of small objects are not on the disk yet; their bytes are kept")
+                await platform.clock.sleep(GRACE_SECONDS)
 
 
 async def run(platform: Platform) -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from wildsage.kit.context import Platform
 from wildsage.kit.meters import MINUTE
 from wildsage.kit.metrics import publish
+from wildsage.kit.standing import standing
 from wildsage.services.sagemaker.asynchronous.answering import Again, Answering, Attempt
 from wildsage.services.sagemaker.asynchronous.counts import Counts
 from wildsage.services.sagemaker.asynchronous.ending import Endings
@@ -88,7 +89,8 @@ class Dispatcher:
         self._inherited = await self._requests.last()
         await self._requests.keep_only([each.uid for each in await self._platform.resources.all_of(ENDPOINT.name)])
         try:
-            await together((self._hand_out(), self._watch()))
+            loops = {"handing out asynchronous requests": self._hand_out, "expiring them": self._watch}
+            await together(standing(name, loop, self._platform.clock) for name, loop in loops.items())
         finally:
             tasks = list(self._tasks)
             for task in tasks:
@@ -117,7 +119,11 @@ class Dispatcher:
         for uid, line in list(self._lines.items()):
             while line.more and len(line.waiting) < _HEAD:
                 line.more = False  # who is accepted from here on says so
-                line.put(await self._requests.after(uid, line.reached, _HEAD), _HEAD)
+                try:
+                    line.put(await self._requests.after(uid, line.reached, _HEAD), _HEAD)
+                except BaseException:
+                    line.more = True  # what could not be read is still there
+                    raise
             while self._keeping < _MOST_KEEPING and line.can_begin(self._busy):
                 if not self._rush.begins(self._platform.clock.monotonic()):
                     asyncio.get_running_loop().call_later(PACE_SECONDS, self._stir.set)

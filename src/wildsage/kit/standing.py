@@ -1,0 +1,48 @@
+"""What runs for as long as the process does. A bug that ends one such job ends neither the others nor the process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from wildsage.core.clock import Clock
+
+log = logging.getLogger(__name__)
+
+PAUSES = (1.0, 5.0, 30.0, 60.0)
+"""Seconds until a job begins again, by how often it has ended in a row; the last for every time after that."""
+_STEADY_SECONDS = 120.0
+"""Whoever ran as long begins again as at first."""
+
+Begin = Callable[[], Coroutine[Any, Any, None]]
+"""Begins a job that ends only when it is cancelled; again after it has ended for whatever reason."""
+
+
+async def standing(name: str, begin: Begin, clock: Clock) -> None:
+    """Runs a job until cancelled: one that ends by itself is told in the log, and begins again after a pause.
+
+    What a job cannot do for a reason that is foreseen (a full disk, a service that does not answer) it tries again
+    by itself. This is for what nobody foresaw: whether that concerns one row or everything, whoever calls the other
+    parts of the process must not be told that nobody answers.
+    """
+    ended = 0
+    while True:
+        began = clock.monotonic()
+        fault: BaseException | None = None
+        try:
+            await begin()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            fault = error  # of something that the job waited for, and not of the job
+        except Exception as error:
+            fault = error
+        if clock.monotonic() - began > _STEADY_SECONDS:
+            ended = 0
+        pause = PAUSES[min(ended, len(PAUSES) - 1)]
+        ended += 1
+        log.error("%s ended, which is a bug; it begins again in %g s", name, pause, exc_info=fault)
+        await clock.sleep(pause)
