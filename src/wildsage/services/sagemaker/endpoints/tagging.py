@@ -35,16 +35,21 @@ class Tagging:
             while True:
                 await self._stir.wait()
                 self._stir.clear()
-                changed, self._changed = self._changed, set()
-                for key in changed:
-                    try:
-                        await self._routes.publish(key)
-                    except OSError:
-                        log.exception("the routing snapshot could not be written")
+                while self._changed:
+                    await self._publish(self._changed.pop())
                 if not self._stir.is_set():
                     self._settled.set()
         finally:
             self._settled.set()
+
+    async def _publish(self, key: Key) -> None:
+        try:
+            await self._routes.publish(key)
+        except OSError:
+            log.exception("the routing snapshot could not be written")
+        except BaseException:
+            self._on_tagged(f"{key.account} {key.region} {key.name}")  # for when this runs again
+            raise
 
     async def settled(self) -> None:
         """Returns once every change so far is in force at every router, while ``run`` runs."""
