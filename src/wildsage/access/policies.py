@@ -16,6 +16,8 @@ from wildsage.access.conditions import Condition, PolicyError, compile_condition
 from wildsage.access.patterns import Context, Matcher, action_matcher, matcher
 
 _NOTHING: Context = {}
+_NEW, _OLD = "2012-10-17", "2008-10-17"
+"""Versions of the language; in the old one, which a document without Version has, ``${aws:username}`` is plain text."""
 
 
 class Use(Enum):
@@ -193,8 +195,11 @@ def compile_policy(text: str, use: Use = Use.IDENTITY) -> Policy:
         raise PolicyError(f"the document is not JSON: {error}") from error
     if not isinstance(document, Mapping):
         raise PolicyError("the document must be an object")
-    if document.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
-        raise PolicyError("the Version must be 2012-10-17 or 2008-10-17")
+    version = document.get("Version", _OLD)
+    if version not in (_NEW, _OLD):
+        raise PolicyError(f"the Version must be {_NEW} or {_OLD}")
+    if version == _OLD and "${" in text:
+        document = json.loads(text.replace("${", "${$}{"))
     raw = document.get("Statement")
     statements = raw if isinstance(raw, list) else [raw]
     if not statements or raw is None:

@@ -11,6 +11,7 @@ import pytest
 from wildsage.access.conditions import PolicyError
 from wildsage.access.decisions import Decision, Identity, Question, decide, decide_across, decide_assume, trusts
 from wildsage.access.managed import managed_policies
+from wildsage.access.plain import about
 from wildsage.access.policies import Policy, Principal, Use, compile_policy
 
 ACCOUNT = "arn:aws:iam::123456789012:root"
@@ -137,6 +138,20 @@ CONDITIONS = [
     ({"StringEquals": {"a": "1", "b": "2"}}, {"a": ["1"], "b": ["3"]}, False),
     ({"StringEquals": {"a": "1"}, "Bool": {"b": "true"}}, {"a": ["1"], "b": ["true"]}, True),
 ]
+
+
+@pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}])
+def test_the_old_language_has_no_variables(version: dict[str, str]) -> None:
+    """IAM User Guide, "IAM policy elements: Variables and tags"."""
+    home = allow("*", "arn:aws:s3:::home/${aws:username}/*")
+    prefix = allow("s3:ListBucket", Condition={"StringEquals": {"s3:prefix": "${aws:username}"}})
+    old = [compile_policy(json.dumps({**version, "Statement": [home, prefix]}))]
+    assert not ask(old, "s3:GetObject", "arn:aws:s3:::home/ada/x").allowed
+    assert ask(old, "s3:GetObject", "arn:aws:s3:::home/${aws:username}/x").allowed
+    assert not ask(old, "s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": ("ada",)}).allowed
+    assert ask(old, "s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": ("${aws:username}",)}).allowed
+    taken = [compile_policy(about(old, ["s3:GetObject"]))]
+    assert not ask(taken, "s3:GetObject", "arn:aws:s3:::home/ada/x").allowed
 
 
 @pytest.mark.parametrize(("condition", "context", "holds"), CONDITIONS)
