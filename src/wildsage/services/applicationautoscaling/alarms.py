@@ -2,6 +2,8 @@
 
 Source: Application Auto Scaling User Guide, "Target tracking scaling policies": alarms are made, changed and deleted
 with their policy; the high one is over the target for 3 of 3 minutes, the low one below 90 % of it for 15 of 15.
+Metrics of high resolution scale out after three values, too, and in as slowly as others (Developer Guide, "Define a
+scaling policy").
 """
 
 from __future__ import annotations
@@ -19,9 +21,16 @@ from wildsage.services.applicationautoscaling.tracking import IN_SHARE
 from wildsage.store.codec import Document
 from wildsage.store.resources import Key
 
-PREDEFINED = {"SageMakerVariantInvocationsPerInstance": ("AWS/SageMaker", "InvocationsPerInstance", "Sum")}
+PREDEFINED = {
+    "SageMakerVariantInvocationsPerInstance": ("AWS/SageMaker", "InvocationsPerInstance", "Sum"),
+    "SageMakerVariantConcurrentRequestsPerModelHighResolution": (
+        "AWS/SageMaker",
+        "ConcurrentRequestsPerModel",
+        "Average",
+    ),
+}
 """PredefinedMetricType → namespace, metric, statistic (SageMaker Developer Guide, "Auto scaling policies")."""
-_MINUTE = 60
+_MINUTE, _SHORT = 60, 10
 _COUNTING = ("Sum", "SampleCount")
 HIGH, LOW = "AlarmHigh", "AlarmLow"
 
@@ -39,7 +48,9 @@ def is_high(name: str) -> bool:
 def documents(variant: Variant, policy: Document, settings: ScalingSettings) -> list[Document]:
     """What PutMetricAlarm is asked for a policy. Pure."""
     configuration, arn = policy["Configuration"], policy["PolicyARN"]
-    metric, scale = _metric(variant, configuration, settings.period)
+    period = _SHORT if _is_high_resolution(configuration) else settings.period
+    low = settings.low * settings.period // period
+    metric, scale = _metric(variant, configuration, period)
     target = float(configuration["TargetValue"]) * scale
     return [
         {
@@ -47,13 +58,18 @@ def documents(variant: Variant, policy: Document, settings: ScalingSettings) -> 
             "AlarmDescription": f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {arn}.",
             "ActionsEnabled": True,
             "AlarmActions": [arn],
-            "EvaluationPeriods": settings.high if is_high(name) else settings.low,
+            "EvaluationPeriods": settings.high if is_high(name) else low,
             "Threshold": target if is_high(name) else target * IN_SHARE,
             "ComparisonOperator": "GreaterThanThreshold" if is_high(name) else "LessThanThreshold",
             **metric,
         }
         for name in policy["AlarmNames"]
     ]
+
+
+def _is_high_resolution(configuration: Document) -> bool:
+    predefined = configuration.get("PredefinedMetricSpecification") or {}
+    return bool(predefined.get("PredefinedMetricType", "").endswith("HighResolution"))
 
 
 def _metric(variant: Variant, configuration: Document, period: int) -> tuple[Document, float]:
@@ -67,7 +83,7 @@ def _metric(variant: Variant, configuration: Document, period: int) -> tuple[Doc
             {"Name": "VariantName", "Value": variant.name},
         ]
         one = {"Namespace": namespace, "MetricName": name, "Dimensions": dimensions, "Statistic": statistic}
-        return {**one, "Period": period}, share
+        return {**one, "Period": period}, share if statistic in _COUNTING else 1.0
     custom = configuration["CustomizedMetricSpecification"]
     if custom.get("Metrics"):
         return {"Metrics": [_query(each, period) for each in custom["Metrics"]]}, 1.0

@@ -132,12 +132,17 @@ class Scene:
     async def minute(self, load: float | None) -> int:
         """One more minute with so much load; the capacity at its end."""
         if load is not None:
-            dimensions = (("EndpointName", "followed"), ("VariantName", "one"))
-            metric = Metric(self.endpoint.account, REGION, "AWS/SageMaker", "InvocationsPerInstance", dimensions)
-            await metrics.publish(
-                self.platform, [Datum(metric, self.clock.now(), of_values({1.0: load / await self.capacity()}))]
-            )
-        await self.clock.advance(60)
+            await self.publish("InvocationsPerInstance", {1.0: load / await self.capacity()})
+        return await self.after(60)
+
+    async def publish(self, name: str, values: Mapping[float, float], high: bool = False) -> None:
+        dimensions = (("EndpointName", "followed"), ("VariantName", "one"))
+        metric = Metric(self.endpoint.account, REGION, "AWS/SageMaker", name, dimensions)
+        await metrics.publish(self.platform, [Datum(metric, self.clock.now(), of_values(values), high=high)])
+
+    async def after(self, seconds: float) -> int:
+        """The capacity so much later."""
+        await self.clock.advance(seconds)
         await self.watch.round()
         await self.run()
         return await self.capacity()
@@ -172,6 +177,27 @@ async def test_out_and_in(scene: Scene, api: Api) -> None:
     assert out["Cause"].endswith(" in state ALARM triggered policy follow")
     assert (into["Description"], into["StatusCode"]) == ("Setting desired instance count to 1.", "Successful")
     assert "-AlarmLow-" in into["Cause"]
+
+
+async def test_requests_under_way_scale_within_half_a_minute(scene: Scene, api: Api) -> None:
+    """AWS's example of the metric of high resolution: five at each instance."""
+    scaling = getattr(api, "application-autoscaling")
+    metric = {"PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"}
+    configuration = {"TargetValue": 5.0, "PredefinedMetricSpecification": metric}
+    await scaling("RegisterScalableTarget", **ABOUT, MinCapacity=1, MaxCapacity=5)
+    policy = {**TRACKING, "TargetTrackingScalingPolicyConfiguration": configuration}
+    await scaling("PutScalingPolicy", **ABOUT, **policy)
+    shown = ("MetricName", "Statistic", "Period", "EvaluationPeriods", "Threshold")
+    made = (await api.cloudwatch("DescribeAlarms"))["MetricAlarms"]
+    high, low = sorted(tuple(each[member] for member in shown) for each in made)
+    assert high == ("ConcurrentRequestsPerModel", "Average", 10, 3, 5.0)
+    assert low == ("ConcurrentRequestsPerModel", "Average", 10, 90, 4.5)
+    capacities = []
+    for load in [3.0] * 3 + [12.0] * 5:
+        capacity = await scene.capacity()
+        await scene.publish("ConcurrentRequestsPerModel", {load / capacity: capacity}, high=True)
+        capacities.append(await scene.after(10))
+    assert capacities == [1] * 5 + [3] * 3
 
 
 async def test_an_alarm_that_changes_nothing_is_told_once(scene: Scene, api: Api) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.services.sagemaker.conftest import Server
 
 from wildsage.core.latencies import bounds, bucket, middle
-from wildsage.core.routes import counted_as
+from wildsage.core.routes import Endpoint, Instance, Variant, counted_as
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.services.sagemaker.endpoints.traffic import NAMESPACE, Traffic, difference
 from wildsage.wire.http.client import Client
@@ -61,10 +61,11 @@ class Router:
         self.pid = 1
         self.counts = counted(0)
         self.config = ""
+        self.underway: dict[str, int] = {}
 
     def told(self) -> bytes:
         endpoints = {"us-east-1/iris": {counted_as("AllTraffic", "", self.config): self.counts}}
-        return json.dumps({"pid": self.pid, "since": 1.5, "endpoints": endpoints}).encode()
+        return json.dumps({"pid": self.pid, "since": 1.5, "underway": self.underway, "endpoints": endpoints}).encode()
 
     async def answer(self, _request: Request) -> Response:
         return Response(200, [], self.told())
@@ -149,6 +150,21 @@ async def test_each_fleet_of_an_update_has_its_own_series_besides_the_variants(s
         errors = await metric(server, "Invocation4XXErrors", config)
         assert (errors["Sum"], errors["SampleCount"]) == (bad, total)
         assert (await metric(server, "ModelLatency", config))["Average"] == latency
+    await listening.close(1)
+    client.close()
+
+
+async def test_requests_under_way_are_published_though_none_has_ended(server: Server) -> None:
+    data, client, router = server.control.platform.settings.data, Client(), Router()
+    variant = Variant("AllTraffic", 1.0, tuple(Instance(f"i-{place}", f"unix:/{place}") for place in (1, 2)))
+    iris = Endpoint("iris", "us-east-1", "arn:iris", "InService", "config", "/group", (variant,))
+    traffic = Traffic(server.control.platform, Routers(data, client), lambda: {"us-east-1/iris": iris})
+    listening = await start_server(router.answer, path=data.router_socket())
+    router.counts = counted(0) | {"invocations": 7, "model": {}, "overhead": {}}
+    router.underway = {"unix:/1": 7}
+    await traffic.read()
+    found = await metric(server, "ConcurrentRequestsPerModel")
+    assert (found["Average"], found["Maximum"], found["SampleCount"]) == (3.5, 7, 2)
     await listening.close(1)
     client.close()
 

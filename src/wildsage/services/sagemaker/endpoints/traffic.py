@@ -19,7 +19,8 @@ from wildsage.core import routes
 from wildsage.core.latencies import bounds, middle
 from wildsage.kit.context import Platform
 from wildsage.kit.meters import MINUTE
-from wildsage.kit.metrics import announce
+from wildsage.kit.metrics import announce, publish
+from wildsage.services.sagemaker.endpoints import concurrency
 from wildsage.services.sagemaker.endpoints.routers import Routers
 from wildsage.store.database import Write
 from wildsage.store.metrics import Datum, Metric, adding
@@ -54,6 +55,7 @@ class Traffic:
         self._platform = platform
         self._routers = routers
         self._endpoints = endpoints
+        self._concurrency = concurrency.Concurrency()
         self._seen: Mapping[str, Router] | None = None
         self._high = platform.settings.scaling.period < MINUTE  # as AWS has it, unless scaling looks more often
         platform.meters.add(self.read)
@@ -69,6 +71,10 @@ class Traffic:
         self._seen = found
         for path in left:
             path.unlink(missing_ok=True)  # only now that what it says is in the store
+        at = self._platform.clock.now() - _JUST_BEFORE
+        if samples := list(self._concurrency.samples(told.answers, self._endpoints(), at)):
+            account = self._platform.settings.account
+            await publish(self._platform, [_underway(account, *sample, at) for sample in samples])
 
     async def _publish(self, found: Mapping[str, Router], whole: bool) -> None:
         """``whole``: routers that are not in ``found`` have ended, so that nobody need know what they counted."""
@@ -103,6 +109,11 @@ class Traffic:
                     for series in _series(self._platform.settings.account, key, variant, endpoints.get(key)):
                         for datum in series.data(new, at):
                             yield replace(datum, high=self._high)
+
+
+def _underway(account: str, key: str, variant: str, sample: Summary, at: float) -> Datum:
+    """A sample of ``concurrency``: of high resolution however often scaling looks."""
+    return replace(_Series(account, key, variant, None)._datum(concurrency.NAME, at, sample), high=True)
 
 
 def _series(account: str, key: str, counted: str, endpoint: routes.Endpoint | None) -> Iterator[_Series]:
