@@ -24,7 +24,7 @@ from wildsage.cli import ask, sdk_defaults, server_file
 from wildsage.cli.children import Child, end_strays, reap, stop
 from wildsage.cli.listeners import listen
 from wildsage.cli.server_file import ServerFile
-from wildsage.cli.vigil import Vigil
+from wildsage.cli.vigil import Vigil, Watched
 from wildsage.core.addresses import reached_at
 from wildsage.core.errors import SettingsError, WildsageError
 from wildsage.core.functions import function_settings
@@ -46,6 +46,7 @@ from wildsage.core.upstream import s3_upstream
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _AGAIN_SECONDS = 1.0
+_PATIENCE_WITH_CONTROL = 12  # looks, a minute: what is under way in it begins anew, and routers serve without it
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
 _MODULES = {
     "control": "wildsage.compose",
@@ -150,8 +151,7 @@ class Supervisor:
 
     def watch(self) -> None:
         """Until told to stop; then stops everything."""
-        sockets = [self._settings.data.router_socket(number) for number in range(len(self._routers))]
-        vigil = Vigil(list(zip(self._routers, sockets, strict=True)))
+        vigil = Vigil(self._watched())
         try:
             while not self._stopping:
                 self._sleep(min(self._start_due(), vigil.look()))
@@ -160,6 +160,14 @@ class Supervisor:
         finally:
             vigil.close()
             self.stop()
+
+    def _watched(self) -> Sequence[Watched]:
+        data = self._settings.data
+        return (
+            Watched(self._control, data.control_socket, _PATIENCE_WITH_CONTROL),
+            *(Watched(router, data.router_socket(number)) for number, router in enumerate(self._routers)),
+            Watched(self._objects, data.objects_routes),
+        )
 
     def stop(self) -> None:
         """The routers first, so that nothing new comes in."""

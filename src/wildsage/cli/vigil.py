@@ -14,20 +14,22 @@ from wildsage.cli import ask
 from wildsage.cli.children import Child
 
 EVERY = 5.0  # seconds
-_UNANSWERED = 3
-"""Looks at a question that find no answer, until its process counts as hanging.
-
-Looks are counted and not time: after the machine, or all of this server, was suspended there is one look at once.
-"""
-_ALIVE = "/alive"
+_ALIVE = "/_wildsage/alive"
 
 
 @dataclass(slots=True)
-class _Watched:
-    """``asked``: the question that process ``pid`` has, if any. ``unanswered``: looks that found no answer."""
+class Watched:
+    """A process, and the socket where it answers.
+
+    ``patience``: looks at a question that find no answer, until it counts as hanging. Looks are counted and not time:
+    after the machine, or all of this server, was suspended there is one look at once.
+
+    ``asked``: the question that process ``pid`` has, if any. ``unanswered``: looks that found no answer.
+    """
 
     child: Child
     address: Path
+    patience: int = 3
     asked: socket | None = None
     pid: int = 0
     unanswered: int = 0
@@ -36,7 +38,7 @@ class _Watched:
         """Ends a process that hangs; asks again one that has answered."""
         if self.asked is not None and self.pid == self.child.pid and self._silent(self.asked):
             self.unanswered += 1
-            if self.unanswered < _UNANSWERED:
+            if self.unanswered < self.patience:
                 return
             words = (
                 f"the {self.child.name} process ({self.pid}) answers nothing any more; it is ended and started again"
@@ -73,10 +75,10 @@ class _Watched:
 
 
 class Vigil:
-    """``watched``: processes, each with the socket where it answers. ``every``: seconds from one look to the next."""
+    """``every``: seconds from one look to the next."""
 
-    def __init__(self, watched: Sequence[tuple[Child, Path]], every: float = EVERY) -> None:
-        self._watched = [_Watched(child, address) for child, address in watched]
+    def __init__(self, watched: Sequence[Watched], every: float = EVERY) -> None:
+        self._watched = watched
         self._every = every
         self._due = time.monotonic() + every
 

@@ -25,6 +25,8 @@ TABLE = "wildsage.compose.table"
 """The module of everything else, by its name: importing it is most of what can wait."""
 
 _GRACE_SECONDS = 5.0
+_ALIVE = "/_wildsage/alive"
+"""What the supervisor asks all the time, amid a reset too (``cli.vigil``)."""
 
 
 class Whole(Protocol):
@@ -72,6 +74,8 @@ class Process:
             await self._end()
 
     async def _handle(self, request: Request) -> Response:
+        if request.path == _ALIVE:
+            return Response(200, [("content-type", "application/json")], b"{}")
         foundation = self._foundation
         if foundation is None:  # a reset is under way
             async with self._turn:

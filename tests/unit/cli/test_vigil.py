@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from wildsage.cli.children import Child
-from wildsage.cli.vigil import Vigil
+from wildsage.cli.vigil import Vigil, Watched
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
 
 @pytest.fixture
 def vigil(process: subprocess.Popen[bytes], listener: socket.socket, tmp_path: Path) -> Iterator[Vigil]:
-    found = Vigil([(Child("router", [], tmp_path / "log", process.pid), tmp_path / "s")], every=0)
+    found = Vigil([Watched(Child("router", [], tmp_path / "log", process.pid), tmp_path / "s")], every=0)
     yield found
     found.close()
 
@@ -47,6 +47,16 @@ def test_three_looks_without_an_answer(
     assert f"the router process ({process.pid}) answers nothing any more" in capsys.readouterr().err
 
 
+def test_some_are_given_more_looks(process: subprocess.Popen[bytes], listener: socket.socket, tmp_path: Path) -> None:
+    patient = Vigil([Watched(Child("control", [], tmp_path / "log", process.pid), tmp_path / "s", 12)], every=0)
+    for _ in range(12):
+        patient.look()
+    assert process.poll() is None
+    patient.look()
+    assert process.wait(60) == -signal.SIGKILL
+    patient.close()
+
+
 def test_an_answer_however_late_is_one(vigil: Vigil, process: subprocess.Popen[bytes], listener: socket.socket) -> None:
     vigil.look()  # asks
     for _ in range(10):
@@ -54,7 +64,7 @@ def test_an_answer_however_late_is_one(vigil: Vigil, process: subprocess.Popen[b
             vigil.look()
         accepted, _ = listener.accept()
         with accepted:
-            assert accepted.recv(1000).startswith(b"GET /alive HTTP/1.1\r\n")
+            assert accepted.recv(1000).startswith(b"GET /_wildsage/alive HTTP/1.1\r\n")
             accepted.sendall(b"HTTP/1.1 200 OK\r\n")
         vigil.look()  # asks anew
     assert process.poll() is None
