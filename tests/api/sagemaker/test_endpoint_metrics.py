@@ -20,11 +20,11 @@ def test_invocations_are_counted(account: Account, server: Any) -> None:
     variant = account.sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"][0]["VariantName"]
     dimensions = [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": variant}]
 
-    def told(namespace: str, metric: str, statistic: str) -> float | None:
+    def told(namespace: str, metric: str, statistic: str, *more: dict[str, str]) -> float | None:
         answer = cloudwatch.get_metric_statistics(
             Namespace=namespace,
             MetricName=metric,
-            Dimensions=dimensions,
+            Dimensions=[*dimensions, *more],
             StartTime=time.time() - 1800,
             EndTime=time.time() + 60,
             Period=3600,
@@ -37,6 +37,8 @@ def test_invocations_are_counted(account: Account, server: Any) -> None:
     until(lambda: told("AWS/SageMaker", "Invocations", "Sum") == 7)
     assert told("AWS/SageMaker", "InvocationsPerInstance", "Sum") == 7
     assert told("AWS/SageMaker", "Invocation5XXErrors", "Sum") == 0
+    fleet = {"Name": "EndpointConfigName", "Value": name}  # its configuration is called like the endpoint
+    assert told("AWS/SageMaker", "Invocations", "Sum", fleet) == 7
     assert told("AWS/SageMaker", "ModelLatency", "SampleCount") == 7
     assert (told("AWS/SageMaker", "ModelLatency", "Average") or 0) > 50
     assert (told("AWS/SageMaker", "OverheadLatency", "Average") or 0) > 5
