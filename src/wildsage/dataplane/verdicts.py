@@ -62,7 +62,7 @@ class Verdicts:
     def of(self, streams: bool, arn: str, asking: Asking) -> Decision:
         """What somebody may not have, they may not have by either of its names."""
         decision = decide(self.identity, Question(INVOKING[streams], arn, asking.meant))
-        if decision.allowed and asking.said != asking.meant:
+        if decision.allowed and asking.said is not asking.meant:
             other = decide(self.identity, Question(INVOKING[streams], arn, asking.said))
             return other if other.explicit else decision
         return decision
