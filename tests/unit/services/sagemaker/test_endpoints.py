@@ -62,7 +62,8 @@ async def test_a_model_without_its_archive_fails_in_aws_words(hosting: Hosting) 
 
 
 async def test_a_model_that_fails_to_load_fails_at_once_with_the_end_of_its_log(hosting: Hosting) -> None:
-    await hosting.model("broken", "def model_fn(folder):\n    raise RuntimeError('weights are corrupt')\n")
+    words = "'layers: ' + 'dense, ' * 200 + 'weights are corrupt'"
+    await hosting.model("broken", f"def model_fn(folder):\n    raise RuntimeError({words})\n")
     await hosting.config("broken")
     await hosting.endpoint("broken")
     described = await hosting.until("broken", "Failed")
@@ -70,7 +71,8 @@ async def test_a_model_that_fails_to_load_fails_at_once_with_the_end_of_its_log(
         "The primary container for production variant AllTraffic did not pass the ping health check. "
         "Please check CloudWatch logs for this endpoint."
     )
-    assert "weights are corrupt" in described["FailureReason"]
+    assert described["FailureReason"].strip().endswith("weights are corrupt")
+    assert len(described["FailureReason"]) <= 1024
     assert hosting.folders() == []
 
 

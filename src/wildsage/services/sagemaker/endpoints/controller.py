@@ -24,11 +24,13 @@ from wildsage.services.sagemaker.endpoints.operations import DELETE
 from wildsage.services.sagemaker.endpoints.rollout import Rollout
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
 from wildsage.services.sagemaker.instance import faults
+from wildsage.services.sagemaker.instance.reasons import limit
 from wildsage.store.codec import Document
 from wildsage.store.queued import clearing
 from wildsage.store.resources import Resource
 
-_REASON_LIMIT = 1024
+_REASON_HEAD = 320
+"""Characters of a FailureReason: AWS's words with the longest names. The end of the log follows."""
 _OF_INSTANCES = ("Creating", "Updating", "RollingBack", "InService", "SystemUpdating")
 """EndpointStatus values that end, or change, with what instances there are."""
 
@@ -215,7 +217,7 @@ def _keep(resource: Resource, state: State, phase: str, reason: str = "") -> Ste
     status: Document = {name: value for name, value in resource.status.items() if name not in summaries.FIELDS}
     status |= {"EndpointConfigName": (state.current or state.target).config, **summaries.described(state)}
     if reason:
-        status["FailureReason"] = reason[:_REASON_LIMIT]
+        status["FailureReason"] = limit(reason, _REASON_HEAD)
     if phase == "InService" and state.settled:
         phase = moves.at_rest(state)  # its last instance may just have been lost
     return Step(phase, status, fleet.dump(state), after=None if phase == "Failed" else 0)

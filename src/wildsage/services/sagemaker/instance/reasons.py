@@ -15,11 +15,13 @@ _CLIENT_ERROR, _CLIENT_ERROR_CODE = "ClientError: ", 2
 _NOTICE = "[wildsage] The image "
 
 
-def limit(reason: str) -> str:
-    """FailureReason holds 1,024 characters; the end of a long one says more than its middle."""
+def limit(reason: str, head: int = 200) -> str:
+    """FailureReason holds 1,024 characters; the end of a long one says more than its middle.
+
+    ``head``: characters of its beginning that are kept.
+    """
     if len(reason) <= REASON_LIMIT:
         return reason
-    head = 200
     return f"{reason[:head]} … {reason[-(REASON_LIMIT - head - 3) :]}"
 
 
