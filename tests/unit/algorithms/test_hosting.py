@@ -182,6 +182,18 @@ def test_xgboost_selected_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found["probabilities"] == pytest.approx(high["probabilities"])
 
 
+@pytest.mark.parametrize("kept", [b"binf" + bytes(200), b"\x80\x03cxgboost.core\nBooster\nno more"])
+def test_xgboost_says_what_to_do_with_a_model_that_it_cannot_read(tmp_path: Path, kept: bytes) -> None:
+    box = Box(tmp_path, "xgboost")
+    box.model.mkdir()
+    (box.model / "xgboost-model").write_bytes(kept)
+    with pytest.raises(RuntimeError, match="cannot be loaded") as failed:
+        box.ask(b"0,0")
+    words = str(failed.value)
+    assert "Stack trace" not in words
+    assert words.endswith("save it as JSON: booster.save_model('xgboost-model.json').")
+
+
 def test_xgboost_in_a_batch_transform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = Box(tmp_path, "xgboost")
     assert box.train({"num_round": 2}, {"train": labelled(X, Y)}) == 0

@@ -92,7 +92,11 @@ def _model_files(folder: str) -> list[str]:
 
 
 def _booster(path: str) -> Any:
-    """A pickle, or what XGBoost saves (JSON, UBJSON, binary)."""
+    """A pickle, or what XGBoost saves (JSON, UBJSON).
+
+    Models of SageMaker's older images are in a binary format that XGBoost reads no more (since 3.1): what can be done
+    is told last, where FailureReason shows it.
+    """
     try:
         with open(path, "rb") as file:
             booster = pickle.load(file)
@@ -103,10 +107,18 @@ def _booster(path: str) -> Any:
                 booster.load_model(bytearray(file.read()))
         except Exception as no_model:
             raise RuntimeError(
-                f"Model {path} cannot be loaded:\nPickle load error={no_pickle}\nXGB load model error={no_model}"
-            ) from no_model
+                f"Model {path} cannot be loaded:\nPickle load error={_said(no_pickle)}\n"
+                f"XGB load model error={_said(no_model)}\n"
+                f"XGBoost {xgboost.__version__} reads no binary models and pickles of much older versions. Load it "
+                "with the version that wrote it, and save it as JSON: booster.save_model('xgboost-model.json')."
+            ) from None
     booster.set_param("nthread", 1)
     return booster
+
+
+def _said(error: Exception) -> str:
+    """Without the addresses of XGBoost's functions."""
+    return str(error).partition("\nStack trace:")[0].strip()
 
 
 def _read(body: bytes, content_type: str) -> Any:
