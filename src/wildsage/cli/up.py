@@ -46,6 +46,7 @@ from wildsage.core.upstream import s3_upstream
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _AGAIN_SECONDS = 1.0
+_PATIENCE_WITH_OBJECTS = 6  # looks, half a minute: a disk may make it wait, and the others do its work
 _PATIENCE_WITH_CONTROL = 12  # looks, a minute: what is under way in it begins anew, and routers serve without it
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107
 _MODULES = {
@@ -166,7 +167,7 @@ class Supervisor:
         return (
             Watched(self._control, data.control_socket, _PATIENCE_WITH_CONTROL),
             *(Watched(router, data.router_socket(number)) for number, router in enumerate(self._routers)),
-            Watched(self._objects, data.objects_routes),
+            Watched(self._objects, data.objects_routes, _PATIENCE_WITH_OBJECTS),
         )
 
     def stop(self) -> None:
