@@ -38,7 +38,7 @@ class Directory:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._keys: dict[str, LongKey] = {}
-        self._identities: dict[str, Identity] = {}
+        self._identities: dict[tuple[str, str], Identity] = {}  # by ARN and unique id
         self._trusts: dict[str, Policy] = {}
         platform.hints.listen(IDENTITY_CHANGED, self._forget)
 
@@ -73,11 +73,12 @@ class Directory:
         """The caller's policies without those of its session; None if its user or role is gone."""
         if caller.is_service:
             return _service_identity(caller)
-        known = self._identities.get(caller.arn)
+        who = caller.arn, caller.user_id  # sessions of a role that is gone have the ARNs of those of the new one
+        known = self._identities.get(who)
         if known is None:
             known = await self._read_identity(caller)
             if known is not None:
-                self._identities[caller.arn] = known
+                self._identities[who] = known
         return known
 
     async def _read_identity(self, caller: Caller) -> Identity | None:

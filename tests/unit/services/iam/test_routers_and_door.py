@@ -140,3 +140,18 @@ async def test_sessions_of_a_role(platform: Platform, api: Api) -> None:
             session = sessions.open(own.master, made.token, made.access_key, now)
             said |= await both.agree(signed_by(made.access_key, made.token), session.caller, session)
     assert said == {True, False}
+
+
+async def test_a_session_of_a_deleted_role_is_nobody_beside_one_of_the_new_role(platform: Platform, api: Api) -> None:
+    """Both have the same ARN; what is known of the one must not be taken for the other."""
+    directory, own, callers = Directory(platform), platform.credentials, []
+    for _ in range(2):
+        role = (await api.iam("CreateRole", RoleName="ada", AssumeRolePolicyDocument=TRUST))["Role"]
+        callers.append(session_of(own.account, "ada", role["RoleId"], "job"))
+        assert await directory.identity(callers[-1]) is not None
+        if len(callers) == 1:
+            await api.iam("DeleteRole", RoleName="ada")
+    old, new = callers
+    assert old.arn == new.arn
+    assert await directory.identity(old) is None
+    assert await directory.identity(new) is not None
