@@ -35,6 +35,7 @@ BLANK = " " * 1_300_000
         f'{{"a": "b"{BLANK}, "c": {BLANK}"{LONG}"}}',
         f'{BLANK}{{"a": "{LONG}"}}{BLANK}',
         f'{{"a": {"1" * 4000}{BLANK}}}',
+        f'{{"a": [{BLANK}"b"], "c": [{"[], " * 200}"{LONG}"]}}',
     ],
 )
 def test_what_is_read_is_what_python_reads(text: str) -> None:

@@ -24,8 +24,8 @@ def read_bounded_json(data: bytes, bound: Bound) -> Any:
     """The tree of a request's body; raises Malformed, of one that holds too much, too."""
     short, texts = _cut(data)
     if texts:
-        check_json(short, bound)
         try:
+            check_json(short, bound)
             tree = [loads(short)]
         except Malformed:
             tree = []
