@@ -259,12 +259,23 @@ async def test_an_endpoint_with_a_shadow_and_settings_of_its_variants(hosting: H
         "ModelDataDownloadTimeoutInSeconds": 600,
     }
     shadow = {**variant, "VariantName": "shadow", "InitialVariantWeight": 0.5}
+    plain = {"EnableEnhancedMetrics": False, "MetricPublishFrequencyInSeconds": 60}
+    with pytest.raises(ApiError, match=r"MetricsConfig\.EnableEnhancedMetrics is not supported by Wildsage yet"):
+        await hosting.call(
+            "CreateEndpointConfig",
+            EndpointConfigName="settings",
+            ProductionVariants=[variant],
+            MetricsConfig={**plain, "EnableEnhancedMetrics": True},
+        )
     await hosting.call(
         "CreateEndpointConfig",
         EndpointConfigName="settings",
         ProductionVariants=[variant],
         ShadowProductionVariants=[shadow],
+        MetricsConfig=plain,
     )
+    kept = await hosting.call("DescribeEndpointConfig", EndpointConfigName="settings")
+    assert kept["MetricsConfig"] == plain
     await hosting.endpoint("settings")
     described = await hosting.until("settings", "InService", "Failed")
     assert described["EndpointStatus"] == "InService", described

@@ -40,6 +40,7 @@ _ACCEPTED: Tree = {
     "ExecutionRoleArn": None,
     "VpcConfig": ANY,
     "EnableNetworkIsolation": None,
+    "MetricsConfig": {"MetricPublishFrequencyInSeconds": (60,)},
 }
 
 
