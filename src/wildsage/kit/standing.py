@@ -27,19 +27,20 @@ async def standing(name: str, begin: Begin, clock: Clock) -> None:
     by itself. This is for what nobody foresaw: whether that concerns one row or everything, whoever calls the other
     parts of the process must not be told that nobody answers.
     """
-    ended = 0
+    task, ended = asyncio.current_task(), 0
     while True:
         began = clock.monotonic()
         fault: BaseException | None = None
         try:
             await begin()
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            fault = error  # of something that the job waited for, and not of the job
+            fault = error  # perhaps of something that the job waited for, and not of the job
         except Exception as error:
             fault = error
+        if task is None or task.cancelling():  # whoever cancels waits for the end, whatever the job made of it
+            if isinstance(fault, Exception):
+                log.error("%s did not end in order, which is a bug", name, exc_info=fault)
+            raise asyncio.CancelledError
         if clock.monotonic() - began > _STEADY_SECONDS:
             ended = 0
         pause = PAUSES[min(ended, len(PAUSES) - 1)]

@@ -64,3 +64,24 @@ async def test_it_ends_when_it_is_cancelled_and_not_otherwise(caplog: pytest.Log
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (closed, caplog.text) == (["yes"], "")
+
+
+@pytest.mark.parametrize("raises", [True, False])
+async def test_one_that_makes_something_else_of_its_cancellation_ends_all_the_same(
+    caplog: pytest.LogCaptureFixture, raises: bool
+) -> None:
+    """Whoever cancelled it waited for ever: it had begun to wait for the time to begin again."""
+
+    async def muddled() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if raises:
+                raise KeyError("amid its end") from None
+
+    running = asyncio.create_task(standing("muddled", muddled, ManualClock(0.0)))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait([running], timeout=60)
+    assert running.cancelled()
+    assert ("KeyError: 'amid its end'" in caplog.text) is raises
