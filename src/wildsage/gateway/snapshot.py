@@ -50,16 +50,21 @@ class Snapshot:
         self._identity_changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+        self._ended = False
         self._text = ""
         self._behind: dict[Path, asyncio.Task[None]] = {}
         platform.hints.listen(IDENTITY_CHANGED, self._on_identity_changed)
 
     def _on_identity_changed(self, _about: str) -> None:
         self._identity_changed.set()
-        self._settled.clear()
+        if not self._ended:
+            self._settled.clear()
 
     async def run(self) -> None:
         """Pushes anew whenever keys or policies change, until cancelled."""
+        self._ended = False
+        if self._identity_changed.is_set():
+            self._settled.clear()
         try:
             while True:
                 await self._identity_changed.wait()
@@ -74,6 +79,7 @@ class Snapshot:
                 if not self._identity_changed.is_set():
                     self._settled.set()
         finally:
+            self._ended = True  # nobody need wait for what is not told before this runs again
             self._settled.set()
             for telling in self._behind.values():
                 telling.cancel()

@@ -12,6 +12,7 @@ from tests.unit.services.conftest import data, platform, services
 from wildsage.core.routes import Endpoint, Invoker, Key, ObjectGrant, from_json
 from wildsage.gateway.snapshot import Snapshot
 from wildsage.kit.context import Platform
+from wildsage.kit.roles import IDENTITY_CHANGED
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.messages import Request, Response
 from wildsage.wire.http.server import Handler, start_server
@@ -150,3 +151,36 @@ async def test_a_push_that_is_cancelled_does_not_write_beside_the_next(platform:
     await snapshot.push({})
     assert from_json(paths.routes.read_bytes()).version == 2
     client.close()
+
+
+async def test_nobody_waits_for_what_is_told_by_a_job_that_has_ended(platform: Platform) -> None:
+    """It begins again after a minute at most, in which control would answer nobody; then it is waited for."""
+    broken, asked = [True], asyncio.Event()
+
+    class Breaking(Keys):
+        async def route_keys(self) -> Mapping[str, Key]:
+            asked.set()
+            if broken:
+                raise RuntimeError("a bug")
+            return {}
+
+    platform.settings.data.run.mkdir(exist_ok=True)
+    client = Client()
+    snapshot = Snapshot(platform, Breaking(), client)
+    try:
+        for _ in range(2):
+            platform.hints.notify(IDENTITY_CHANGED)
+            with pytest.raises(RuntimeError):
+                await asyncio.wait_for(snapshot.run(), 60)
+            platform.hints.notify(IDENTITY_CHANGED)
+            await asyncio.wait_for(snapshot.settled(), 60)
+        broken.clear()
+        asked.clear()
+        running = asyncio.create_task(snapshot.run())
+        await asyncio.wait_for(asked.wait(), 60)
+        await asyncio.wait_for(snapshot.settled(), 60)
+        assert from_json(platform.settings.data.routes.read_bytes()).keys == {}
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    finally:
+        client.close()

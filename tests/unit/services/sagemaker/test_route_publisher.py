@@ -12,8 +12,9 @@ from tests.unit.services.sagemaker.fleets import serving, variant
 from wildsage.core import routes
 from wildsage.kit.context import Platform
 from wildsage.services.sagemaker.endpoints import fleet
-from wildsage.services.sagemaker.endpoints.kind import ENDPOINT
+from wildsage.services.sagemaker.endpoints.kind import ENDPOINT, TAGGED
 from wildsage.services.sagemaker.endpoints.routes import RoutePublisher
+from wildsage.services.sagemaker.endpoints.tagging import Tagging
 from wildsage.store.resources import Key, Resource
 
 __all__ = ["data", "platform", "services"]
@@ -83,3 +84,33 @@ async def test_an_endpoint_that_is_not_understood_leaves_the_others_their_routes
     await RoutePublisher(platform, push).publish_all()
     assert list(told[0]) == ["us-east-1/iris"]
     assert "endpoint strange gets no requests" in caplog.text
+
+
+async def test_tags_are_waited_for_while_they_are_told_and_not_while_nobody_tells_them(platform: Platform) -> None:
+    told: list[Mapping[str, routes.Endpoint]] = []
+    broken = [True]
+
+    async def push(endpoints: Mapping[str, routes.Endpoint]) -> None:
+        if broken:
+            raise RuntimeError("a bug")
+        told.append(endpoints)
+
+    await platform.resources.create(endpoint("iris"))
+    tagging = Tagging(platform, RoutePublisher(platform, push))
+
+    async def tag(team: str) -> None:
+        await platform.resources.retag(endpoint("iris").key, lambda _: {"team": team})
+        platform.hints.notify(TAGGED, "000000000000 us-east-1 iris")
+
+    await tag("blue")
+    with pytest.raises(RuntimeError):
+        await asyncio.wait_for(tagging.run(), 60)
+    await tag("red")
+    await asyncio.wait_for(tagging.settled(), 60)
+    broken.clear()
+    running = asyncio.create_task(tagging.run())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(tagging.settled(), 60)
+    assert told[-1]["us-east-1/iris"].tags == {"team": "red"}
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -22,15 +22,20 @@ class Tagging:
         self._stir = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+        self._ended = False
         platform.hints.listen(TAGGED, self._on_tagged)
 
     def _on_tagged(self, about: str) -> None:
         self._changed.add(Key(ENDPOINT.name, *about.split()))
         self._stir.set()
-        self._settled.clear()
+        if not self._ended:
+            self._settled.clear()
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._ended = False
+        if self._changed:
+            self._settled.clear()
         try:
             while True:
                 await self._stir.wait()
@@ -40,6 +45,7 @@ class Tagging:
                 if not self._stir.is_set():
                     self._settled.set()
         finally:
+            self._ended = True  # nobody need wait for what is not told before this runs again
             self._settled.set()
 
     async def _publish(self, key: Key) -> None:
