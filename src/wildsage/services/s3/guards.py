@@ -56,7 +56,8 @@ class Guards:
         platform.hints.listen(BUCKET_CHANGED, self._forget)
 
     def _forget(self, bucket: str) -> None:
-        self._known.pop(bucket, None)
+        """What is found by a look that began before the change is forgotten too: it is put into what was known then."""
+        self._known = {name: found for name, found in self._known.items() if name != bucket}
 
     async def __call__(self, service: str, caller: Caller, action: str, resource: str, version: str | None) -> Guard:
         """What stands at the ARN ``resource``; an empty guard where nothing of S3's does. Raises NoSuchBucket."""
@@ -92,12 +93,13 @@ class Guards:
         """The bucket of that name, if there is one here."""
         if self._upstream is not None and self._upstream.holds(name):
             return None
-        if name not in self._known:
+        known = self._known
+        if name not in known:
             try:
-                self._known[name] = await self._buckets.get(name)
+                known[name] = await self._buckets.get(name)
             except NoBucket:
                 return None
-        return self._known[name]
+        return known[name]
 
     async def _item(
         self, bucket: Bucket, action: str, key: str, version: str | None, policy: str | None
