@@ -198,8 +198,8 @@ def compile_policy(text: str, use: Use = Use.IDENTITY) -> Policy:
     version = document.get("Version", _OLD)
     if version not in (_NEW, _OLD):
         raise PolicyError(f"the Version must be {_NEW} or {_OLD}")
-    if version == _OLD and "${" in text:
-        document = json.loads(text.replace("${", "${$}{"))
+    if version == _OLD:
+        document = json.loads(json.dumps(document).replace("${", "${$}{"))  # of what its escapes stand for
     raw = document.get("Statement")
     statements = raw if isinstance(raw, list) else [raw]
     if not statements or raw is None:

@@ -140,12 +140,14 @@ CONDITIONS = [
 ]
 
 
+@pytest.mark.parametrize("escape", [False, True])
 @pytest.mark.parametrize("version", [{}, {"Version": "2008-10-17"}])
-def test_the_old_language_has_no_variables(version: dict[str, str]) -> None:
+def test_the_old_language_has_no_variables(version: dict[str, str], escape: bool) -> None:
     """IAM User Guide, "IAM policy elements: Variables and tags"."""
     home = allow("*", "arn:aws:s3:::home/${aws:username}/*")
     prefix = allow("s3:ListBucket", Condition={"StringEquals": {"s3:prefix": "${aws:username}"}})
-    old = [compile_policy(json.dumps({**version, "Statement": [home, prefix]}))]
+    text = json.dumps({**version, "Statement": [home, prefix]})
+    old = [compile_policy(text.replace("$", "\\u0024") if escape else text)]
     assert not ask(old, "s3:GetObject", "arn:aws:s3:::home/ada/x").allowed
     assert ask(old, "s3:GetObject", "arn:aws:s3:::home/${aws:username}/x").allowed
     assert not ask(old, "s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": ("ada",)}).allowed
