@@ -8,12 +8,13 @@ which is refused if the lease was lost or the wish has moved meanwhile.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, func, insert, or_, select, update
 
 from wildsage.store.codec import Document, dumps, loads
 from wildsage.store.database import Database, Write, together
@@ -21,6 +22,8 @@ from wildsage.store.resourcepages import Page, Query, page_of
 from wildsage.store.resourcetable import AT, BY_PHASE, WITH_WORK, Key, Resource, at, new_row, read, resources, values
 
 __all__ = ["AlreadyExists", "Key", "Missing", "Page", "Query", "Resource", "Resources", "alone", "unless_there"]
+
+log = logging.getLogger(__name__)
 
 
 class AlreadyExists(Exception):
@@ -230,9 +233,17 @@ class Resources:
         return await self._database.read(lambda connection: page_of(connection, query))
 
     async def claim(self, kinds: Collection[str], now: float, until: float, limit: int) -> list[Resource]:
-        """Leases up to ``limit`` due rows of ``kinds`` in one statement; a lease that ran out is up for grabs."""
+        """Leases up to ``limit`` due rows of ``kinds`` in one statement; a lease that ran out is up for grabs.
+
+        A row that nobody can read stays leased and is told in the log: the others go on, and it is looked at again once
+        its lease has run out.
+        """
         given = {"kinds": list(kinds), "now": now, "until": until, "most": limit, "new_lease": str(uuid.uuid4())}
-        return await self._database.write(lambda connection: [read(row) for row in connection.execute(_CLAIM, given)])
+
+        def work(connection: Connection) -> list[Resource]:
+            return [found for row in connection.execute(_CLAIM, given) if (found := _readable(row)) is not None]
+
+        return await self._database.write(work)
 
     async def renew(self, claimed: Resource, until: float) -> bool:
         """Keeps a lease alive; False if it was lost."""
@@ -294,3 +305,11 @@ class Resources:
     async def release_all(self) -> None:
         """Gives every lease back: for the one control process of a data directory, at its start."""
         await self._database.write(lambda connection: connection.execute(_RELEASE, _FREE) and None)
+
+
+def _readable(row: Row[Any]) -> Resource | None:
+    try:
+        return read(row)
+    except Exception:
+        log.exception("the row of the %s %s in the database cannot be read; nothing is done for it", row.kind, row.name)
+        return None

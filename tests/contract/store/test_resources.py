@@ -126,6 +126,22 @@ async def test_a_claim_is_exclusive_until_its_lease_runs_out(resources: Resource
     assert await resources.apply(again, again, now=11.0)
 
 
+async def test_a_row_that_nobody_can_read_holds_up_no_other(database: Database, resources: Resources) -> None:
+    async def write(state: str) -> None:
+        words = f"UPDATE resources SET state = '{state}' WHERE name = 'damaged'"
+        await database.write(lambda connection: connection.exec_driver_sql(words) and None)
+
+    for name in ("damaged", "whole"):
+        await resources.create(thing(name, due=1.0))
+    await write("damaged")
+    (whole,) = await resources.claim(["thing"], now=1.0, until=10.0, limit=5)
+    assert whole.key.name == "whole"
+    assert await resources.claim(["thing"], now=9.0, until=20.0, limit=5) == []
+    await write("{}")
+    claimed = await resources.claim(["thing"], now=10.5, until=20.0, limit=5)
+    assert {each.key.name for each in claimed} == {"damaged", "whole"}
+
+
 async def test_a_step_cannot_overwrite_a_wish_that_moved(resources: Resources) -> None:
     await resources.create(thing("a", due=1.0))
     (claimed,) = await resources.claim(["thing"], now=1.0, until=10.0, limit=1)

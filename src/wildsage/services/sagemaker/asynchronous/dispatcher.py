@@ -13,7 +13,7 @@ from collections import Counter
 from wildsage.kit.context import Platform
 from wildsage.kit.meters import MINUTE
 from wildsage.kit.metrics import publish
-from wildsage.kit.standing import standing
+from wildsage.kit.standing import PAUSES, standing
 from wildsage.services.sagemaker.asynchronous.answering import Again, Answering, Attempt
 from wildsage.services.sagemaker.asynchronous.counts import Counts
 from wildsage.services.sagemaker.asynchronous.ending import Endings
@@ -117,13 +117,7 @@ class Dispatcher:
     async def _round(self) -> None:
         """Hands out whatever can be handed out."""
         for uid, line in list(self._lines.items()):
-            while line.more and len(line.waiting) < _HEAD:
-                line.more = False  # who is accepted from here on says so
-                try:
-                    line.put(await self._requests.after(uid, line.reached, _HEAD), _HEAD)
-                except BaseException:
-                    line.more = True  # what could not be read is still there
-                    raise
+            await self._fill(uid, line)
             while self._keeping < _MOST_KEEPING and line.can_begin(self._busy):
                 if not self._rush.begins(self._platform.clock.monotonic()):
                     asyncio.get_running_loop().call_later(PACE_SECONDS, self._stir.set)
@@ -131,6 +125,22 @@ class Dispatcher:
                 task = asyncio.create_task(self._serve(line, *line.begin(self._busy)))
                 self._tasks[task] = uid
                 task.add_done_callback(self._done)
+
+    async def _fill(self, uid: str, line: Line) -> None:
+        """Reads the head of a queue. A row that nobody can read holds up its queue, and no other."""
+        while line.more and len(line.waiting) < _HEAD and line.readable <= self._platform.clock.monotonic():
+            line.more = False  # who is accepted from here on says so
+            try:
+                line.put(await self._requests.after(uid, line.reached, _HEAD), _HEAD)
+                line.unread = 0
+            except BaseException as error:
+                line.more = True  # what could not be read is still there
+                if isinstance(error, OSError) or not isinstance(error, Exception):
+                    raise
+                pause = PAUSES[min(line.unread, len(PAUSES) - 1)]
+                line.unread, line.readable = line.unread + 1, self._platform.clock.monotonic() + pause
+                asyncio.get_running_loop().call_later(pause, self._stir.set)
+                log.exception("a queue cannot be read, of endpoint %s; again in %g s", line.hosts.key.name, pause)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]

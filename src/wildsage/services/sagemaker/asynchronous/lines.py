@@ -73,6 +73,7 @@ class Line:
     """The queue of one endpoint. ``waiting``: its head, in order of arrival; ``more``: the store may hold further ones.
 
     ``reached``: the number of the last that was read of the store. ``underway``: numbers of those being answered.
+    ``unread``: how often in a row the store could not be read; ``readable``: when it may be again, monotonic seconds.
     """
 
     hosts: Hosts
@@ -80,6 +81,8 @@ class Line:
     reached: int = 0
     more: bool = True
     underway: set[int] = field(default_factory=set)
+    unread: int = 0
+    readable: float = 0.0
 
     def put(self, requests: list[Queued], most: int) -> None:
         """What was read of the store, at most ``most``."""
