@@ -27,23 +27,38 @@ async def standing(name: str, begin: Begin, clock: Clock) -> None:
     by itself. This is for what nobody foresaw: whether that concerns one row or everything, whoever calls the other
     parts of the process must not be told that nobody answers.
     """
-    task, ended = asyncio.current_task(), 0
+    ended = 0
     while True:
         began = clock.monotonic()
-        fault: BaseException | None = None
-        try:
-            await begin()
-        except asyncio.CancelledError as error:
-            fault = error  # perhaps of something that the job waited for, and not of the job
-        except Exception as error:
-            fault = error
-        if task is None or task.cancelling():  # whoever cancels waits for the end, whatever the job made of it
-            if isinstance(fault, Exception):
-                log.error("%s did not end in order, which is a bug", name, exc_info=fault)
-            raise asyncio.CancelledError
+        fault = await _ended(name, asyncio.create_task(begin(), name=name))
         if clock.monotonic() - began > _STEADY_SECONDS:
             ended = 0
         pause = PAUSES[min(ended, len(PAUSES) - 1)]
         ended += 1
         log.error("%s ended, which is a bug; it begins again in %g s", name, pause, exc_info=fault)
         await clock.sleep(pause)
+
+
+async def _ended(name: str, job: asyncio.Task[None]) -> BaseException | None:
+    """What ended a job; raises CancelledError if somebody wants it to end, once it has, whatever it makes of that.
+
+    A task of its own tells the two apart: a TaskGroup that fails leaves its own task marked as cancelled.
+    """
+    try:
+        await asyncio.wait([job])
+    except asyncio.CancelledError:
+        job.cancel()
+        await asyncio.wait([job])
+        if (fault := _fault(job)) is not None and not job.cancelled():
+            log.error("%s did not end in order, which is a bug", name, exc_info=fault)
+        raise
+    return _fault(job)
+
+
+def _fault(job: asyncio.Task[None]) -> BaseException | None:
+    """None if it just ended. CancelledError: of something that the job waited for."""
+    try:
+        job.result()
+    except (asyncio.CancelledError, Exception) as error:
+        return error
+    return None
