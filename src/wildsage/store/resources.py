@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -102,6 +102,7 @@ _ALIKE: Final = select(resources).where(
     func.lower(resources.c.name) == bindparam("folded"),
 )
 _ALL: Final = select(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
+_UIDS: Final = select(resources.c.uid).where(resources.c.kind == bindparam("kind"))
 _ALL_WITH_WORK: Final = _with_work(resources).where(resources.c.kind == bindparam("kind")).order_by(resources.c.id)
 
 
@@ -216,6 +217,16 @@ class Resources:
         statement, given = _ALL_WITH_WORK if due else _ALL, {"kind": kind}
         return await self._database.read(lambda connection: [read(row) for row in connection.execute(statement, given)])
 
+    async def readable(self, kind: str) -> list[Resource]:
+        """As ``all_of``, less the rows that nobody can read, which are told in the log: the others' work goes on."""
+        return await self._database.read(
+            lambda connection: list(_readable_of(connection.execute(_ALL, {"kind": kind})))
+        )
+
+    async def uids(self, kind: str) -> list[str]:
+        """Of every resource of a kind, whether its row can be read or not."""
+        return await self._database.read(lambda connection: list(connection.execute(_UIDS, {"kind": kind}).scalars()))
+
     async def states_with(self, member: str) -> list[Document]:
         """The state of every resource in whose state some document has that member; the rest is not decoded."""
         given = {"word": f'"{member}":'}
@@ -239,11 +250,7 @@ class Resources:
         its lease has run out.
         """
         given = {"kinds": list(kinds), "now": now, "until": until, "most": limit, "new_lease": str(uuid.uuid4())}
-
-        def work(connection: Connection) -> list[Resource]:
-            return [found for row in connection.execute(_CLAIM, given) if (found := _readable(row)) is not None]
-
-        return await self._database.write(work)
+        return await self._database.write(lambda connection: list(_readable_of(connection.execute(_CLAIM, given))))
 
     async def renew(self, claimed: Resource, until: float) -> bool:
         """Keeps a lease alive; False if it was lost."""
@@ -307,9 +314,11 @@ class Resources:
         await self._database.write(lambda connection: connection.execute(_RELEASE, _FREE) and None)
 
 
-def _readable(row: Row[Any]) -> Resource | None:
-    try:
-        return read(row)
-    except Exception:
-        log.exception("the row of the %s %s in the database cannot be read; nothing is done for it", row.kind, row.name)
-        return None
+def _readable_of(rows: Iterable[Row[Any]]) -> Iterator[Resource]:
+    for row in rows:
+        try:
+            found = read(row)
+        except Exception:
+            log.exception("the row of %s %s cannot be read; nothing is done for it", row.kind, row.name)
+        else:
+            yield found

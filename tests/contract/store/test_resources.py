@@ -137,6 +137,8 @@ async def test_a_row_that_nobody_can_read_holds_up_no_other(database: Database, 
     (whole,) = await resources.claim(["thing"], now=1.0, until=10.0, limit=5)
     assert whole.key.name == "whole"
     assert await resources.claim(["thing"], now=9.0, until=20.0, limit=5) == []
+    assert [each.key.name for each in await resources.readable("thing")] == ["whole"]
+    assert len(await resources.uids("thing")) == 2
     await write("{}")
     claimed = await resources.claim(["thing"], now=10.5, until=20.0, limit=5)
     assert {each.key.name for each in claimed} == {"damaged", "whole"}

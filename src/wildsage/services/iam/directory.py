@@ -5,9 +5,12 @@ Whatever changes an entity says so (``IDENTITY_CHANGED``), and the next question
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from wildsage.access.conditions import PolicyError
 from wildsage.access.decisions import Identity
 from wildsage.access.managed import managed_policies
 from wildsage.access.plain import about, plainly
@@ -19,7 +22,9 @@ from wildsage.core.routes import Key as RouteKey
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED, ROLE, find_role
 from wildsage.services.iam.entities import ACCESS_KEY, POLICY, USER
-from wildsage.store.resources import Key, Query, Resource
+from wildsage.store.resources import Key, Resource
+
+log = logging.getLogger(__name__)
 
 READ, WRITE = "s3:GetObject", "s3:PutObject"
 
@@ -121,10 +126,10 @@ class Directory:
         own = self._platform.credentials
         keys = {own.access_key: RouteKey(own.secret, own.root.arn, own.root.user_id, own.root.principal)}
         for found in await self._all(ACCESS_KEY):
-            known = await self.key(found.key.name)
-            if known is not None:
-                caller = known.caller
-                keys[found.key.name] = RouteKey(known.secret, caller.arn, caller.user_id, caller.principal)
+            with _left_out(found):
+                if (known := await self.key(found.key.name)) is not None:
+                    caller = known.caller
+                    keys[found.key.name] = RouteKey(known.secret, caller.arn, caller.user_id, caller.principal)
         return keys
 
     async def route_permissions(self) -> Mapping[str, Invoker]:
@@ -133,12 +138,13 @@ class Directory:
         permissions = {root.principal: Invoker(root.user_id, EVERYTHING)}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                policies, boundary = await self._policies(bearer)
-                if said := about(policies, INVOKING):
-                    limit = None if boundary is None else about((boundary,), INVOKING)
-                    permissions[principal_arn(bearer)] = Invoker(
-                        _unique_id(bearer), said, limit, _keys_of_bearer(bearer)
-                    )
+                with _left_out(bearer):
+                    policies, boundary = await self._policies(bearer)
+                    if said := about(policies, INVOKING):
+                        limit = None if boundary is None else about((boundary,), INVOKING)
+                        permissions[principal_arn(bearer)] = Invoker(
+                            _unique_id(bearer), said, limit, _keys_of_bearer(bearer)
+                        )
         return permissions
 
     async def route_objects(self) -> Mapping[str, ObjectGrant]:
@@ -151,10 +157,11 @@ class Directory:
         grants = {root.principal: ObjectGrant(root.user_id, everything, everything)}
         for kind in (ROLE, USER):
             for bearer in await self._all(kind):
-                found = await self._policies(bearer)
-                grants[principal_arn(bearer)] = ObjectGrant(
-                    _unique_id(bearer), _permission(*found, READ), _permission(*found, WRITE)
-                )
+                with _left_out(bearer):
+                    found = await self._policies(bearer)
+                    grants[principal_arn(bearer)] = ObjectGrant(
+                        _unique_id(bearer), _permission(*found, READ), _permission(*found, WRITE)
+                    )
         return grants
 
     async def _policies(self, bearer: Resource) -> tuple[tuple[Policy, ...], Policy | None]:
@@ -164,8 +171,8 @@ class Directory:
         return await policies_of(self._platform, bearer), limit
 
     async def _all(self, kind: str) -> list[Resource]:
-        query = Query(kind, self._platform.settings.account, "", limit=100_000)
-        return (await self._platform.resources.page(query)).items
+        account = self._platform.settings.account
+        return [each for each in await self._platform.resources.readable(kind) if each.key.account == account]
 
 
 async def policies_of(platform: Platform, bearer: Resource) -> tuple[Policy, ...]:
@@ -186,6 +193,15 @@ async def managed_policy(platform: Platform, policy: str) -> Policy:
         return Policy(())
     document = next(v["Document"] for v in found.state["Versions"] if v["VersionId"] == found.state["Default"])
     return compile_policy(document)
+
+
+@contextmanager
+def _left_out(entity: Resource) -> Iterator[None]:
+    """What cannot be read of one key or principal leaves it without rights; a change of another's is in force still."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, PolicyError):
+        log.exception("routers do not know %r: what is kept of it cannot be read", entity.key)
 
 
 def _unique_id(bearer: Resource) -> str:

@@ -155,3 +155,23 @@ async def test_a_session_of_a_deleted_role_is_nobody_beside_one_of_the_new_role(
     assert old.arn == new.arn
     assert await directory.identity(old) is None
     assert await directory.identity(new) is not None
+
+
+async def test_a_user_whose_row_cannot_be_read_has_no_rights_and_the_others_have_theirs(
+    platform: Platform, api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory, keys = Directory(platform), {}
+    for name in ("ada", "bob"):
+        await api.iam("CreateUser", UserName=name)
+        await api.iam("PutUserPolicy", UserName=name, PolicyName="own", PolicyDocument=document([ALLOW]))
+        keys[name] = (await api.iam("CreateAccessKey", UserName=name))["AccessKey"]["AccessKeyId"]
+    before = await directory.route_permissions()
+    words = "UPDATE resources SET state = 'damaged' WHERE kind = 'iam-user' AND name = 'ada'"
+    await platform.database.write(lambda connection: connection.exec_driver_sql(words) and None)
+    directory = Directory(platform)
+    ada, bob = (f"arn:aws:iam::000000000000:user/{name}" for name in ("ada", "bob"))
+    assert before.keys() - (await directory.route_permissions()).keys() == {ada}
+    assert bob in await directory.route_objects()
+    known = await directory.route_keys()
+    assert (keys["ada"] in known, keys["bob"] in known) == (False, True)
+    assert "routers do not know" in caplog.text

@@ -69,6 +69,21 @@ async def test_a_change_of_one_endpoint_leaves_the_others_the_objects_that_they_
     assert heard == [("iris", True), ("rose", True), ("iris", True), ("iris", False)]
 
 
+async def test_a_row_that_nobody_can_read_leaves_the_others_their_routes(platform: Platform) -> None:
+    """Nor does it keep the server from starting."""
+    told: list[list[str]] = []
+
+    async def push(endpoints: Mapping[str, routes.Endpoint]) -> None:
+        told.append(list(endpoints))
+
+    for name in ("iris", "rose"):
+        await platform.resources.create(endpoint(name))
+    words = "UPDATE resources SET state = 'damaged' WHERE name = 'iris'"
+    await platform.database.write(lambda connection: connection.exec_driver_sql(words) and None)
+    await RoutePublisher(platform, push).publish_all()
+    assert told == [["us-east-1/rose"]]
+
+
 async def test_an_endpoint_that_is_not_understood_leaves_the_others_their_routes(
     platform: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:

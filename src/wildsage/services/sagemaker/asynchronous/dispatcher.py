@@ -87,7 +87,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Until cancelled."""
         self._inherited = await self._requests.last()
-        await self._requests.keep_only([each.uid for each in await self._platform.resources.all_of(ENDPOINT.name)])
+        await self._requests.keep_only(await self._platform.resources.uids(ENDPOINT.name))
         try:
             loops = {"handing out asynchronous requests": self._hand_out, "expiring them": self._watch}
             await together(standing(name, loop, self._platform.clock) for name, loop in loops.items())

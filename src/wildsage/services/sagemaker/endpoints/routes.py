@@ -103,7 +103,7 @@ class RoutePublisher:
     async def publish_all(self) -> None:
         """As ``publish``, of all endpoints: for the start."""
         async with self._turn:
-            for each in await self._platform.resources.all_of(ENDPOINT.name):
+            for each in await self._platform.resources.readable(ENDPOINT.name):
                 self._take(each.key, each)
             await self._push(dict(self._endpoints))
 
