@@ -12,7 +12,6 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Protocol
 
 from wildsage.core.errors import ApiError, JobFault
@@ -68,7 +67,9 @@ class Engine:
     def __init__(self, platform: Platform, controllers: Sequence[Controller]) -> None:
         self._platform = platform
         self._controllers = {controller.kind: controller for controller in controllers}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._steps: dict[str, asyncio.Task[None]] = {}
+        self._moved: set[str] = set()
         self._failures: dict[Key, int] = {}
         platform.hints.listen(CHANGED, self._interrupt)
 
@@ -83,25 +84,34 @@ class Engine:
                     log.warning("the engine cannot go on: %s; again in %s s", error, IDLE_SECONDS)
                     await self._platform.clock.sleep(IDLE_SECONDS)
         finally:
-            tasks = list(self._steps.values())
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _claim(self) -> int:
         """Begins the steps of what is due, at most ``_CLAIM`` of them; how many."""
+        await asyncio.sleep(0)  # what was claimed before has begun, and knows whether its wish had moved
+        self._moved.clear()
         now = self._platform.clock.now()
         claimed = await self._platform.resources.claim(list(self._controllers), now, now + LEASE_SECONDS, _CLAIM)
         for resource in claimed:
-            name = repr(resource.key)
-            task = asyncio.create_task(self._work(resource), name=f"step {name}")
-            self._steps[name] = task
-            task.add_done_callback(partial(self._forget, name))
+            task = asyncio.create_task(self._begin(resource), name=f"step {resource.key!r}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return len(claimed)
 
-    def _forget(self, name: str, done: asyncio.Task[None]) -> None:
-        if self._steps.get(name) is done:
-            del self._steps[name]
+    async def _begin(self, claimed: Resource) -> None:
+        """From here on the task may be cancelled: one that never ran would not give its lease back."""
+        name, task = repr(claimed.key), asyncio.current_task()
+        if name in self._moved:  # while it was claimed
+            await self._keep_found(claimed, claimed)
+        elif task is not None:
+            self._steps[name] = task
+            try:
+                await self._work(claimed)
+            finally:
+                if self._steps.get(name) is task:
+                    del self._steps[name]
 
     async def _rest(self) -> None:
         """Waits for a hint or for the next due row."""
@@ -117,9 +127,9 @@ class Engine:
             hint.cancel()
 
     def _interrupt(self, name: str) -> None:
-        task = self._steps.get(name)
-        if task is not None:
-            task.cancel()
+        self._moved.add(name)
+        if name in self._steps:
+            self._steps[name].cancel()
 
     async def _work(self, claimed: Resource) -> None:
         """Steps of one resource, under one lease for as long as the next shall follow at once."""
@@ -149,11 +159,7 @@ class Engine:
             found = self._postpone(claimed, None) if end is None else self._found(claimed, end)
         finally:
             keeper.cancel()
-        try:
-            await self._apply(claimed, found, gone, beside)
-        except OSError as error:
-            # What was found is lost; once the lease is over the step is done again, as after a crash.
-            log.warning("what a step of %s found cannot be kept: %s", claimed.key, error)
+        await self._keep_found(claimed, found, gone, beside)
 
     async def _apply_and_keep(self, claimed: Resource, found: Resource, beside: Sequence[Write]) -> bool:
         """Whether the next step may begin. If cancelled it returns all the same: what is kept must be known here."""
@@ -195,14 +201,21 @@ class Engine:
             log.warning("step of %s: %s: %s; again in %s s", claimed.key, type(error).__name__, error, wait)
         return replace(claimed, due=self._platform.clock.now() + wait)
 
-    async def _apply(self, claimed: Resource, found: Resource | None, gone: bool, beside: Sequence[Write]) -> None:
-        """None: nothing is found, and the lease is given back already."""
+    async def _keep_found(
+        self, claimed: Resource, found: Resource | None, gone: bool = False, beside: Sequence[Write] = ()
+    ) -> None:
+        """The lease is given back with it. None: nothing is found, and the lease is given back already."""
         resources, now = self._platform.resources, self._platform.clock.now()
         over = False
-        if gone:
-            over = await resources.apply_removal(claimed, now, beside)
-        elif found is not None:
-            over = await resources.apply(claimed, found, now, beside=beside) and found.due is None
+        try:
+            if gone:
+                over = await resources.apply_removal(claimed, now, beside)
+            elif found is not None:
+                over = await resources.apply(claimed, found, now, beside=beside) and found.due is None
+        except OSError as error:
+            # What was found is lost; once the lease is over the step is done again, as after a crash.
+            log.warning("what a step of %s found cannot be kept: %s", claimed.key, error)
+            return
         if not over:
             self._platform.hints.notify(DUE)
         self._platform.hints.notify(f"resource {claimed.key!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from wildsage.core.settings import DataDir, Settings
 from wildsage.kit.context import Calls, Platform
 from wildsage.kit.controller import Engine, Step
 from wildsage.kit.hints import Hints
-from wildsage.kit.kind import Kind, edit_resource
+from wildsage.kit.kind import CHANGED, Kind, edit_resource
 from wildsage.objects.local import LocalObjects
 from wildsage.store.database import Database
 from wildsage.store.facts import Facts
@@ -140,6 +141,44 @@ async def test_a_moved_wish_interrupts_the_step_under_way(platform: Platform) ->
     found = await settled(platform, "Stopped")
     await stop(task)
     assert found.status == {}
+
+
+class Still(SystemClock):
+    """No lease ever runs out."""
+
+    def now(self) -> float:
+        return 1_700_000_000.0
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_wish_that_moves_between_the_claim_and_its_step_is_heard(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """``begun``: the step's task is there already, and has not run yet."""
+    platform.clock = Still()
+    controller, claim, moved = Counting(), platform.resources.claim, list[bool]()
+    controller.hold.clear()  # nobody waits for the end of a step that was begun for the old wish
+
+    def wish(resource: Resource) -> None:
+        resource.wish = "stop"
+
+    async def claim_and_move(*given: Any) -> list[Resource]:
+        found = await claim(*given)
+        if found and not moved:
+            moved.append(True)
+            await platform.resources.edit(KEY, wish)
+            tell = partial(platform.hints.notify, CHANGED, repr(KEY))
+            if begun:
+                asyncio.get_running_loop().call_soon(tell)
+            else:
+                tell()
+        return found
+
+    monkeypatch.setattr(platform.resources, "claim", claim_and_move)
+    task = await start(platform, controller)
+    await settled(platform, "Stopped")
+    await stop(task)
+    assert controller.steps <= 2
 
 
 async def test_a_wish_is_heard_though_who_made_it_was_cancelled(platform: Platform) -> None:
