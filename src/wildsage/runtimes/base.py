@@ -215,7 +215,10 @@ class Runtime(Protocol):
         ...
 
     def logs(self, handle: Handle, offset: int = 0, follow: bool = False) -> AsyncIterator[LogLine]:
-        """Lines from byte ``offset`` on; with ``follow`` it goes on until the container has ended and all was read."""
+        """Lines from byte ``offset`` on; with ``follow`` it goes on until the container has ended and all was read.
+
+        None of a container that was removed with its folder.
+        """
         ...
 
     async def release(self, handle: Handle, offset: int) -> None:

@@ -23,6 +23,7 @@ from tests.contract.runtimes.metadata import Metadata
 from tests.contract.runtimes.seen import Launch, first_line, text_of, until
 from tests.contract.runtimes.stopping import Stopping
 
+from wildsage.core import trees
 from wildsage.core.errors import ClientFault
 from wildsage.runtimes.base import Handle, LaunchSpec, LogLine, Phase, Runtime
 
@@ -139,6 +140,18 @@ class Suite(Isolation, Limits, Metadata, Stopping):
         assert [(line.text, line.offset) for line in lines] == [("a", 2), ("bb", 5), ("", 6), ("ccc", 9)]
         assert [line.text async for line in runtime.logs(handle, offset=lines[1].offset)] == ["", "ccc"]
         assert [line.text async for line in runtime.logs(handle, offset=9, follow=True)] == []
+
+    async def test_what_was_removed_with_its_folder_says_nothing(
+        self, runtime: Runtime, launch: Launch, tmp_path: Path
+    ) -> None:
+        """Whoever removes it may be killed before that is known, and does all of it again."""
+        handle = await launch("print('said')")
+        await runtime.wait(handle)
+        for _ in range(2):
+            await runtime.remove(handle)
+            await asyncio.to_thread(trees.remove, tmp_path / "instance")
+            for follow in (False, True):
+                assert [line async for line in runtime.logs(handle, follow=follow)] == []
 
     async def test_a_line_without_end_waits_for_it(self, runtime: Runtime, launch: Launch) -> None:
         handle = await launch("import sys, time; sys.stdout.write('done\\nhalf'); sys.stdout.flush(); time.sleep(600)")

@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wildsage.core.clock import Clock
@@ -112,7 +112,7 @@ def _opened(path: Path) -> Iterator[int]:
 
 async def read(path: Path, offset: int, clock: Clock, ended: Callable[[], bool]) -> AsyncGenerator[LogLine, None]:
     """The lines there are now; one without its end only if ``ended``. What was released is left out."""
-    with _opened(path) as file:
+    with suppress(FileNotFoundError), _opened(path) as file:  # whoever took it away had what it said
         complete = ended()
         lines = Lines(file, _first(file, offset), clock)
         while (found := await lines.more()) is not None:
@@ -127,7 +127,7 @@ async def follow(path: Path, offset: int, clock: Clock, end: Awaitable[Inspectio
     """The lines there are and those to come, until ``end`` is done and all was read."""
     ending = asyncio.ensure_future(end)
     try:
-        with _opened(path) as file, Changes(path) as changes:
+        with suppress(FileNotFoundError), _opened(path) as file, Changes(path) as changes:  # as in ``read``
             ending.add_done_callback(lambda _: changes.wake())
             lines = Lines(file, offset, clock)
             while True:

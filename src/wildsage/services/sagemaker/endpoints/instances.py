@@ -264,8 +264,7 @@ class Instances:
             instance = replace(instance, containers=await self._launched(endpoint, instance, places))
         await together(self._runtime.stop(each.handle, grace) for each in instance.containers)
         for each, source in zip(instance.containers, self._sources(endpoint, instance, variant), strict=True):
-            if (self._directory(instance, each.number) / "log").exists():
-                await self._attendants.finished(source)
+            await self._attendants.finished(source)
             await self._runtime.remove(each.handle)
         for number in {1, *(each.number for each in instance.containers), *(each.container.number for each in places)}:
             await in_thread(partial(_remove, self._directory(instance, number)))

@@ -201,8 +201,7 @@ class Instances:
             # Its files first: on a full disk there is room for the log only once they are gone.
             await self._runtime.stop(source.handle, 0)
             await in_thread(partial(_remove_files, folder))
-            if (folder / "log").exists():
-                await self._attendants.finished(source)
+            await self._attendants.finished(source)
             await self._runtime.remove(source.handle)
             for value in await final_metrics(self._platform, source.name, [each.name for each in source.metrics]):
                 known = values.setdefault(value["MetricName"], value)
