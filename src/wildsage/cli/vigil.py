@@ -12,9 +12,9 @@ from socket import socket
 
 from wildsage.cli import ask
 from wildsage.cli.children import Child
+from wildsage.core.addresses import ALIVE
 
 EVERY = 5.0  # seconds
-_ALIVE = "/_wildsage/alive"
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Watched:
     def _ask(self) -> None:
         try:
             self.asked = ask.connect(self.address, 0)
-            ask.send(self.asked, _ALIVE)
+            ask.send(self.asked, ALIVE)
         except ask.NoAnswer:
             self.forget()  # it does not listen yet
         self.pid = self.child.pid

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from wildsage.compose.ending import empty, end_containers
 from wildsage.compose.foundation import Foundation, lay
+from wildsage.core.addresses import ALIVE
 from wildsage.core.settings import Settings
 from wildsage.kit.standing import Begin, standing
 from wildsage.wire.http.messages import Request, Response
@@ -25,8 +26,6 @@ TABLE = "wildsage.compose.table"
 """The module of everything else, by its name: importing it is most of what can wait."""
 
 _GRACE_SECONDS = 5.0
-_ALIVE = "/_wildsage/alive"
-"""What the supervisor asks all the time, amid a reset too (``cli.vigil``)."""
 
 
 class Whole(Protocol):
@@ -74,7 +73,7 @@ class Process:
             await self._end()
 
     async def _handle(self, request: Request) -> Response:
-        if request.path == _ALIVE:
+        if request.path == ALIVE:  # amid a reset, too
             return Response(200, [("content-type", "application/json")], b"{}")
         foundation = self._foundation
         if foundation is None:  # a reset is under way

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+ALIVE = "/_wildsage/alive"
+"""The path that each process of a server answers at its own socket, whatever it is at; the supervisor asks it."""
+
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 

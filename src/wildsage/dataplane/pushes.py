@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from wildsage.core.addresses import ALIVE
 from wildsage.core.routes import Reader
 from wildsage.dataplane.table import Table
 from wildsage.wire.http.messages import Request, Response
@@ -19,7 +20,7 @@ _MOST_BYTES = 256 * 1024 * 1024
 
 
 class Pushes:
-    """Answers ``PUT /routes`` and, with ``count``, ``GET /counters``; ``GET /_wildsage/alive`` with nothing but that.
+    """Answers ``PUT /routes`` and, with ``count``, ``GET /counters``; ``GET`` of ``ALIVE`` with nothing but that.
 
     ``changed`` is called after each new version.
 
@@ -67,7 +68,7 @@ class Pushes:
             return _json(200, {"version": self._table.version})
         if self._count is not None and (request.method, request.path) == ("GET", "/counters"):
             return Response(200, [("content-type", "application/json")], await self._count())
-        if (request.method, request.path) == ("GET", "/_wildsage/alive"):
+        if (request.method, request.path) == ("GET", ALIVE):
             return _json(200, {})
         if request.method == "POST" and (answer := self._asked.get(request.path)) is not None:
             return _json(200, answer(json.loads(await request.body.read(_MOST_BYTES))))

@@ -318,7 +318,7 @@ def _readable_of(rows: Iterable[Row[Any]]) -> Iterator[Resource]:
     for row in rows:
         try:
             found = read(row)
-        except Exception:
+        except Exception:  # whatever it is: a damaged row may break any of its reader's expectations
             log.exception("the row of %s %s cannot be read; nothing is done for it", row.kind, row.name)
         else:
             yield found

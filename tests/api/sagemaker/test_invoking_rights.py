@@ -9,21 +9,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.api.sagemaker.conftest import Account, until
+from tests.api.sagemaker.conftest import ECHO, Account, until
 
-ECHO = """
-def model_fn(folder):
-    return None
-
-def input_fn(body, content_type):
-    return body
-
-def predict_fn(data, model):
-    return data
-
-def output_fn(prediction, accept):
-    return prediction
-"""
 ALLOW = {"Effect": "Allow", "Action": ["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"]}
 STATEMENTS = [
     {**ALLOW, "Resource": "arn:aws:sagemaker:*:*:endpoint/${aws:username}-*"},

@@ -80,12 +80,12 @@ def _plain(data: bytes, first: int, last: int) -> str | None:
 
 def _put_back(tree: list[Any], texts: Mapping[str, str]) -> int:
     """Puts the strings where their marks are in ``tree``; how many there were."""
-    found, groups = 0, [tree]
+    found, groups = 0, list[Any]([tree])
     while groups:
-        group: Any = groups.pop()
+        group = groups.pop()
         for place, value in list(group.items() if isinstance(group, dict) else enumerate(group)):
             if isinstance(value, dict | list):
-                groups.append(value)  # type: ignore[arg-type]
+                groups.append(value)
             elif isinstance(value, str) and value in texts:
                 group[place] = texts[value]
                 found += 1
