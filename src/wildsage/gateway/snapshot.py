@@ -14,6 +14,7 @@ from typing import Protocol
 from wildsage.core.routes import Endpoint, Invoker, Key, ObjectGrant, Routes, Writer, from_json
 from wildsage.kit.context import Platform
 from wildsage.kit.roles import IDENTITY_CHANGED
+from wildsage.kit.settling import Settling
 from wildsage.wire.http.client import Client
 from wildsage.wire.http.client_connection import AnswerLost, Unanswered, Unreachable
 from wildsage.wire.http.messages import BytesBody, Request
@@ -47,40 +48,16 @@ class Snapshot:
         self._turn = asyncio.Lock()
         self._writer = Writer()
         self._version, self._endpoints = _stored(platform.settings.data.routes)
-        self._identity_changed = asyncio.Event()
-        self._settled = asyncio.Event()
-        self._settled.set()
-        self._ended = False
+        self._settling = Settling()
         self._text = ""
         self._behind: dict[Path, asyncio.Task[None]] = {}
-        platform.hints.listen(IDENTITY_CHANGED, self._on_identity_changed)
-
-    def _on_identity_changed(self, _about: str) -> None:
-        self._identity_changed.set()
-        if not self._ended:
-            self._settled.clear()
+        platform.hints.listen(IDENTITY_CHANGED, lambda _about: self._settling.change())
 
     async def run(self) -> None:
         """Pushes anew whenever keys or policies change, until cancelled."""
-        self._ended = False
-        if self._identity_changed.is_set():
-            self._settled.clear()
         try:
-            while True:
-                await self._identity_changed.wait()
-                self._identity_changed.clear()
-                try:
-                    await self.renew()
-                except OSError:
-                    log.exception("the routing snapshot could not be written")
-                except BaseException:
-                    self._identity_changed.set()  # what is not in force yet is put in force when this runs again
-                    raise
-                if not self._identity_changed.is_set():
-                    self._settled.set()
+            await self._settling.run(self.renew)
         finally:
-            self._ended = True  # nobody need wait for what is not told before this runs again
-            self._settled.set()
             for telling in self._behind.values():
                 telling.cancel()
             await asyncio.gather(*self._behind.values(), return_exceptions=True)
@@ -90,7 +67,7 @@ class Snapshot:
 
         A caller whose policy was changed must not be let through by another process after that was answered.
         """
-        await self._settled.wait()
+        await self._settling.settled()
 
     async def renew(self) -> None:
         """Puts keys and policies in force, with the endpoints of the last snapshot."""
